@@ -1,0 +1,100 @@
+"""A voice lifted out of a crowd: ``make demo``.
+
+Enrolls a real voice, hides another sentence of hers under another talker and a helicopter, takes it out again, and
+shows what that is worth: figures, a picture, and the sound files to listen to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+import soundfile
+from rich.console import Console
+from rich.table import Table
+
+import edge_pse
+from evaluation.metrics.perceptual import pesq_wb
+from evaluation.metrics.signal import si_sdr
+
+RECORDINGS = Path(__file__).parents[1] / "tests/fixtures"
+SIR_DB, SNR_DB = 0.0, 10.0
+SAMPLE_RATE_HZ = 16_000
+
+
+def read(name: str) -> np.ndarray:
+    """One of the recordings that came with the project, (samples,) float32."""
+    samples, _ = soundfile.read(RECORDINGS / f"{name}.opus", dtype="float32")
+    return np.asarray(samples)
+
+
+def mix() -> tuple[np.ndarray, np.ndarray]:
+    """The wanted voice by itself, and under the other voice and the noise: (samples,) each."""
+    wanted, other, noise = read("ls3080_speech"), read("ls1688_speech"), read("helicopter")
+    length = min(len(wanted), len(other))
+    wanted, other, noise = wanted[:length], other[:length], np.resize(noise, length)
+    mixture = wanted.copy()
+    for sound, ratio_db in ((other, SIR_DB), (noise, SNR_DB)):
+        mixture += sound * np.sqrt(np.mean(wanted**2) / np.mean(sound**2)) * 10 ** (-ratio_db / 20)
+    scale = 0.7 / np.abs(mixture).max()
+    return scale * wanted, scale * mixture
+
+
+def draw(path: Path, signals: dict[str, np.ndarray]) -> None:
+    """Spectrograms, one above the other, as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 2.1 * len(signals)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(signals), 1, sharex=True)
+    for axis, (title, signal) in zip(axes, signals.items(), strict=True):
+        axis.specgram(signal + 1e-6, NFFT=512, noverlap=384, Fs=SAMPLE_RATE_HZ, vmin=-140, vmax=-45, cmap="magma")
+        axis.set_title(title, loc="left", fontsize=10)
+        axis.set_ylabel("Hz")
+    axes[-1].set_xlabel("seconds")
+    figure.savefig(path, dpi=110)
+
+
+@click.command()
+@click.option("--model", default="pvqe-s", show_default=True, help="Name or path of a model.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("demo-output"), show_default=True)
+def main(model: str, output: Path) -> None:
+    """Enroll, mix, enhance, show."""
+    console = Console()
+    output.mkdir(parents=True, exist_ok=True)
+    bundle = edge_pse.Bundle.load(model)
+    profile = edge_pse.enroll(read("ls3080_enrollment"), bundle=bundle, name="3080")
+    wrong = edge_pse.enroll(read("ls1688_enrollment"), bundle=bundle, name="1688")
+    reference, mixture = mix()
+    outputs = {
+        "input": mixture,
+        "her profile": edge_pse.Enhancer(bundle, profile).enhance(mixture),
+        "the other talker's profile": edge_pse.Enhancer(bundle, wrong).enhance(mixture),
+        "no profile": edge_pse.Enhancer(bundle).enhance(mixture),
+    }
+    table = Table(title=f"One voice, another at {SIR_DB:.0f} dB, a helicopter at {SNR_DB:.0f} dB")
+    for heading in ("", "SI-SDR, dB", "PESQ-WB"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    missing = ""
+    for title, signal in outputs.items():
+        try:
+            pesq = f"{pesq_wb(reference, signal):.2f}"
+        except ImportError:
+            pesq, missing = "-", "PESQ is not installed: it needs a C compiler, then `pip install pesq`."
+        table.add_row(title, f"{si_sdr(reference, signal):.1f}", pesq)
+        soundfile.write(output / f"{title.replace(' ', '-').replace(chr(39), '')}.wav", signal, SAMPLE_RATE_HZ)
+    soundfile.write(output / "reference.wav", reference, SAMPLE_RATE_HZ)
+    draw(
+        output / "spectrograms.png",
+        {"input": mixture, "reference: what she said": reference, "output, her profile": outputs["her profile"]},
+    )
+    console.print(table)
+    if missing:
+        console.print(missing)
+    console.print(f"Listen and look: {output}/*.wav, {output}/spectrograms.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What a model file says about itself, written once for every format; the device library reads it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from training.checkpoint import model_id
+from training.network import BINS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES, Network
+
+METADATA_KEY = "edge_pse"
+WEIGHTS_LICENCE = "CC-BY-SA-4.0"  # the strictest of the licences of the recordings it was trained on
+
+
+def contract(network: Network, precision: str) -> dict[str, Any]:
+    """The metadata of one exported file, ready for JSON."""
+    return {
+        "schema_version": 1,
+        "network": network.config.name,
+        "model_id": model_id(network),
+        "precision": precision,
+        "licence": WEIGHTS_LICENCE,
+        "sample_rate_hz": SAMPLE_RATE_HZ,
+        "hop_samples": HOP_SAMPLES,
+        "window_samples": WINDOW_SAMPLES,
+        "first_bin": 1,
+        "bins": BINS,
+        "embedding_size": network.config.embedding_size,
+        "far_end": network.config.far_channels is not None,
+        "states": [{"name": name, "shape": list(shape)} for name, shape in network.state_shapes().items()],
+    }

@@ -1,0 +1,74 @@
+"""Proof that an exported file, run frame by frame on its runtime, gives what the trained network gives at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from edge_pse.bundle import Bundle
+from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
+from training.spectral import analyse, synthesise
+
+MINIMUM_FRAMES = 1000
+TOLERANCE = 1e-5
+REAL_SPEECH = (
+    Path(__file__).parents[1] / "tests/fixtures/ls3080_enrollment.opus",
+    Path(__file__).parents[1] / "tests/fixtures/ls1688_enrollment.opus",
+)
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Largest differences over ``frames`` frames: of samples (full scale 1) and, relative, of embeddings."""
+
+    frames: int
+    samples: float
+    embedding: float
+
+    def holds(self) -> bool:
+        """Whether the file may be written."""
+        return self.frames >= MINIMUM_FRAMES and max(self.samples, self.embedding) <= TOLERANCE
+
+    def __str__(self) -> str:
+        return f"{self.frames} frames, samples differ by {self.samples:.1e}, embeddings by {self.embedding:.1e}"
+
+
+@torch.no_grad()
+def measure_parity(network: Network, model: Path, recordings: tuple[Path, Path] = REAL_SPEECH) -> Parity:
+    """Enroll the first recording's voice, then enhance both recordings on top of one another with that profile.
+
+    Raises ValueError when the recordings are not 16 kHz or too short to prove anything.
+    """
+    enrollment, other = (_read(path) for path in recordings)
+    length = min(len(enrollment), len(other))
+    mixture = np.tile(0.5 * (enrollment[:length] + other[:length]), -(-(MINIMUM_FRAMES + 1) * HOP_SAMPLES // length))
+    spectrum = analyse(torch.from_numpy(mixture)[None])
+    profile = network.embed(analyse(torch.from_numpy(enrollment)[None]))
+    wanted, wanted_embedding, _ = network(spectrum, profile)
+
+    bundle = Bundle.load(model)
+    states = bundle.contract.initial_states()
+    frames, embeddings = [], []
+    for t in range(spectrum.shape[2]):
+        frame = np.ascontiguousarray(spectrum[:, :, t : t + 1].numpy())
+        enhanced, embedding, states = bundle.backend.step(frame, profile.numpy(), states)
+        frames.append(np.array(enhanced))
+        embeddings.append(np.array(embedding[0]))
+    got = synthesise(torch.from_numpy(np.concatenate(frames, axis=2)))
+    scale = float(wanted_embedding.abs().max())
+    return Parity(
+        frames=len(frames),
+        samples=float((got - synthesise(wanted)).abs().max()),
+        embedding=float((torch.from_numpy(np.stack(embeddings)) - wanted_embedding[0]).abs().max()) / scale,
+    )
+
+
+def _read(path: Path) -> np.ndarray:
+    samples, rate = soundfile.read(path, dtype="float32")
+    if rate != SAMPLE_RATE_HZ or samples.ndim != 1:
+        raise ValueError(f"{path} is not mono at {SAMPLE_RATE_HZ} Hz: give other recordings.")
+    return samples[: len(samples) // HOP_SAMPLES * HOP_SAMPLES]

@@ -1,0 +1,93 @@
+"""One training step: enrollments and mixtures through one network, gradient through both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.losses import compressed_mse, negative_snr_db, residual_db, supervised_contrastive
+from training.network import Network
+from training.scenes import NO_PROFILE, SceneBatch
+from training.spectral import analyse, synthesise
+
+REFERENCE_LEVEL = 0.05  # losses are taken on signals scaled so that the mixture has this root mean square
+_SPECTRAL_WEIGHT = 3.0
+_ABSENT_WEIGHT = 0.1  # of the residual in dB, against one for the signal-to-noise ratio of present targets
+
+
+@dataclass
+class StepLoss:
+    """The scalar to minimise, its parts for the log, and the enrollments' embeddings (detached)."""
+
+    total: Tensor
+    parts: dict[str, float]
+    embeddings: Tensor
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What stands beside the scene's own losses in this step; the teacher is for training only."""
+
+    contrastive_weight: float = 0.0
+    teacher_weight: float = 0.0
+    teacher: Tensor | None = None  # (enrollment, embedding): the vector from outside for each enrollment's voice
+    given: Tensor | None = None  # (output,) bool: conditioned on the teacher's vector in place of its own
+
+
+def forward(network: Network, batch: SceneBatch, guidance: Guidance) -> tuple[Tensor, Tensor]:
+    """Enhanced spectra of all outputs (output, 2, frame, bin) and embeddings of all enrollments."""
+    device = batch.mixtures.device
+    spectrum = analyse(batch.mixtures)
+    frames = spectrum.shape[2]
+    enrollment = analyse(batch.enrollments)
+    repeats = enrollment.shape[2] // frames
+    # Enrollments are cut into clips for the encoder, which sees few frames at a time anyway: one pass, and so one set
+    # of batch-norm statistics, serves enrollments and mixtures.
+    segments = enrollment.unflatten(2, (repeats, frames)).transpose(1, 2).flatten(0, 1)
+    encoded = network.encode(torch.cat([spectrum, segments]))
+    mixtures = len(spectrum)
+    latent = encoded.latent[mixtures:].unflatten(0, (len(enrollment), repeats)).flatten(1, 2)
+    nobody = latent.new_zeros(len(enrollment), network.config.embedding_size)
+    embeddings = network.temporal(latent, network.condition(nobody)).float().mean(1)
+
+    which = torch.as_tensor(batch.output_profile, device=device)
+    profiles = embeddings
+    if guidance.given is not None and guidance.teacher is not None:
+        own, given = embeddings[which], guidance.teacher[which]
+        profiles = torch.where(guidance.given[:, None], given, own)
+    else:
+        profiles = embeddings[which]
+    profiles = torch.where((which == NO_PROFILE)[:, None], torch.zeros_like(profiles), profiles)
+    index = torch.as_tensor(batch.output_mixture, device=device)
+    mixed = encoded.repeat(index)
+    speaker = network.condition(profiles)
+    temporal = network.temporal(mixed.latent, speaker)
+    return network.decode(temporal, mixed.skips, speaker, spectrum[index]), embeddings
+
+
+def compute_loss(network: Network, batch: SceneBatch, guidance: Guidance, bfloat16: bool) -> StepLoss:
+    """Run the step forward and weigh its losses; ``bfloat16`` autocasts the network, never the losses."""
+    device_type = batch.mixtures.device.type
+    with torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
+        enhanced, embeddings = forward(network, batch, guidance)
+    index = torch.as_tensor(batch.output_mixture, device=batch.mixtures.device)
+    scale = REFERENCE_LEVEL / batch.mixtures.square().mean(1).sqrt().clamp_min(1e-5)[index]
+    enhanced = enhanced.float() * scale[:, None, None, None]
+    targets, mixtures = batch.targets * scale[:, None], batch.mixtures[index] * scale[:, None]
+    output = synthesise(enhanced)
+    present = targets.square().mean(1) > 1e-8
+    spectral = compressed_mse(enhanced, analyse(targets)).mean()
+    time = torch.where(present, negative_snr_db(output, targets), _ABSENT_WEIGHT * residual_db(output, mixtures)).mean()
+    total = _SPECTRAL_WEIGHT * spectral + time
+    parts = {"spectral": spectral, "time": time}
+    voices = torch.as_tensor(batch.enrollment_voices, device=embeddings.device)
+    if guidance.contrastive_weight:
+        parts["contrastive"] = supervised_contrastive(embeddings, voices)
+        total = total + guidance.contrastive_weight * parts["contrastive"]
+    if guidance.teacher_weight and guidance.teacher is not None:
+        parts["teacher"] = F.mse_loss(embeddings, guidance.teacher) / guidance.teacher.square().mean()
+        total = total + guidance.teacher_weight * parts["teacher"]
+    return StepLoss(total, {name: float(value.detach()) for name, value in parts.items()}, embeddings.detach())

@@ -1,0 +1,279 @@
+"""Train a network: ``python -m training.train --network pvqe-s --speech DIR --noise DIR --rooms DIR --run DIR``.
+
+A run lives in one folder: ``state.pt`` to resume from (written every few minutes and at the end), ``log.jsonl`` with
+losses and dev scores, ``best.pt`` with the averaged weights that ship. The same command again goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.checkpoint import load_checkpoint, save_checkpoint
+from training.corpus import VOICE_FACTORS, load_bank
+from training.dev import dev_scores
+from training.network import CONFIGS, Network
+from training.rooms import load_rooms
+from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
+from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
+from training.step import Guidance, compute_loss
+
+_AVERAGING = 0.998  # of the weights that ship, a step
+_LOG_STEPS = 20
+_SAVE_SECONDS = 240
+_GRADIENT_NORM = 1.0
+
+
+def supports_bfloat16(device: torch.device) -> bool:
+    """Whether bf16 arithmetic is in the hardware; where it is emulated, it is several times slower than fp32."""
+    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+
+
+class Trainer:
+    """One run: networks, optimizer, place in the schedule, and all that is needed to resume."""
+
+    def __init__(self, network: Network, stages: list[Stage], scenes: SceneMaker, teacher: Tensor | None, seed: int):
+        if teacher is None and any(stage.needs_teacher() for stage in stages):
+            raise click.UsageError("A stage needs speaker vectors: make them with python -m training.teacher, or skip it.")
+        self.network, self.stages, self.scenes = network.train(), stages, scenes
+        self.averaged = copy.deepcopy(network).eval()
+        self.teacher = teacher
+        self.device = next(network.parameters()).device
+        self.bfloat16 = supports_bfloat16(self.device)
+        self.optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3)
+        self.random = np.random.default_rng(seed)
+        self.stage_index, self.stage_step, self.steps, self.seconds = 0, 0, 0, 0.0
+        self.embeddings = np.zeros((len(scenes.speech.tracks), network.config.embedding_size), np.float32)
+        self.embedded = np.zeros(len(scenes.speech.tracks), bool)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a resumed run needs."""
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "position": (self.stage_index, self.stage_step, self.steps, self.seconds),
+            "random": (self.random.bit_generator.state, self.scenes.random.bit_generator.state),
+            "embeddings": (torch.from_numpy(self.embeddings), torch.from_numpy(self.embedded)),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where the run that gave ``state`` was."""
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.stage_index, self.stage_step, self.steps, self.seconds = state["position"]
+        self.random.bit_generator.state, self.scenes.random.bit_generator.state = state["random"]
+        self.embeddings, self.embedded = (tensor.numpy() for tensor in state["embeddings"])
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """Train to the end of the schedule, one log entry every _LOG_STEPS steps."""
+        entries: list[dict[str, float]] = []
+        spent = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
+        while self.stage_index < len(self.stages):
+            stage = self.stages[self.stage_index]
+            entries.append(self._step(stage, spent))
+            if len(entries) == _LOG_STEPS:
+                yield self._summary(stage, entries, spent)
+                entries, spent = [], dict.fromkeys(spent, 0.0)
+            if self.stage_step >= stage.steps:
+                self.stage_index, self.stage_step = self.stage_index + 1, 0
+
+    def _step(self, stage: Stage, spent: dict[str, float]) -> dict[str, float]:
+        clock = _Clock(self.device, spent)
+        batch = self.scenes.draw(stage.scenes, self.embeddings if self.embedded.all() else None)
+        clock.lap("data")
+        loss = compute_loss(self.network, batch, self._guidance(stage, batch), self.bfloat16)
+        clock.lap("forward")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        clock.lap("backward")
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
+        for group in self.optimizer.param_groups:
+            group["lr"] = stage.learning_rate_at(self.stage_step)
+        if torch.isfinite(norm):  # a rare scene of all but silence must not end the run
+            self.optimizer.step()
+        self._average()
+        self._remember(batch, loss.embeddings)
+        clock.lap("optimizer")
+        self.stage_step, self.steps, self.seconds = self.stage_step + 1, self.steps + 1, self.seconds + batch.seconds
+        return loss.parts | {"loss": float(loss.total.detach()), "gradient": float(norm)}
+
+    def _guidance(self, stage: Stage, batch: SceneBatch) -> Guidance:
+        if self.teacher is None or not stage.needs_teacher():
+            return Guidance(stage.contrastive_weight)
+        progress = self.stage_step / stage.steps
+        given = self.random.random(len(batch.output_profile)) < value_at(stage.given_share, progress)
+        given &= batch.output_profile != NO_PROFILE
+        return Guidance(
+            stage.contrastive_weight,
+            value_at(stage.teacher_weight, progress),
+            self.teacher[torch.as_tensor(batch.enrollment_voices, device=self.device)],
+            torch.as_tensor(given, device=self.device),
+        )
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(_AVERAGING, (1 + self.steps) / (10 + self.steps))
+        current = self.network.state_dict()
+        for name, tensor in self.averaged.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.lerp_(current[name], 1 - keep)
+
+    def _remember(self, batch: SceneBatch, embeddings: Tensor) -> None:
+        for voice, embedding in zip(batch.enrollment_voices, embeddings.cpu().numpy(), strict=True):
+            keep = 0.5 if self.embedded[voice] else 0.0
+            self.embeddings[voice] = keep * self.embeddings[voice] + (1 - keep) * embedding
+            self.embedded[voice] = True
+
+    @torch.no_grad()
+    def embed_voices(self, seconds: float = 3.0, at_once: int = 32) -> None:
+        """A first embedding of every voice, so that close ones can be told from the start."""
+        from training.spectral import analyse
+
+        voices = np.flatnonzero(~self.embedded)
+        length = round(seconds * 16_000 / 160) * 160
+        for some in np.array_split(voices, max(1, len(voices) // at_once)):
+            clips = 0.05 * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
+            self.embeddings[some] = self.averaged.embed(analyse(clips)).float().cpu().numpy()
+            self.embedded[some] = True
+
+    def _summary(self, stage: Stage, entries: list[dict[str, float]], spent: dict[str, float]) -> dict[str, Any]:
+        means = {key: round(float(np.mean([entry[key] for entry in entries])), 4) for key in entries[0]}
+        seconds = sum(spent.values())
+        return {
+            "stage": stage.name,
+            "step": self.steps,
+            "hours": round(self.seconds / 3600, 3),
+            "ms_a_step": round(1000 * seconds / len(entries)),
+            "share": {key: round(value / seconds, 3) for key, value in spent.items()},
+            **means,
+        }
+
+
+class _Clock:
+    """Adds the time of each part of a step; waits for a GPU so that the time lands where it was spent."""
+
+    def __init__(self, device: torch.device, spent: dict[str, float]):
+        self._wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+        self._spent, self._last = spent, time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        self._wait()
+        now = time.perf_counter()
+        self._spent[name] += now - self._last
+        self._last = now
+
+
+@dataclass
+class Run:
+    """A trainer with a folder and a time limit."""
+
+    trainer: Trainer
+    folder: Path
+    minutes: float
+    dev_data: Path | None
+    dev_minutes: float
+
+    def go(self) -> None:
+        """Train until the schedule or the time is over; leaves a state that resumes and weights that ship."""
+        started = saved = scored = time.monotonic()
+        for entry in self.trainer.run():
+            now = time.monotonic()
+            self._log(entry)
+            over = now - started > self.minutes * 60
+            if now - saved > _SAVE_SECONDS or over:
+                self.save()
+                saved = now
+            if now - scored > self.dev_minutes * 60:
+                self.score()
+                scored = time.monotonic()
+            if over:
+                break
+        self.save()
+        self.score()
+
+    def save(self) -> None:
+        """Write ``state.pt`` and ``best.pt``, each whole or not at all."""
+        partial = self.folder / "state.partial"
+        torch.save(self.trainer.state_dict(), partial)
+        partial.replace(self.folder / "state.pt")
+        history = {"steps": self.trainer.steps, "hours_presented": round(self.trainer.seconds / 3600, 2)}
+        save_checkpoint(self.folder / "best.pt", self.trainer.averaged, history)
+
+    def score(self) -> None:
+        """Dev scores of the averaged weights, into the log."""
+        if self.dev_data is not None:
+            scores = dev_scores(self.trainer.averaged, self.dev_data)
+            self._log({"step": self.trainer.steps, "hours": round(self.trainer.seconds / 3600, 3), "dev": scores})
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        line = json.dumps(entry)
+        print(line, flush=True)
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(line + "\n")
+
+
+@click.command()
+@click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
+@click.option("--speech", multiple=True, type=click.Path(path_type=Path), required=True, help="Speech by speaker.")
+@click.option("--noise", multiple=True, type=click.Path(path_type=Path), required=True, help="Noise and music.")
+@click.option("--rooms", multiple=True, type=click.Path(path_type=Path), help="Measured room responses.")
+@click.option("--simulated-rooms", default=2000, show_default=True)
+@click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of this run.")
+@click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
+@click.option("--init", type=click.Path(path_type=Path), help="Checkpoint to start from (a new run only).")
+@click.option("--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML.")
+@click.option("--stages", default="", help="Only these, comma-separated; all of the schedule by default.")
+@click.option("--teacher", "teacher_path", type=click.Path(path_type=Path), help="From python -m training.teacher.")
+@click.option("--minutes", default=60.0, show_default=True, help="Stop, resumably, after this long.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--threads", default=2, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--dev-data", type=click.Path(path_type=Path), help="Score on this dev data now and then.")
+@click.option("--dev-minutes", default=20.0, show_default=True)
+def main(
+    name: str, speech: tuple[Path, ...], noise: tuple[Path, ...], rooms: tuple[Path, ...], simulated_rooms: int,
+    folder: Path, cache: Path, init: Path | None, schedule: Path, stages: str, teacher_path: Path | None,
+    minutes: float, device: str, threads: int, seed: int, dev_data: Path | None, dev_minutes: float,
+) -> None:  # fmt: skip
+    """Train a network, or go on training it."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(seed)
+    where = torch.device(device)
+    speech_bank = load_bank("speech", speech, cache, VOICE_FACTORS).to(where)
+    scenes = SceneMaker(
+        speech_bank,
+        load_bank("noise", noise, cache).to(where),
+        load_rooms(rooms, simulated_rooms, cache).to(where),
+        np.random.default_rng(seed + 1),
+    )
+    network = load_checkpoint(init)[0] if init else Network(CONFIGS[name])
+    if network.config != CONFIGS[name]:
+        raise click.UsageError(f"{init} holds a {network.config.name} of other sizes: choose --network accordingly.")
+    chosen = load_schedule(schedule)
+    if stages:
+        chosen = [stage for stage in chosen if stage.name in stages.split(",")]
+    teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)
+    trainer = Trainer(network.to(where), chosen, scenes, teacher, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "state.pt").exists():
+        trainer.load_state_dict(torch.load(folder / "state.pt", map_location=where, weights_only=False))
+    if any(stage.scenes.close_share for stage in chosen) and not trainer.embedded.all():
+        trainer.embed_voices()
+    Run(trainer, folder, minutes, dev_data, dev_minutes).go()
+
+
+if __name__ == "__main__":
+    main()
