@@ -31,7 +31,7 @@ def read(name: str) -> np.ndarray:
 
 def mix() -> tuple[np.ndarray, np.ndarray]:
     """The wanted voice by itself, and under the other voice and the noise: (samples,) each."""
-    wanted, other, noise = read("ls3080_speech"), read("ls1688_speech"), read("helicopter")
+    wanted, other, noise = read("ls367_speech"), read("ls2033_speech"), read("helicopter")
     length = min(len(wanted), len(other))
     wanted, other, noise = wanted[:length], other[:length], np.resize(noise, length)
     mixture = wanted.copy()
@@ -65,8 +65,8 @@ def main(model: str, output: Path) -> None:
     console = Console()
     output.mkdir(parents=True, exist_ok=True)
     bundle = edge_pse.Bundle.load(model)
-    profile = edge_pse.enroll(read("ls3080_enrollment"), bundle=bundle, name="3080")
-    wrong = edge_pse.enroll(read("ls1688_enrollment"), bundle=bundle, name="1688")
+    profile = edge_pse.enroll(read("ls367_enrollment"), bundle=bundle, name="367")
+    wrong = edge_pse.enroll(read("ls2033_enrollment"), bundle=bundle, name="2033")
     reference, mixture = mix()
     outputs = {
         "input": mixture,

@@ -16,8 +16,8 @@ from training.spectral import analyse, synthesise
 MINIMUM_FRAMES = 1000
 TOLERANCE = 1e-5
 REAL_SPEECH = (
-    Path(__file__).parents[1] / "tests/fixtures/ls3080_enrollment.opus",
-    Path(__file__).parents[1] / "tests/fixtures/ls1688_enrollment.opus",
+    Path(__file__).parents[1] / "tests/fixtures/ls367_enrollment.opus",
+    Path(__file__).parents[1] / "tests/fixtures/ls2033_enrollment.opus",
 )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from edge_pse.spectral import Analysis, Synthesis
-from tests.conftest import read_fixture
+from tests.conftest import Samples
 from training.spectral import analyse, synthesise
 
 
-def test_offline_and_device_spectra_are_the_same() -> None:
-    speech = read_fixture("ls3080_speech.opus")[: 160 * 300]
+def test_offline_and_device_spectra_are_the_same(recording: Callable[[str], Samples]) -> None:
+    speech = recording("ls367_speech")[: 160 * 300]
     whole = analyse(torch.from_numpy(speech)[None]).numpy()
     analysis = Analysis(320, 1)
     hops = np.r_[speech, np.zeros(160, np.float32)].reshape(-1, 160)
@@ -19,8 +21,8 @@ def test_offline_and_device_spectra_are_the_same() -> None:
     assert np.abs(whole - streamed).max() < 1e-4 * np.abs(whole).max()
 
 
-def test_offline_and_device_synthesis_are_the_same() -> None:
-    speech = read_fixture("ls3080_speech.opus")[: 160 * 300]
+def test_offline_and_device_synthesis_are_the_same(recording: Callable[[str], Samples]) -> None:
+    speech = recording("ls367_speech")[: 160 * 300]
     spectrum = analyse(torch.from_numpy(speech)[None])
     whole = synthesise(spectrum)[0].numpy()
     synthesis, out = Synthesis(320, 1), []

@@ -1,0 +1,105 @@
+"""Scenes: what a target is, what an enrollment is, and that one never leaks into the other. On real speech."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.conftest import QUIET
+from training.augment import convolve, random_equaliser
+from training.corpus import load_bank
+from training.rooms import EARLY_SAMPLES, RESPONSE_SAMPLES, Rooms, load_rooms
+from training.scenes import NO_PROFILE, SceneMaker, SceneSettings
+
+def test_a_pair_without_noise_is_the_sum_of_its_two_targets(maker: SceneMaker) -> None:
+    batch = maker.draw(QUIET)
+    for mixture in range(QUIET.speakers):
+        outputs = np.flatnonzero((batch.output_mixture == mixture) & (batch.output_profile >= 0))
+        own = [i for i in outputs if batch.targets[i].any()]
+        assert len(own) == 2
+        assert torch.allclose(batch.targets[own].sum(0), batch.mixtures[mixture], atol=1e-4)
+
+
+def test_with_no_profile_the_target_is_all_speech_and_with_a_strangers_it_is_silence(maker: SceneMaker) -> None:
+    batch = maker.draw(QUIET)
+    (unprofiled,) = np.flatnonzero(batch.output_profile == NO_PROFILE)
+    mixture = batch.output_mixture[unprofiled]
+    if mixture < QUIET.speakers:
+        assert torch.allclose(batch.targets[unprofiled], batch.mixtures[mixture], atol=1e-4)
+    absent = np.flatnonzero(~batch.targets.any(1).numpy())
+    assert len(absent) == 1
+    present = batch.output_profile[(batch.output_mixture == batch.output_mixture[absent[0]])]
+    assert (present == batch.output_profile[absent[0]]).sum() == 1
+
+
+def test_an_enrollment_never_overlaps_what_is_mixed(maker: SceneMaker) -> None:
+    track = maker.speech.tracks[0]
+    for _ in range(200):
+        start, end, left = maker._place_enrollment(0, 24000, 24000)
+        assert start + 24000 <= end
+        assert end + left == start + track.length
+        # Not the same utterance either: what is mixed begins where an utterance does.
+        assert end % track.length in track.boundaries
+
+
+def test_settings_are_met(maker: SceneMaker) -> None:
+    settings = SceneSettings(
+        speakers=4, clip_s=1.5, enrollment_clips=(1, 1), extra_voices=0, level_dbfs=(-30, -30), clipped_share=0
+    )
+    batch = maker.draw(settings)
+    frames = round(1.5 * 100)
+    assert batch.mixtures.shape == (5, frames * 160)
+    assert (batch.enrollments.shape[1] + 160) // 160 == frames + 1
+    assert torch.allclose(batch.mixtures.square().mean(1), torch.full((5,), 1e-3), rtol=0.02)
+    assert batch.mixtures.abs().max() <= 1
+    assert not batch.mixtures.isnan().any() and not batch.targets.isnan().any()
+
+
+def test_the_same_seed_gives_the_same_scene(recordings: Path, tmp_path: Path) -> None:
+    def draw(seed: int) -> torch.Tensor:
+        banks = [load_bank(kind, [recordings / kind], tmp_path) for kind in ("speech", "noise")]
+        maker = SceneMaker(*banks, load_rooms([], 2, tmp_path), np.random.default_rng(seed))
+        return maker.draw(SceneSettings(clip_s=1.5, enrollment_clips=(1, 1))).mixtures
+
+    assert torch.equal(draw(5), draw(5))
+    assert not torch.equal(draw(5), draw(6))
+
+
+def test_resampled_voices_are_new_tracks_of_other_lengths(recordings: Path, tmp_path: Path) -> None:
+    bank = load_bank("speech", [recordings / "speech"], tmp_path, (1.0, 1.18))
+    names = [track.name for track in bank.tracks]
+    assert len(names) == 8
+    plain, fast = (next(t for t in bank.tracks if t.name == f"speech/speaker0@{f}") for f in (1.0, 1.18))
+    assert plain.length / fast.length == pytest.approx(1.18, rel=1e-3)
+    again = load_bank("speech", [recordings / "speech"], tmp_path, (1.0, 1.18))
+    assert again.tracks == bank.tracks and torch.equal(again.samples, bank.samples)
+
+
+def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="No audio in"):
+        load_bank("speech", [tmp_path], tmp_path / "cache")
+
+
+def test_rooms_begin_with_the_direct_sound(tmp_path: Path) -> None:
+    rooms: Rooms = load_rooms([], 3, tmp_path)
+    assert rooms.responses.shape == (3, 4, RESPONSE_SAMPLES)
+    assert torch.allclose(rooms.responses[..., 0], torch.ones(3, 4))
+    assert (rooms.responses.abs().amax(2) <= 1.001).all()
+    early = rooms.responses[..., :EARLY_SAMPLES].square().sum(2)
+    assert (early > rooms.responses[..., EARLY_SAMPLES:].square().sum(2)).float().mean() > 0.5
+
+
+def test_a_flat_equaliser_is_the_identity_and_convolution_is_linear() -> None:
+    clips = torch.randn(2, 4000)
+    impulse = torch.zeros(2, 100)
+    impulse[0, 0], impulse[1, 7] = 1, 0.5
+    out = convolve(clips, impulse)
+    assert torch.allclose(out[0], clips[0], atol=1e-5)
+    assert torch.allclose(out[1, 7:], 0.5 * clips[1, :-7], atol=1e-5)
+    response = random_equaliser(np.random.default_rng(0), 4, 8.0)
+    assert response.shape == (4, 512)
+    # Minimum phase: the energy is at the front.
+    assert (response[:, :128].square().sum(1) > 0.9 * response.square().sum(1)).all()

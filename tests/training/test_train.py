@@ -1,0 +1,114 @@
+"""The trainer itself, small: it learns, it stops in time, it resumes exactly, it gives the gradient to enrollments."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from tests.training.conftest import QUIET
+from training.checkpoint import load_checkpoint
+from training.losses import compressed_mse, negative_snr_db, residual_db, supervised_contrastive
+from training.network import CONFIGS, Network
+from training.scenes import SceneMaker
+from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
+from training.step import Guidance, compute_loss
+from training.train import Trainer, main
+
+
+def test_the_gradient_passes_through_the_enrollments(maker: SceneMaker) -> None:
+    network = Network(CONFIGS["pvqe-xs"])
+    batch = maker.draw(QUIET)
+    batch.enrollments.requires_grad_(True)
+    with torch.no_grad():
+        network.modulation.weight.normal_(0, 0.05)
+    compute_loss(network, batch, Guidance(), bfloat16=False).total.backward()
+    profiles = batch.enrollments.grad[: QUIET.speakers]
+    assert (profiles.abs().amax(1) > 0).all()
+
+
+def test_steps_lower_the_loss_on_one_scene(maker: SceneMaker) -> None:
+    torch.manual_seed(0)
+    network = Network(CONFIGS["pvqe-xs"])
+    batch = maker.draw(QUIET)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(12):
+        loss = compute_loss(network, batch, Guidance(contrastive_weight=0.1), bfloat16=False).total
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] - 0.5
+
+
+def test_a_resumed_run_goes_on_exactly(maker: SceneMaker) -> None:
+    stage = Stage("s", 4, 1e-3, scenes=QUIET)
+    torch.manual_seed(0)
+    one = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=0)
+    spent = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
+    for _ in range(2):
+        one._step(stage, spent)
+    state = copy.deepcopy(one.state_dict())
+    expected = one._step(stage, spent)
+    two = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=9)
+    two.load_state_dict(state)
+    assert two.steps == 2
+    assert two._step(stage, spent) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tmp_path: Path) -> None:
+    schedule = tmp_path / "short.toml"
+    schedule.write_text(
+        '[[stage]]\nname = "alone"\nsteps = 40\nlearning_rate = 1e-3\n'
+        "[stage.scenes]\nspeakers = 3\nclip_s = 1.0\nenrollment_clips = [1, 1]\nclose_share = 0.0\n"
+    )
+    arguments = ["--network", "pvqe-xs", "--speech", str(recordings / "speech"), "--noise", str(recordings / "noise"),
+                 "--simulated-rooms", "2", "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"),
+                 "--schedule", str(schedule)]  # fmt: skip
+    result = CliRunner().invoke(main, [*arguments, "--minutes", "0.001"], catch_exceptions=False)
+    assert result.exit_code == 0
+    _, history = load_checkpoint(tmp_path / "run/best.pt")
+    assert history["steps"] == 20  # stopped at the first look at the clock
+    CliRunner().invoke(main, arguments, catch_exceptions=False)
+    _, history = load_checkpoint(tmp_path / "run/best.pt")
+    assert history["steps"] == 40
+    entries = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in entries] == [20, 40]
+    assert all(np.isfinite(entry["loss"]) for entry in entries)
+
+
+def test_the_default_schedule_is_read_and_an_unknown_key_refused(tmp_path: Path) -> None:
+    stages = load_schedule(DEFAULT_SCHEDULE)
+    assert [stage.name for stage in stages] == ["given", "own", "alone"]
+    assert not stages[-1].needs_teacher()
+    assert value_at(((0, 1), (0.5, 0)), 0.25) == 0.5
+    assert stages[0].learning_rate_at(stages[0].steps) < 0.05 * stages[0].learning_rate
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[[stage]]\nname = "x"\nsteps = 1\nlearning_rate = 1\n[stage.scenes]\nspeeches = 3\n')
+    with pytest.raises(ValueError, match="speeches"):
+        load_schedule(bad)
+
+
+def test_losses_have_their_minimum_where_they_should() -> None:
+    torch.manual_seed(0)
+    target = torch.randn(3, 2, 10, 160)
+    assert float(compressed_mse(target, target).max()) < 1e-6
+    weaker = compressed_mse(0.5 * target, target).mean()
+    stronger = compressed_mse(0.5 ** (-1) * target, target).mean()
+    without = compressed_mse(0.5 * target, target, over_suppression=0).mean()
+    assert weaker > without and stronger > 0
+    signal = torch.randn(2, 16000)
+    noise = torch.randn(2, 16000)
+    # 10 dB below the signal is minus 10 dB, by definition
+    assert float(negative_snr_db(signal + noise * 10**-0.5, signal).mean()) == pytest.approx(-10, abs=0.3)
+    assert float(residual_db(0.1 * signal, signal).mean()) == pytest.approx(-20, abs=0.1)
+    voices = torch.tensor([0, 0, 1, 1])
+    together = torch.tensor([[1.0, 0], [1, 0.1], [-1, 0], [-1, 0.1]])
+    apart = together[[0, 2, 1, 3]]
+    assert supervised_contrastive(together, voices) < supervised_contrastive(apart, voices)
