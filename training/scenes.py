@@ -72,7 +72,8 @@ class SceneMaker:
         self._device = speech.samples.device
 
     def draw(self, settings: SceneSettings, embeddings: np.ndarray | None = None) -> SceneBatch:
-        """One step. ``embeddings`` (voice, size): what the network makes of each voice, to pick close ones by."""
+        """One step. ``embeddings`` (voice, size): what the network makes of each voice, to pick close ones by; NaN for
+        voices not heard yet."""
         clip = _hops(settings.clip_s)
         # As many spectral frames as that many clips have, so that all share one pass through the encoder.
         repeats = int(self.random.integers(settings.enrollment_clips[0], settings.enrollment_clips[1] + 1))
@@ -90,12 +91,13 @@ class SceneMaker:
     def _pick_ring(self, settings: SceneSettings, room_needed: int, embeddings: np.ndarray | None) -> np.ndarray:
         eligible = np.flatnonzero(self._voice_lengths >= room_needed + SAMPLE_RATE_HZ // 2)
         count = settings.speakers
-        if embeddings is None or self.random.random() >= settings.close_share:
+        heard = eligible if embeddings is None else eligible[~np.isnan(embeddings[eligible, 0])]
+        if embeddings is None or self.random.random() >= settings.close_share or len(heard) < 8 * count:
             return self._distinct_speakers(self.random.permutation(eligible), count)
-        seed = self.random.choice(eligible)
-        distance = np.linalg.norm(embeddings[eligible] - embeddings[seed], axis=1)
+        seed = self.random.choice(heard)
+        distance = np.linalg.norm(embeddings[heard] - embeddings[seed], axis=1)
         # Among the closest tenth, so that hard rings still vary.
-        closest = eligible[np.argsort(distance)][: max(4 * count, len(eligible) // 10)]
+        closest = heard[np.argsort(distance)][: max(4 * count, len(heard) // 10)]
         return self._distinct_speakers(np.r_[seed, self.random.permutation(closest)], count)
 
     def _distinct_speakers(self, voices: np.ndarray, count: int) -> np.ndarray:

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.corpus import VOICE_FACTORS, load_bank
 from training.dev import dev_scores
-from training.network import CONFIGS, Network
+from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.rooms import load_rooms
 from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
-from training.step import Guidance, compute_loss
+from training.spectral import analyse
+from training.step import REFERENCE_LEVEL, Guidance, compute_loss
 
 _AVERAGING = 0.998  # of the weights that ship, a step
 _LOG_STEPS = 20
@@ -53,8 +54,8 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3)
         self.random = np.random.default_rng(seed)
         self.stage_index, self.stage_step, self.steps, self.seconds = 0, 0, 0, 0.0
-        self.embeddings = np.zeros((len(scenes.speech.tracks), network.config.embedding_size), np.float32)
-        self.embedded = np.zeros(len(scenes.speech.tracks), bool)
+        # What the network makes of each voice, NaN where it has not heard it yet.
+        self.embeddings = np.full((len(scenes.speech.tracks), network.config.embedding_size), np.nan, np.float32)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs."""
@@ -64,7 +65,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "position": (self.stage_index, self.stage_step, self.steps, self.seconds),
             "random": (self.random.bit_generator.state, self.scenes.random.bit_generator.state),
-            "embeddings": (torch.from_numpy(self.embeddings), torch.from_numpy(self.embedded)),
+            "embeddings": torch.from_numpy(self.embeddings),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -74,7 +75,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.stage_index, self.stage_step, self.steps, self.seconds = state["position"]
         self.random.bit_generator.state, self.scenes.random.bit_generator.state = state["random"]
-        self.embeddings, self.embedded = (tensor.numpy() for tensor in state["embeddings"])
+        self.embeddings = state["embeddings"].cpu().numpy()
 
     def run(self) -> Iterator[dict[str, Any]]:
         """Train to the end of the schedule, one log entry every _LOG_STEPS steps."""
@@ -91,7 +92,7 @@ class Trainer:
 
     def _step(self, stage: Stage, spent: dict[str, float]) -> dict[str, float]:
         clock = _Clock(self.device, spent)
-        batch = self.scenes.draw(stage.scenes, self.embeddings if self.embedded.all() else None)
+        batch = self.scenes.draw(stage.scenes, self.embeddings)
         clock.lap("data")
         loss = compute_loss(self.network, batch, self._guidance(stage, batch), self.bfloat16)
         clock.lap("forward")
@@ -132,21 +133,20 @@ class Trainer:
 
     def _remember(self, batch: SceneBatch, embeddings: Tensor) -> None:
         for voice, embedding in zip(batch.enrollment_voices, embeddings.cpu().numpy(), strict=True):
-            keep = 0.5 if self.embedded[voice] else 0.0
-            self.embeddings[voice] = keep * self.embeddings[voice] + (1 - keep) * embedding
-            self.embedded[voice] = True
+            before = self.embeddings[voice]
+            self.embeddings[voice] = embedding if np.isnan(before[0]) else (before + embedding) / 2
 
     @torch.no_grad()
-    def embed_voices(self, seconds: float = 3.0, at_once: int = 32) -> None:
-        """A first embedding of every voice, so that close ones can be told from the start."""
-        from training.spectral import analyse
+    def embed_voices(self, seconds: float = 3.0, at_once: int = 16) -> None:
+        """A first embedding of every recorded voice, so that close ones can be told from the start.
 
-        voices = np.flatnonzero(~self.embedded)
-        length = round(seconds * 16_000 / 160) * 160
+        Resampled ones, which are many, follow as they come up.
+        """
+        voices = np.array([v for v, spoken in enumerate(self.scenes.speech.tracks) if spoken.name.endswith("@1.0")])
+        length = round(seconds * SAMPLE_RATE_HZ / HOP_SAMPLES) * HOP_SAMPLES
         for some in np.array_split(voices, max(1, len(voices) // at_once)):
-            clips = 0.05 * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
+            clips = REFERENCE_LEVEL * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
             self.embeddings[some] = self.averaged.embed(analyse(clips)).float().cpu().numpy()
-            self.embedded[some] = True
 
     def _summary(self, stage: Stage, entries: list[dict[str, float]], spent: dict[str, float]) -> dict[str, Any]:
         means = {key: round(float(np.mean([entry[key] for entry in entries])), 4) for key in entries[0]}
@@ -270,7 +270,7 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "state.pt").exists():
         trainer.load_state_dict(torch.load(folder / "state.pt", map_location=where, weights_only=False))
-    if any(stage.scenes.close_share for stage in chosen) and not trainer.embedded.all():
+    elif any(stage.scenes.close_share for stage in chosen):
         trainer.embed_voices()
     Run(trainer, folder, minutes, dev_data, dev_minutes).go()
 

@@ -1,0 +1,199 @@
+"""A model file and its contract: what the graph takes and gives, checked before anything relies on it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_pse.backends import RUNTIMES, Backend, Frame, Shapes, open_model
+from edge_pse.errors import BundleError
+
+SCHEMA_VERSION = 1
+DEFAULT_MODEL = "pvqe-s"
+DEFAULT_PRECISION = "fp32"
+MODELS_DIR = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """One state tensor that a step leaves for the next; zeros before the first."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What an exporter promises about a model: the metadata of the file, field by field.
+
+    The graph takes ``spectrum`` (1, 2, 1, bins), real and imaginary part of the bins from ``first_bin`` up of
+    an unnormalised ``window_samples``-point transform under a square-root Hann window; ``profile`` (1,
+    embedding_size), zeros for nobody in particular; and the states by name. It gives ``enhanced`` and
+    ``embedding``, shaped alike, and each state as ``<name>_next``. All are float32.
+    """
+
+    network: str
+    model_id: str
+    """Shared by all precisions of the same weights; a voice profile is good for one model id."""
+    precision: str
+    licence: str
+    sample_rate_hz: int
+    hop_samples: int
+    window_samples: int
+    first_bin: int
+    bins: int
+    embedding_size: int
+    far_end: bool
+    states: tuple[StateSpec, ...]
+
+    @classmethod
+    def from_json(cls, text: str) -> Contract:
+        """Read and check the metadata of a model file; BundleError says what is wrong with it."""
+        try:
+            content = json.loads(text)
+        except ValueError:
+            content = None
+        if not isinstance(content, dict) or "schema_version" not in content:
+            raise BundleError("it carries no edge_pse metadata: export it with this project's exporter.")
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise BundleError(
+                f"its metadata have schema {content['schema_version']}, this program reads {SCHEMA_VERSION}: "
+                "use the edge-pse that the model was made for."
+            )
+        try:
+            contract = cls(**{field.name: _read_field(content, field.name) for field in fields(cls)})
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"its metadata are incomplete or of the wrong type ({error}): export it again."
+            ) from None
+        contract._check()
+        return contract
+
+    @property
+    def delay_samples(self) -> int:
+        """How many samples the output stream lags the input stream."""
+        return self.window_samples - self.hop_samples
+
+    @property
+    def latency_ms(self) -> float:
+        """From a sound to its enhanced sound at best: the delay, and a hop to gather before it is run."""
+        return 1000 * (self.delay_samples + self.hop_samples) / self.sample_rate_hz
+
+    def initial_states(self) -> list[Frame]:
+        """The states before the first frame, in order."""
+        return [np.zeros(state.shape, np.float32) for state in self.states]
+
+    def check_graph(self, backend: Backend) -> None:
+        """BundleError unless the graph takes and gives exactly what the metadata promise, in that order."""
+        for kind, promised, found in (
+            ("inputs", self._inputs(), backend.inputs),
+            ("outputs", self._outputs(), backend.outputs),
+        ):
+            if list(promised.items()) != list(found.items()):
+                wrong = sorted(dict(promised.items() ^ found.items())) or ["their order"]
+                raise BundleError(
+                    f"its {kind} are not what its metadata promise ({', '.join(wrong)}): export it again."
+                )
+
+    def _check(self) -> None:
+        if self.far_end:
+            raise BundleError("it cancels echo and needs a far end, which this program can't give it yet.")
+        if self.window_samples != 2 * self.hop_samples:
+            raise BundleError("its window is not twice its hop, so overlap-add can't give the signal back.")
+        if self.bins != self.window_samples // 2 + 1 - self.first_bin:
+            raise BundleError("its bins do not reach from the first one to the Nyquist frequency.")
+
+    def _inputs(self) -> Shapes:
+        states = {state.name: state.shape for state in self.states}
+        return {"spectrum": (1, 2, 1, self.bins), "profile": (1, self.embedding_size), **states}
+
+    def _outputs(self) -> Shapes:
+        states = {f"{state.name}_next": state.shape for state in self.states}
+        return {"enhanced": (1, 2, 1, self.bins), "embedding": (1, self.embedding_size), **states}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model ready to run: the open file and what is known about it. Several streams may share one."""
+
+    path: Path
+    contract: Contract
+    backend: Backend
+
+    @classmethod
+    def load(cls, model: str | Path = DEFAULT_MODEL, backend: str = "auto") -> Bundle:
+        """Open a model.
+
+        ``model``: a name (``pvqe-s``, or with its precision ``pvqe-s.int8``) of a model that came with the
+        package, or the path of a model file. ``backend``: a key of ``edge_pse.backends.RUNTIMES``, or
+        ``auto`` for the first installed one that has the model; ``Bundle.backend.name`` says which. Raises
+        BundleError when there is no such model or runtime, or when file and metadata do not fit each other or
+        this program.
+        """
+        if backend != "auto" and backend not in RUNTIMES:
+            raise BundleError(f"There is no backend {backend!r}: choose one of auto, {', '.join(RUNTIMES)}.")
+        # Those that are missing come last: if one of them is needed, the error says what to install.
+        installed_first = sorted(RUNTIMES, key=lambda name: RUNTIMES[name].installed_version() is None)
+        candidates = installed_first if backend == "auto" else [backend]
+        path, runtime_name = _find(model, candidates)
+        try:
+            opened = open_model(path, runtime_name)
+            contract = Contract.from_json(opened.metadata)
+            contract.check_graph(opened)
+        except BundleError as error:
+            raise BundleError(f"Model {path} can't be used: {error}") from error
+        return cls(path, contract, opened)
+
+    @classmethod
+    def of(cls, model: Bundle | str | Path) -> Bundle:
+        """A loaded model as it is, another one loaded."""
+        return model if isinstance(model, Bundle) else cls.load(model)
+
+
+def available_models() -> list[Path]:
+    """The model files that came with the package, in alphabetical order."""
+    suffixes = {runtime.suffix for runtime in RUNTIMES.values()}
+    return sorted(path for path in MODELS_DIR.glob("*") if path.suffix in suffixes)
+
+
+def _find(model: str | Path, runtime_names: list[str]) -> tuple[Path, str]:
+    """Path of a model and the name of the runtime for it, from those given, the preferred one first."""
+    by_suffix: dict[str, str] = {}
+    for name in runtime_names:
+        by_suffix.setdefault(RUNTIMES[name].suffix, name)
+    given = Path(model)
+    if isinstance(model, Path) or os.sep in model or any(model.endswith(r.suffix) for r in RUNTIMES.values()):
+        if given.suffix not in by_suffix:
+            raise BundleError(f"Can't run {given}: name a model file that ends in {' or '.join(by_suffix)}.")
+        if not given.is_file():
+            raise BundleError(
+                f"There is no model file {given}: check the path, or name a model that is installed."
+            )
+        return given, by_suffix[given.suffix]
+    for suffix, runtime_name in by_suffix.items():
+        for stem in (model, f"{model}.{DEFAULT_PRECISION}"):
+            path = MODELS_DIR / f"{stem}{suffix}"
+            if path.is_file():
+                return path, runtime_name
+    installed = ", ".join(path.name for path in available_models()) or "none"
+    raise BundleError(f"There is no model {model!r} here; installed: {installed}.")
+
+
+def _read_field(content: dict[str, Any], name: str) -> Any:
+    value = content[name]
+    if name == "states":
+        return tuple(StateSpec(str(state["name"]), tuple(map(int, state["shape"]))) for state in value)
+    if name in ("network", "model_id", "precision", "licence"):
+        fits = isinstance(value, str)
+    elif name == "far_end":
+        fits = isinstance(value, bool)
+    else:
+        fits = type(value) is int and value > 0
+    if not fits:
+        raise ValueError(f"{name} is {value!r}")
+    return value

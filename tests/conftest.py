@@ -1,0 +1,116 @@
+"""What all tests share: real recordings, the shipped model, and a disk small enough to fill."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from edge_pse import Bundle, Profile, enroll
+
+Samples = NDArray[np.float32]
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The directory of the recordings; its README lists them."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def recording() -> Callable[[str], Samples]:
+    """``recording("ls367_speech")`` -> its samples, 16 kHz, float32."""
+
+    def read(name: str) -> Samples:
+        samples, rate = soundfile.read(FIXTURES / f"{name}.opus", dtype="float32")
+        assert rate == 16_000
+        return samples
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def mix() -> Callable[[Samples, Samples, float], Samples]:
+    """``mix(speech, other, ratio_db)`` -> speech plus the other sound, made as long and scaled."""
+
+    def add(speech: Samples, other: Samples, ratio_db: float) -> Samples:
+        other = np.resize(other, speech.size)
+        gain = np.sqrt(np.mean(speech**2) / np.mean(other**2)) * 10 ** (-ratio_db / 20)
+        return speech + np.float32(gain) * other
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def si_sdr() -> Callable[[Samples, Samples], float]:
+    """``si_sdr(reference, estimate)`` -> scale-invariant signal-to-distortion ratio in dB."""
+
+    def ratio(reference: Samples, estimate: Samples) -> float:
+        target = reference * (reference @ estimate / (reference @ reference))
+        return float(10 * np.log10(np.sum(target**2) / np.sum((target - estimate) ** 2)))
+
+    return ratio
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    """The default model, as it ships."""
+    return Bundle.load()
+
+
+@pytest.fixture(scope="session")
+def female_profile(bundle: Bundle, recording: Callable[[str], Samples]) -> Profile:
+    """The voice of ``ls367_speech``, from another recording."""
+    return enroll(recording("ls367_enrollment"), bundle=bundle, name="ls367")
+
+
+@pytest.fixture(scope="session")
+def male_profile(bundle: Bundle, recording: Callable[[str], Samples]) -> Profile:
+    """The voice of ``ls2033_speech``, from another recording."""
+    return enroll(recording("ls2033_enrollment"), bundle=bundle, name="ls2033")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty EDGE_PSE_HOME, so that no test touches the profiles of whoever runs it."""
+    monkeypatch.setenv("EDGE_PSE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB, mounted for the test; it can really be full."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("filling a disk needs a small one, and mounting it needs root")
+    directory = tmp_path / "small_disk"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(directory)]
+    mounted = subprocess.run(command, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(
+            f"filling a disk needs a small one, and it can't be mounted here: {mounted.stderr.strip()}"
+        )
+    yield directory
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+@pytest.fixture
+def fill() -> Callable[[Path], None]:
+    """``fill(directory)`` writes a file there until its disk has no byte left."""
+
+    def until_full(directory: Path) -> None:
+        with (
+            (directory / "filler").open("wb", buffering=0) as file,
+            pytest.raises(OSError, match="No space left"),
+        ):
+            while True:
+                file.write(bytes(4096))
+
+    return until_full

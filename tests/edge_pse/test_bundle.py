@@ -1,0 +1,219 @@
+"""The model file and its contract: what is accepted, and with which sentence everything else is refused."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge_pse import Bundle
+from edge_pse.backends import RUNTIMES
+from edge_pse.bundle import Contract, available_models
+from edge_pse.errors import BundleError
+
+
+@pytest.fixture
+def edited(bundle, tmp_path):
+    """``edited(change)``: a copy of the shipped model after ``change(graph, metadata)``."""
+    onnx = pytest.importorskip("onnx", reason="changing a model file needs the onnx package")
+
+    def edit(change):
+        model = onnx.load(bundle.path)
+        entry = next(entry for entry in model.metadata_props if entry.key == "edge_pse")
+        metadata = json.loads(entry.value)
+        change(model.graph, metadata)
+        entry.value = json.dumps(metadata)
+        onnx.save(model, tmp_path / "edited.onnx")
+        return tmp_path / "edited.onnx"
+
+    return edit
+
+
+def test_the_shipped_model_says_what_it_is(bundle):
+    contract = bundle.contract
+    assert (contract.network, contract.precision, contract.far_end) == ("pvqe-s", "fp32", False)
+    assert re.fullmatch(r"pvqe-s-[0-9a-f]{12}", contract.model_id)
+    assert contract.licence
+    assert (contract.sample_rate_hz, contract.hop_samples, contract.window_samples) == (16_000, 160, 320)
+    assert (contract.first_bin, contract.bins, contract.embedding_size) == (1, 160, 256)
+    assert {"gru1", "gru2"} <= {state.name for state in contract.states}
+    assert bundle.backend.name in RUNTIMES
+
+
+def test_a_step_keeps_its_inputs_and_gives_what_the_contract_says(bundle):
+    random = np.random.default_rng(5)
+    spectrum = random.standard_normal((1, 2, 1, 160)).astype(np.float32)
+    profile = random.standard_normal((1, 256)).astype(np.float32)
+    states = [random.standard_normal(state.shape).astype(np.float32) for state in bundle.contract.states]
+    inputs = [spectrum, profile, *states]
+    copies = [array.copy() for array in inputs]
+    enhanced, embedding, following = bundle.backend.step(spectrum, profile, states)
+    assert (enhanced.shape, embedding.shape) == ((1, 2, 1, 160), (1, 256))
+    assert [array.shape for array in following] == [state.shape for state in bundle.contract.states]
+    for array, copy in zip(inputs, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    again = bundle.backend.step(spectrum, profile, states)
+    np.testing.assert_array_equal(again[0], enhanced)
+
+
+def test_states_may_be_copied_and_gone_on_from(bundle, recording):
+    """A stream that goes on from copies of its states is the same stream."""
+    frames = recording("ls367_speech")[16_000 : 16_000 + 8 * 320].reshape(8, 1, 2, 1, 160)
+    nobody = np.zeros((1, 256), np.float32)
+    states = bundle.contract.initial_states()
+    for frame in frames[:4]:
+        _, _, states = bundle.backend.step(frame, nobody, states)
+    copies = [state.copy() for state in states]
+    for frame in frames[4:]:
+        enhanced, embedding, states = bundle.backend.step(frame, nobody, states)
+        from_copies, embedding_from_copies, copies = bundle.backend.step(frame, nobody, copies)
+        np.testing.assert_array_equal(enhanced, from_copies)
+        np.testing.assert_array_equal(embedding, embedding_from_copies)
+    for state, copy in zip(states, copies, strict=True):
+        np.testing.assert_array_equal(state, copy)
+    fresh, _, _ = bundle.backend.step(frames[4], nobody, bundle.contract.initial_states())
+    assert not np.array_equal(fresh, bundle.backend.step(frames[4], nobody, states)[0])
+
+
+def test_a_model_is_found_by_name_by_precision_and_by_path(bundle, tmp_path):
+    for model in ("pvqe-s", "pvqe-s.fp32", str(bundle.path), bundle.path):
+        assert Bundle.load(model).contract == bundle.contract
+    copy = tmp_path / "renamed.onnx"
+    copy.write_bytes(bundle.path.read_bytes())
+    assert Bundle.load(copy, backend="onnx").contract == bundle.contract
+    assert Bundle.of(bundle) is bundle
+    assert bundle.path in available_models()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("pvqe-q", r"no model 'pvqe-q' here; installed: .*pvqe-s\.fp32\.onnx"),
+        ("missing.onnx", "no model file missing.onnx"),
+        ("some/where/model.h5", r"ends in \.onnx"),
+        ("some/where/missing.onnx", "no model file some/where/missing.onnx"),
+        ("", "no model ''"),
+    ],
+)
+def test_a_model_that_is_not_there_is_named(model, message):
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(model)
+
+
+def test_an_unknown_backend_is_refused_with_the_choices():
+    with pytest.raises(BundleError, match="auto, onnx"):
+        Bundle.load("pvqe-s", backend="abacus")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_a_truncated_model_is_refused(bundle, tmp_path, share):
+    content = bundle.path.read_bytes()
+    path = tmp_path / "truncated.onnx"
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(
+        BundleError, match=r"truncated\.onnx can't be used: it is damaged or not an ONNX model"
+    ):
+        Bundle.load(path)
+
+
+def test_a_file_that_is_no_model_is_refused(fixtures, tmp_path):
+    path = tmp_path / "speech.onnx"
+    path.write_bytes((fixtures / "ls367_speech.opus").read_bytes())
+    with pytest.raises(BundleError, match="damaged or not an ONNX model"):
+        Bundle.load(path)
+
+
+def drop_metadata(graph, metadata):
+    metadata.clear()
+
+
+def wrong_state_shape(graph, metadata):
+    next(state for state in metadata["states"] if state["name"] == "gru1")["shape"] = [1, 128]
+
+
+def swapped_states(graph, metadata):
+    metadata["states"] = metadata["states"][::-1]
+
+
+def missing_state(graph, metadata):
+    metadata["states"].pop()
+
+
+def renamed_output(graph, metadata):
+    old = graph.output[0].name
+    graph.output[0].name = "spectrum_out"
+    for node in graph.node:
+        node.output[:] = ["spectrum_out" if name == old else name for name in node.output]
+
+
+def double_input(graph, metadata):
+    graph.input[1].type.tensor_type.elem_type = 11  # DOUBLE
+    for node in graph.node:
+        node.input[:] = ["profile_single" if name == "profile" else name for name in node.input]
+    cast = graph.node.add()
+    cast.op_type, cast.input[:], cast.output[:] = "Cast", ["profile"], ["profile_single"]
+    attribute = cast.attribute.add()
+    attribute.name, attribute.type, attribute.i = "to", 2, 1  # INT, FLOAT
+    graph.node.insert(0, graph.node.pop())
+
+
+def set_field(**changes):
+    return lambda graph, metadata: metadata.update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop_metadata, "carries no edge_pse metadata"),
+        (set_field(schema_version=2), "schema 2, this program reads 1"),
+        (set_field(far_end=True), "needs a far end"),
+        (set_field(window_samples=400), "window is not twice its hop"),
+        (set_field(bins=128), "Nyquist"),
+        (set_field(embedding_size=128), r"inputs .*\(profile\)"),
+        (set_field(model_id=None), "model_id is None"),
+        (set_field(sample_rate_hz="16000"), "sample_rate_hz is '16000'"),
+        (set_field(states=[{"name": "gru1"}]), "incomplete"),
+        (lambda graph, metadata: metadata.pop("licence"), "licence"),
+        (wrong_state_shape, r"inputs .*\(gru1\)"),
+        (swapped_states, "their order"),
+        (missing_state, "inputs .*spectrum_past"),
+        (renamed_output, "outputs .*enhanced, spectrum_out"),
+        (double_input, r"profile is tensor\(double\)"),
+    ],
+)
+def test_a_model_that_does_not_keep_its_contract_is_refused(edited, change, message):
+    with pytest.raises(BundleError, match=message) as refusal:
+        Bundle.load(edited(change))
+    assert "edited.onnx can't be used" in str(refusal.value)
+
+
+def test_an_edit_that_changes_nothing_is_accepted(edited, bundle):
+    assert Bundle.load(edited(lambda graph, metadata: None)).contract == bundle.contract
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"'])
+def test_metadata_that_are_no_object_are_refused(text):
+    with pytest.raises(BundleError, match="no edge_pse metadata"):
+        Contract.from_json(text)
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_package_loads_no_runtime():
+    code = "import sys, edge_pse; print(sorted({'onnxruntime', 'torch', 'training'} & set(sys.modules)))"
+    assert run_python(code) == "[]\n"
+
+
+def test_a_missing_runtime_is_named_with_the_command_that_installs_it():
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None\n"  # as Python marks a module that can't be imported
+        "from edge_pse import Bundle, EdgePseError\n"
+        "try: Bundle.load()\n"
+        "except EdgePseError as error: print(error)\n"
+    )
+    assert "needs onnxruntime" in (message := run_python(code))
+    assert "run `pip install onnxruntime`" in message

@@ -1,0 +1,217 @@
+"""The stream: alignment, blocks, profiles, strength and bad input, with the shipped model and real speech."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from edge_pse import Enhancer
+from edge_pse.errors import AudioError, ProfileError
+
+HOP = 160
+
+
+@pytest.fixture
+def enhancer(bundle):
+    return Enhancer(bundle)
+
+
+@pytest.fixture
+def noisy(recording, mix):
+    return mix(recording("ls367_speech")[:40_000], recording("helicopter"), 5)
+
+
+def in_blocks(enhancer, samples, sizes):
+    ends = np.cumsum(sizes)
+    assert ends[-1] >= samples.size
+    blocks = np.split(samples, ends[ends < samples.size])
+    return np.concatenate([*(enhancer.process(block) for block in blocks), enhancer.flush()])
+
+
+def test_it_removes_noise(enhancer, recording, mix, si_sdr):
+    speech = recording("ls3080_speech")
+    noisy = mix(speech, recording("helicopter"), 5)
+    assert si_sdr(speech, enhancer.enhance(noisy)) > si_sdr(speech, noisy) + 1
+
+
+@pytest.mark.parametrize(("wanted", "other"), [("ls367", "ls2033"), ("ls2033", "ls367")])
+def test_it_keeps_the_voice_of_the_profile_and_not_the_other(
+    enhancer, recording, mix, si_sdr, female_profile, male_profile, wanted, other
+):
+    profiles = {"ls367": female_profile, "ls2033": male_profile}
+    speech = recording(f"{wanted}_speech")
+    mixture = mix(speech, recording(f"{other}_speech"), 0)
+    enhancer.profile = profiles[wanted]
+    right = si_sdr(speech, enhancer.enhance(mixture))
+    enhancer.profile = profiles[other]
+    wrong = si_sdr(speech, enhancer.enhance(mixture))
+    assert right > si_sdr(speech, mixture) + 1
+    assert right > wrong + 3
+
+
+def test_output_is_aligned_with_the_input(enhancer, recording):
+    speech = recording("ls3080_speech")[:48_000]
+    enhanced = enhancer.enhance(speech)
+    assert enhanced.size == speech.size
+    assert enhanced.dtype == np.float32
+    lags = range(-200, 201)
+    similarity = [speech[300:-300] @ enhanced[300 + lag : enhanced.size - 300 + lag] for lag in lags]
+    assert lags[int(np.argmax(similarity))] == 0
+
+
+def test_a_stream_lags_by_the_delay_that_is_reported(enhancer, noisy):
+    stream = np.concatenate([enhancer.process(noisy), enhancer.flush()])
+    assert stream.size == noisy.size + enhancer.delay_samples
+    np.testing.assert_array_equal(stream[enhancer.delay_samples :], enhancer.enhance(noisy))
+    assert (enhancer.delay_samples, enhancer.latency_ms, enhancer.sample_rate_hz) == (160, 20.0, 16_000)
+
+
+@pytest.mark.parametrize("size", [0, 1, 159, 160, 161, 4_000])
+def test_flush_gives_all_that_went_in_and_the_delay(enhancer, noisy, size):
+    out = enhancer.process(noisy[:size])
+    assert out.size == size - size % HOP
+    assert out.size + enhancer.flush().size == size + enhancer.delay_samples
+    assert enhancer.enhance(noisy[:size]).size == size
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+def test_the_size_of_the_blocks_changes_nothing(bundle, noisy, female_profile, strength):
+    enhancer = Enhancer(bundle, female_profile, strength)
+    whole = in_blocks(enhancer, noisy, [noisy.size])
+    assert np.abs(whole).max() > 0.01
+    sizes = np.random.default_rng(3).integers(0, 700, 200)
+    np.testing.assert_array_equal(in_blocks(enhancer, noisy, sizes), whole)
+    np.testing.assert_array_equal(in_blocks(enhancer, noisy, np.full(noisy.size // 128 + 1, 128)), whole)
+
+
+def test_the_callers_samples_are_left_alone_and_not_kept(enhancer, noisy):
+    expected = enhancer.enhance(noisy[:800])
+    block = np.empty(200, np.float32)
+    out = []
+    for start in range(0, 800, 200):
+        block[:] = noisy[start : start + 200]
+        out.append(enhancer.process(block))
+        np.testing.assert_array_equal(block, noisy[start : start + 200])
+        block[:] = 0.5
+    out = np.concatenate([*out, enhancer.flush()])
+    np.testing.assert_array_equal(out[enhancer.delay_samples :], expected)
+
+
+def test_reset_begins_a_new_stream(enhancer, noisy):
+    first = enhancer.process(noisy[:8_000])
+    assert not np.array_equal(enhancer.process(noisy[:8_000]), first)
+    enhancer.process(noisy[:77])
+    enhancer.reset()
+    np.testing.assert_array_equal(enhancer.process(noisy[:8_000]), first)
+
+
+def test_strength_zero_is_the_input_bit_by_bit(bundle, noisy):
+    enhancer = Enhancer(bundle, strength=0)
+    np.testing.assert_array_equal(enhancer.enhance(noisy), noisy)
+    stream = np.concatenate([enhancer.process(noisy), enhancer.flush()])
+    np.testing.assert_array_equal(stream[: enhancer.delay_samples], 0)
+
+
+def test_strength_mixes_input_and_output(bundle, noisy):
+    full = Enhancer(bundle).enhance(noisy)
+    mixed = Enhancer(bundle, strength=0.25).enhance(noisy)
+    np.testing.assert_allclose(mixed, 0.75 * noisy + 0.25 * full, atol=1e-6)
+
+
+def test_strength_set_before_the_first_sample_acts_at_once(enhancer, noisy):
+    enhancer.strength = 0
+    np.testing.assert_array_equal(enhancer.enhance(noisy), noisy)
+
+
+def test_strength_changes_within_one_hop_and_without_a_step(bundle, noisy):
+    change = 100 * HOP
+    enhancer = Enhancer(bundle)
+    before = enhancer.process(noisy[:change])
+    enhancer.strength = 0
+    after = enhancer.process(noisy[change : change + 2 * HOP])
+    wet = Enhancer(bundle).process(noisy[: change + 2 * HOP])
+    np.testing.assert_array_equal(before, wet[:change])
+    dry = noisy[change - HOP : change + HOP]
+    np.testing.assert_array_equal(after[HOP:], dry[HOP:])
+    fade = np.arange(1, HOP + 1) / HOP
+    np.testing.assert_allclose(
+        after[:HOP], (1 - fade) * wet[change : change + HOP] + fade * dry[:HOP], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_strength_outside_zero_to_one_is_refused(enhancer, strength):
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        enhancer.strength = strength
+    assert enhancer.strength == 1
+
+
+def test_a_new_profile_acts_from_the_next_hop_on(bundle, noisy, male_profile):
+    change = 100 * HOP
+    enhancer = Enhancer(bundle)
+    out = [enhancer.process(noisy[: change + 70])]
+    enhancer.profile = male_profile
+    out.append(enhancer.process(noisy[change + 70 :]))
+    out = np.concatenate(out)
+    without = Enhancer(bundle).process(noisy)
+    np.testing.assert_array_equal(out[:change], without[:change])
+    assert not np.array_equal(out[change : change + HOP], without[change : change + HOP])
+    assert enhancer.profile is male_profile
+
+
+def test_a_profile_of_another_model_is_refused_and_changes_nothing(bundle, noisy, male_profile):
+    stranger = dataclasses.replace(male_profile, model_id="pvqe-xs-0123456789ab")
+    with pytest.raises(ProfileError, match="enroll the voice again with this model"):
+        Enhancer(bundle, stranger)
+    enhancer = Enhancer(bundle, male_profile)
+    with pytest.raises(ProfileError, match="pvqe-xs-0123456789ab"):
+        enhancer.profile = stranger
+    assert enhancer.profile is male_profile
+    np.testing.assert_array_equal(enhancer.enhance(noisy), Enhancer(bundle, male_profile).enhance(noisy))
+    with pytest.raises(ProfileError):
+        enhancer.profile = dataclasses.replace(male_profile, embedding=male_profile.embedding[:128])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.array([0, np.nan, 0], np.float32), "NaN or infinite"),
+        (np.array([0, -np.inf], np.float32), "NaN or infinite"),
+        (np.array([0, 12_000, -9_000], np.int16), "divide integers by their full scale"),
+        (np.array([0, 12_000, -9_000], np.float32), "full scale is 1"),
+        (np.zeros((400, 2), np.float32), "one channel"),
+    ],
+)
+def test_bad_samples_are_refused_and_leave_the_stream_as_it_was(enhancer, noisy, bad, message):
+    expected = enhancer.enhance(noisy[:4_000])
+    out = [enhancer.process(noisy[:1_000])]
+    with pytest.raises(AudioError, match=message):
+        enhancer.process(bad)
+    out += [enhancer.process(noisy[1_000:4_000]), enhancer.flush()]
+    np.testing.assert_array_equal(np.concatenate(out)[enhancer.delay_samples :], expected)
+
+
+def test_double_precision_is_taken_and_single_given(enhancer, noisy):
+    out = enhancer.enhance(noisy[:4_000].astype(np.float64))
+    assert out.dtype == np.float32
+    np.testing.assert_array_equal(out, enhancer.enhance(noisy[:4_000]))
+
+
+def test_the_loudest_samples_taken_leave_the_stream_sound(enhancer, recording):
+    speech = recording("ls367_speech")[:32_000]
+    enhancer.process(np.sign(np.sin(np.arange(8_000) * 0.1, dtype=np.float32)) * 100)
+    enhancer.process(np.zeros(16_000, np.float32))
+    out = enhancer.process(speech)
+    assert np.isfinite(out).all()
+    assert np.std(out) > 0.2 * np.std(speech)
+
+
+def test_two_streams_on_one_bundle_do_not_mix(bundle, noisy, recording):
+    speech = recording("ls2033_speech")[: noisy.size]
+    alone = Enhancer(bundle).process(noisy)
+    one, other = Enhancer(bundle), Enhancer(bundle)
+    together = []
+    for start in range(0, noisy.size, 800):
+        together.append(one.process(noisy[start : start + 800]))
+        other.process(speech[start : start + 800])
+    np.testing.assert_array_equal(np.concatenate(together), alone)

@@ -1,0 +1,326 @@
+"""Profiles on disk: private, whole or not at all, and refused with a sentence when they are bad."""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge_pse import Enhancer, Profile, ProfileStore
+from edge_pse.errors import ProfileError
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ProfileStore(tmp_path / "profiles")
+
+
+@pytest.fixture
+def profile():
+    embedding = np.random.default_rng(1).standard_normal(256).astype(np.float32)
+    return Profile("anna", "pvqe-s-0123456789ab", embedding, speech_seconds=9.5, snr_db=31.25)
+
+
+def file_of(store, name):
+    return store.root / f"{name}.profile.json"
+
+
+def names_in(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def rewrite(path, **changes):
+    """Change fields of a stored profile and give it a checksum that fits, as another program might."""
+    content = json.loads(path.read_text())
+    del content["sha256"]
+    content |= changes
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    content["sha256"] = hashlib.sha256(canonical.encode()).hexdigest()
+    path.write_text(json.dumps(content))
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(one.embedding, other.embedding)
+    assert dataclasses.replace(one, embedding=[0]).__dict__.keys() == other.__dict__.keys()
+    for field in ("name", "model_id", "speech_seconds", "snr_db", "created"):
+        assert getattr(one, field) == getattr(other, field)
+
+
+def test_what_is_saved_is_what_is_loaded(store, profile):
+    store.save(profile)
+    loaded = store.load("anna")
+    assert_same(loaded, profile)
+    assert loaded.embedding.dtype == np.float32
+
+
+def test_a_real_profile_serves_as_well_from_the_disk(store, bundle, recording, female_profile):
+    speech = recording("ls367_speech")[:16_000]
+    store.save(female_profile)
+    fresh = Enhancer(bundle, female_profile).enhance(speech)
+    np.testing.assert_array_equal(Enhancer(bundle, store.load("ls367")).enhance(speech), fresh)
+
+
+def test_the_embedding_is_read_only_and_not_the_callers(profile):
+    mine = np.ones(256, np.float32)
+    kept = dataclasses.replace(profile, embedding=mine)
+    mine[:] = 7
+    np.testing.assert_array_equal(kept.embedding, 1)
+    with pytest.raises(ValueError, match="read-only"):
+        kept.embedding[0] = 3
+
+
+@pytest.mark.parametrize("embedding", [np.full(256, np.nan), np.zeros((2, 128)), np.zeros(0)])
+def test_an_embedding_that_is_none_is_refused(embedding):
+    with pytest.raises(ProfileError, match="enroll the voice again"):
+        Profile("anna", "pvqe-s-0123456789ab", embedding, speech_seconds=9, snr_db=30)
+
+
+def test_nobody_else_can_read_the_files_or_the_directory(store, profile, tmp_path):
+    previous = os.umask(0)
+    try:
+        store.save(profile)
+        store.export("anna", tmp_path / "anna.json")
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(file_of(store, "anna").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "anna.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.root.stat().st_mode) == 0o700
+
+
+def test_a_file_has_the_documented_fields_and_no_audio(store, profile):
+    store.save(profile)
+    content = json.loads(file_of(store, "anna").read_text())
+    fields = "schema_version name model_id created speech_seconds snr_db embedding sha256"
+    assert set(content) == set(fields.split())
+    assert base64.b64decode(content["embedding"]) == profile.embedding.astype("<f4").tobytes()
+    assert file_of(store, "anna").stat().st_size < 2_500
+
+
+def test_saving_again_replaces(store, profile):
+    store.save(profile)
+    store.save(dataclasses.replace(profile, speech_seconds=4.0))
+    assert store.load("anna").speech_seconds == 4.0
+    assert names_in(store.root) == ["anna.profile.json"]
+
+
+def test_a_full_disk_leaves_the_old_profile_and_nothing_else(small_disk, fill, profile):
+    store = ProfileStore(small_disk / "profiles")
+    store.save(profile)
+    fill(small_disk)
+    before = file_of(store, "anna").read_bytes()
+    with pytest.raises(ProfileError, match=r"No space left on device.*make room"):
+        store.save(dataclasses.replace(profile, speech_seconds=4.0))
+    with pytest.raises(ProfileError, match="No space left on device"):
+        store.save(dataclasses.replace(profile, name="bert"))
+    with pytest.raises(ProfileError, match="No space left on device"):
+        store.export("anna", small_disk / "anna.json")
+    assert file_of(store, "anna").read_bytes() == before
+    assert names_in(store.root) == ["anna.profile.json"]
+    assert names_in(small_disk) == ["filler", "profiles"]
+
+
+def test_readers_see_the_old_or_the_new_profile_whole_while_it_is_replaced(store, profile):
+    """One process writes without pause while this one reads: no read may fail or see a mixture."""
+    store.save(profile)
+    writer = (
+        "import dataclasses, sys, numpy as np; from pathlib import Path; from edge_pse import ProfileStore\n"
+        "store = ProfileStore(Path(sys.argv[1])); profile = store.load('anna'); count = 0\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    count += 1\n"
+        "    embedding = np.full(256, count, np.float32)\n"
+        "    store.save(dataclasses.replace(profile, embedding=embedding, speech_seconds=float(count)))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", writer, str(store.root)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        seen = set()
+        while len(seen) < 50:
+            loaded = store.load("anna")
+            if loaded.speech_seconds != profile.speech_seconds:
+                np.testing.assert_array_equal(loaded.embedding, loaded.speech_seconds)
+                seen.add(loaded.speech_seconds)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_writer_killed_half_way_leaves_nothing_that_counts_as_a_profile(store, profile):
+    store.save(profile)
+    (store.root / ".k3j2h1.tmp").write_bytes(b'{"schema_version": 1, "na')
+    assert store.list() == ["anna"]
+    assert_same(store.load("anna"), profile)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 1_000, -1])
+def test_a_truncated_file_is_refused(store, profile, kept):
+    store.save(profile)
+    path = file_of(store, "anna")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ProfileError, match="enroll the voice again"):
+        store.load("anna")
+
+
+@pytest.mark.parametrize("content", [b"[]", b"7", b"\x00\xff\xfe", b"{}", b"[" * 100_000])
+def test_a_file_that_was_never_a_profile_is_refused(store, profile, content):
+    store.save(profile)
+    file_of(store, "anna").write_bytes(content)
+    with pytest.raises(ProfileError, match="damaged or not a voice profile"):
+        store.load("anna")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"model_id": "pvqe-s', '"model_id": "pvqe-x'),
+        ("9.5", "9.6"),
+        ('"embedding": "', '"embedding": "AAAA'),
+    ],
+)
+def test_a_changed_file_is_refused(store, profile, old, new):
+    store.save(profile)
+    path = file_of(store, "anna")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ProfileError, match="wrong checksum"):
+        store.load("anna")
+
+
+def test_a_newer_format_is_refused_as_such(store, profile):
+    store.save(profile)
+    rewrite(file_of(store, "anna"), schema_version=2)
+    with pytest.raises(ProfileError, match="format 2, this program reads 1"):
+        store.load("anna")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"embedding": "not base64!"},
+        {"embedding": base64.b64encode(b"12345").decode()},
+        {"embedding": base64.b64encode(np.full(256, np.inf, "<f4").tobytes()).decode()},
+        {"model_id": 7},
+        {"created": "yesterday"},
+        {"snr_db": None},
+    ],
+)
+def test_a_file_with_a_good_checksum_over_bad_content_is_refused(store, profile, changes):
+    store.save(profile)
+    rewrite(file_of(store, "anna"), **changes)
+    with pytest.raises(ProfileError, match="enroll the voice again"):
+        store.load("anna")
+
+
+def test_a_profile_of_another_model_is_loaded_but_not_used(store, profile, bundle):
+    store.save(profile)
+    with pytest.raises(ProfileError, match="pvqe-s-0123456789ab"):
+        Enhancer(bundle, store.load("anna"))
+
+
+FORBIDDEN_NAMES = [
+    *("", ".", "..", "../anna", "a/b", "/etc/passwd", "a\\b", ".hidden"),
+    *("anna\n", "a\0b", "a b", "annä", "a+b", "a" * 65),
+]
+
+
+@pytest.mark.parametrize("name", FORBIDDEN_NAMES)
+def test_names_that_could_lead_elsewhere_are_refused_everywhere(store, profile, tmp_path, name):
+    store.save(profile)
+    store.export("anna", tmp_path / "anna.json")
+    inside, outside = names_in(store.root), names_in(tmp_path)
+    for attempt in (
+        lambda: store.save(dataclasses.replace(profile, name=name)),
+        lambda: store.load(name),
+        lambda: store.delete(name),
+        lambda: store.export(name, tmp_path / "out.json"),
+        lambda: store.import_(tmp_path / "anna.json", name=name),
+    ):
+        with pytest.raises(ProfileError, match="is no name for a profile"):
+            attempt()
+    assert (names_in(store.root), names_in(tmp_path)) == (inside, outside)
+
+
+def test_a_file_whose_own_name_leads_elsewhere_is_not_imported(store, profile, tmp_path):
+    store.save(profile)
+    store.export("anna", tmp_path / "evil.json")
+    rewrite(tmp_path / "evil.json", name="../../evil")
+    with pytest.raises(ProfileError, match="is no name for a profile"):
+        store.import_(tmp_path / "evil.json")
+    assert store.import_(tmp_path / "evil.json", name="tamed").name == "tamed"
+
+
+@pytest.mark.parametrize("name", ["a", "Anna-2", "anna_b", "9lives", "anna.at.work", "a" * 64])
+def test_ordinary_names_work(store, profile, name):
+    store.save(dataclasses.replace(profile, name=name))
+    assert store.list() == [name]
+    assert store.load(name).name == name
+
+
+def test_listing_is_alphabetical_and_ignores_other_files(store, profile):
+    assert store.list() == []
+    for name in ("carl", "anna", "bert"):
+        store.save(dataclasses.replace(profile, name=name))
+    (store.root / "notes.txt").write_text("mine")
+    (store.root / ".secret.profile.json").write_text("{}")
+    assert store.list() == ["anna", "bert", "carl"]
+
+
+def test_deleting_removes_one_profile(store, profile):
+    store.save(profile)
+    store.save(dataclasses.replace(profile, name="bert"))
+    store.delete("anna")
+    assert store.list() == ["bert"]
+    for attempt in (store.delete, store.load):
+        with pytest.raises(ProfileError, match="There is no profile 'anna'"):
+            attempt("anna")
+
+
+def test_a_renamed_file_is_a_renamed_profile(store, profile):
+    store.save(profile)
+    file_of(store, "anna").rename(file_of(store, "work"))
+    assert store.load("work").name == "work"
+
+
+def test_export_and_import_carry_a_profile_to_another_store(store, profile, tmp_path):
+    store.save(profile)
+    store.export("anna", tmp_path / "carried.json")
+    elsewhere = ProfileStore(tmp_path / "elsewhere")
+    assert_same(elsewhere.import_(tmp_path / "carried.json"), profile)
+    assert_same(elsewhere.load("anna"), profile)
+    with pytest.raises(ProfileError, match="There is a profile 'anna' already"):
+        elsewhere.import_(tmp_path / "carried.json")
+    elsewhere.import_(tmp_path / "carried.json", name="anna-2")
+    assert elsewhere.list() == ["anna", "anna-2"]
+
+
+def test_export_to_an_impossible_place_leaves_nothing(store, profile, tmp_path):
+    store.save(profile)
+    (tmp_path / "directory").mkdir()
+    for place in (tmp_path / "missing" / "anna.json", tmp_path / "directory"):
+        with pytest.raises(ProfileError, match="Nothing was changed"):
+            store.export("anna", place)
+    assert names_in(tmp_path) == ["directory", "profiles"]
+
+
+def test_import_of_what_is_not_there(store, tmp_path):
+    with pytest.raises(ProfileError, match="No such file"):
+        store.import_(tmp_path / "missing.json")
+    with pytest.raises(ProfileError, match="Is a directory"):
+        store.import_(tmp_path)
+
+
+def test_profiles_live_under_edge_pse_home_or_the_users_data_directory(home, profile, monkeypatch, tmp_path):
+    ProfileStore().save(profile)
+    assert (home / "profiles" / "anna.profile.json").is_file()
+    monkeypatch.delenv("EDGE_PSE_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+    assert ProfileStore().root == tmp_path / "xdg" / "edge-pse" / "profiles"
