@@ -25,7 +25,10 @@ def random_equaliser(random: np.random.Generator, count: int, spread_db: float, 
     octaves = np.log2(np.maximum(hertz, 40) / 40)
     points = np.linspace(0, octaves[-1], _CONTROL_POINTS)
     curves_db = np.stack(
-        [np.interp(octaves, points, random.uniform(-spread_db, spread_db, _CONTROL_POINTS)) for _ in range(count)]
+        [
+            np.interp(octaves, points, random.uniform(-spread_db, spread_db, _CONTROL_POINTS))
+            for _ in range(count)
+        ]
     )
     curves_db += random.uniform(-2, 2, (count, 1)) * (octaves - octaves.mean()) * spread_db / 8
     low_hz = np.where(random.random(count) < 0.3, random.uniform(60, 300, count), 20)[:, None]
@@ -60,6 +63,8 @@ def synthetic_noise(random: np.random.Generator, count: int, length: int) -> Ten
             mains_hz = random.choice([50.0, 60.0, random.uniform(80, 400)])
             for harmonic in range(1, random.integers(2, 12)):
                 amplitude = random.uniform(0, 1) / harmonic**0.5
-                noise += amplitude * np.sin(2 * np.pi * mains_hz * harmonic * seconds + random.uniform(0, 2 * np.pi))
+                noise += amplitude * np.sin(
+                    2 * np.pi * mains_hz * harmonic * seconds + random.uniform(0, 2 * np.pi)
+                )
         noises[i] = noise / noise.std()
     return torch.from_numpy(noises.astype(np.float32))

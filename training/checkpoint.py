@@ -43,13 +43,17 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
     """
     content = torch.load(path, map_location="cpu", weights_only=True)
     if content.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"{path} is not a checkpoint of schema {SCHEMA_VERSION}: train anew or use an older release.")
+        raise ValueError(
+            f"{path} is not a checkpoint of schema {SCHEMA_VERSION}: train anew or use an older release."
+        )
     network = Network(NetworkConfig(**content["config"]))
     weights = {name: tensor.float() for name, tensor in content["weights"].items()}
     missing, unexpected = network.load_state_dict(weights, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
-        raise ValueError(f"{path} does not fit its own configuration: missing {missing}, unexpected {unexpected}.")
+        raise ValueError(
+            f"{path} does not fit its own configuration: missing {missing}, unexpected {unexpected}."
+        )
     return network.eval(), content["history"]
 
 

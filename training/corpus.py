@@ -54,7 +54,9 @@ class Bank:
         self._lengths = torch.tensor([t.length for t in self.tracks], device=device)
         self._levels = torch.tensor([t.level for t in self.tracks], device=device, dtype=torch.float32)
 
-    def cut(self, tracks: Sequence[int] | np.ndarray, starts: Sequence[int] | np.ndarray, length: int) -> Tensor:
+    def cut(
+        self, tracks: Sequence[int] | np.ndarray, starts: Sequence[int] | np.ndarray, length: int
+    ) -> Tensor:
         """Clips (clip, sample) at unit active level; reading past a track's end goes on at its start."""
         device = self.samples.device
         which = torch.as_tensor(np.asarray(tracks), device=device)
@@ -72,9 +74,14 @@ def load_bank(kind: str, folders: Sequence[Path], cache: Path, factors: Sequence
     """
     files = [path for folder in folders for path in _audio_files(folder)]
     if not files:
-        raise ValueError(f"No audio in {', '.join(map(str, folders))}: give folders of {', '.join(sorted(SUFFIXES))}.")
+        raise ValueError(
+            f"No audio in {', '.join(map(str, folders))}: give folders of {', '.join(sorted(SUFFIXES))}."
+        )
     # The cache is valid for one set of files: any other name, order or size decodes anew.
-    wanted = {"factors": list(factors), "files": [[str(path.resolve()), path.stat().st_size] for path in files]}
+    wanted = {
+        "factors": list(factors),
+        "files": [[str(path.resolve()), path.stat().st_size] for path in files],
+    }
     index_path, samples_path = cache / f"{kind}.json", cache / f"{kind}.npy"
     if index_path.exists():
         index = json.loads(index_path.read_text())
@@ -109,7 +116,9 @@ def _audio_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def _grouped(kind: str, files: list[Path], factors: Sequence[float]) -> Iterable[tuple[str, list[Path], float]]:
+def _grouped(
+    kind: str, files: list[Path], factors: Sequence[float]
+) -> Iterable[tuple[str, list[Path], float]]:
     if kind != "speech":
         yield from ((path.name, [path], 1.0) for path in files)
         return
@@ -117,7 +126,9 @@ def _grouped(kind: str, files: list[Path], factors: Sequence[float]) -> Iterable
     for path in files:
         speakers.setdefault(path.parent, []).append(path)
     for factor in factors:
-        yield from ((f"{folder.parent.name}/{folder.name}@{factor}", own, factor) for folder, own in speakers.items())
+        yield from (
+            (f"{folder.parent.name}/{folder.name}@{factor}", own, factor) for folder, own in speakers.items()
+        )
 
 
 def _decode(files: list[Path], factor: float) -> tuple[np.ndarray, tuple[int, ...]]:

@@ -29,14 +29,18 @@ def dev_scores(network: Network, data: Path) -> dict[str, float]:
     """Scores on unseen dev speakers, see ``evaluation.quick``; "eer" is of the embeddings of enrollment halves."""
     device = next(network.parameters()).device
     quick = QuickSet.load(data)
-    clips = {task.enrolled_speaker: task.enrollment for task in quick.tasks if task.enrolled_speaker is not None}
+    clips = {
+        task.enrolled_speaker: task.enrollment
+        for task in quick.tasks
+        if task.enrolled_speaker is not None and task.enrollment is not None
+    }
     profiles = {name: _embed(network, clip, device) for name, clip in clips.items()}
     nobody = torch.zeros(network.config.embedding_size, device=device)
     outputs: list[np.ndarray] = []
     for start in range(0, len(quick.tasks), _AT_ONCE):
         tasks = quick.tasks[start : start + _AT_ONCE]
         noisy = torch.from_numpy(np.stack([task.noisy for task in tasks])).to(device)
-        batch = torch.stack([profiles.get(task.enrolled_speaker, nobody) for task in tasks])
+        batch = torch.stack([profiles.get(task.enrolled_speaker or "", nobody) for task in tasks])
         outputs.extend(enhance(network, noisy, batch).cpu().numpy())
     halves = [np.array_split(clip, 2) for clip in clips.values()]
     first, second = (torch.stack([_embed(network, half[i], device) for half in halves]) for i in (0, 1))

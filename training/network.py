@@ -64,7 +64,9 @@ CONFIGS = {
     for config in (
         NetworkConfig("pvqe-s", (16, 40), (56, 24), 256, (40, 32, 32)),
         NetworkConfig("pvqe-s-far", (16, 40), (56, 24), 256, (40, 32, 32), far_channels=(8, 24)),
-        NetworkConfig("pvqe-s-paper", (16, 40), (56, 24), 256, (40, 32, 32), far_channels=(8, 24), modulated_skips=False),
+        NetworkConfig(
+            "pvqe-s-paper", (16, 40), (56, 24), 256, (40, 32, 32), far_channels=(8, 24), modulated_skips=False
+        ),
         NetworkConfig("pvqe-xs", (12, 24), (32, 16), 128, (24, 20, 16), last_kernel_frames=1),
         NetworkConfig(
             "pvqe-xs-far", (12, 24), (32, 16), 128, (24, 20, 16), far_channels=(6, 12), align_channels=8,
@@ -77,7 +79,9 @@ CONFIGS = {
 class CausalConv(nn.Module):
     """Convolution over (frame, bin) that looks one frame back at most; its state is the last input frame."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int = 1, frames: int = 2, bias: bool = False):
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: int = 1, frames: int = 2, bias: bool = False
+    ):
         super().__init__()
         self.past_frames = frames - 1
         self.conv = nn.Conv2d(channels_in, channels_out, (frames, 3), (1, stride), (0, 1), bias=bias)
@@ -208,7 +212,9 @@ class Align(nn.Module):
         rows = product.shape[2]
         if rows == 1:
             return product
-        columns = torch.arange(rows, device=product.device)[:, None] + torch.arange(self.frames, device=product.device)
+        columns = torch.arange(rows, device=product.device)[:, None] + torch.arange(
+            self.frames, device=product.device
+        )
         return product.gather(3, columns.expand(*product.shape[:2], -1, -1))
 
     def _unband(self, weights: Tensor, rows: int) -> Tensor:
@@ -216,7 +222,9 @@ class Align(nn.Module):
         frames = weights.shape[1]
         if frames == 1:
             return weights
-        columns = torch.arange(frames, device=weights.device)[:, None] + torch.arange(self.frames, device=weights.device)
+        columns = torch.arange(frames, device=weights.device)[:, None] + torch.arange(
+            self.frames, device=weights.device
+        )
         return weights.new_zeros(weights.shape[0], frames, rows).scatter(
             2, columns.expand(weights.shape[0], -1, -1), weights
         )
@@ -252,7 +260,9 @@ class ComplexConvolvingMask(nn.Module):
         # (a + bi)(x + yi) = (ax - by) + (ay + bx)i, with taps a, b and neighbours x, y
         signs = torch.tensor([[1.0, -1, 0, 0], [0, 0, 1, 1]])
         self.register_buffer("neighbours", neighbours, persistent=False)
-        self.register_buffer("sums", signs.repeat_interleave(MASK_TAPS, 1)[:, :, None, None], persistent=False)
+        self.register_buffer(
+            "sums", signs.repeat_interleave(MASK_TAPS, 1)[:, :, None, None], persistent=False
+        )
 
     def forward(self, taps: Tensor, spectrum: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
         """``taps`` (batch, 18, frame, bin), ``spectrum`` (batch, 2, frame, bin) -> enhanced spectrum and state."""
@@ -321,7 +331,11 @@ class Network(nn.Module):
         self.mask = ComplexConvolvingMask()
 
     def encode(
-        self, spectrum: Tensor, far: Tensor | None = None, states: States | None = None, following: States | None = None
+        self,
+        spectrum: Tensor,
+        far: Tensor | None = None,
+        states: States | None = None,
+        following: States | None = None,
     ) -> Encoded:
         """Everything before the profile comes in.
 

@@ -18,7 +18,9 @@ from training.corpus import SUFFIXES
 from training.network import SAMPLE_RATE_HZ
 
 RESPONSE_SAMPLES = SAMPLE_RATE_HZ // 2
-EARLY_SAMPLES = SAMPLE_RATE_HZ // 20  # 50 ms: what the ear fuses with the direct sound, and what the target keeps
+EARLY_SAMPLES = (
+    SAMPLE_RATE_HZ // 20
+)  # 50 ms: what the ear fuses with the direct sound, and what the target keeps
 POSITIONS = 4  # responses a room: index 0 is near the microphone (the user), the others anywhere
 
 
@@ -38,14 +40,24 @@ def load_rooms(folders: Sequence[Path], count: int, cache: Path, seed: int = 0) 
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         random = np.random.default_rng(seed)
-        np.save(path, np.stack([simulate_room(random) for _ in track(range(count), description="simulating rooms")]))
+        np.save(
+            path,
+            np.stack([simulate_room(random) for _ in track(range(count), description="simulating rooms")]),
+        )
     simulated = np.load(path)
     measured = [
-        _measured(file) for folder in folders for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES
+        _measured(file)
+        for folder in folders
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in SUFFIXES
     ]
     # A measured response is one position of its room; the others are its neighbours in the list.
-    together = [np.stack([measured[(i + p) % len(measured)] for p in range(POSITIONS)]) for i in range(len(measured))]
-    return Rooms(torch.from_numpy(np.concatenate([simulated, *(t[None] for t in together)]).astype(np.float32)))
+    together = [
+        np.stack([measured[(i + p) % len(measured)] for p in range(POSITIONS)]) for i in range(len(measured))
+    ]
+    return Rooms(
+        torch.from_numpy(np.concatenate([simulated, *(t[None] for t in together)]).astype(np.float32))
+    )
 
 
 def simulate_room(random: np.random.Generator) -> np.ndarray:
@@ -67,7 +79,9 @@ def simulate_room(random: np.random.Generator) -> np.ndarray:
         place = microphone + distance_m * direction / np.linalg.norm(direction)
         room.add_source(np.clip(place, 0.2, size_m - 0.2))
     room.compute_rir()
-    return np.stack([_from_direct_sound(room.rir[0][position]) for position in range(POSITIONS)]).astype(np.float16)
+    return np.stack([_from_direct_sound(room.rir[0][position]) for position in range(POSITIONS)]).astype(
+        np.float16
+    )
 
 
 def _measured(path: Path) -> np.ndarray:

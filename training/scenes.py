@@ -73,7 +73,8 @@ class SceneMaker:
 
     def draw(self, settings: SceneSettings, embeddings: np.ndarray | None = None) -> SceneBatch:
         """One step. ``embeddings`` (voice, size): what the network makes of each voice, to pick close ones by; NaN for
-        voices not heard yet."""
+        voices not heard yet.
+        """
         clip = _hops(settings.clip_s)
         # As many spectral frames as that many clips have, so that all share one pass through the encoder.
         repeats = int(self.random.integers(settings.enrollment_clips[0], settings.enrollment_clips[1] + 1))
@@ -88,7 +89,9 @@ class SceneMaker:
 
     # --- who talks -------------------------------------------------------------------------------------------------
 
-    def _pick_ring(self, settings: SceneSettings, room_needed: int, embeddings: np.ndarray | None) -> np.ndarray:
+    def _pick_ring(
+        self, settings: SceneSettings, room_needed: int, embeddings: np.ndarray | None
+    ) -> np.ndarray:
         eligible = np.flatnonzero(self._voice_lengths >= room_needed + SAMPLE_RATE_HZ // 2)
         count = settings.speakers
         heard = eligible if embeddings is None else eligible[~np.isnan(embeddings[eligible, 0])]
@@ -108,7 +111,9 @@ class SceneMaker:
             if len(chosen) == count:
                 break
         if len(chosen) < count:
-            raise ValueError(f"Only {len(chosen)} speakers have enough audio for a ring of {count}: add recordings.")
+            raise ValueError(
+                f"Only {len(chosen)} speakers have enough audio for a ring of {count}: add recordings."
+            )
         return np.array(list(chosen.values()))
 
     def _cast(self, settings: SceneSettings) -> list[list[int]]:
@@ -125,13 +130,16 @@ class SceneMaker:
 
     def _place_enrollment(self, voice: int, length: int, clip: int) -> tuple[int, int, int]:
         """Start of the enrollment, and start and length of what is left for mixtures: never the same utterance,
-        unless the voice has but one."""
+        unless the voice has but one.
+        """
         track = self.speech.tracks[voice]
         start = int(self.random.choice(track.boundaries)) if len(track.boundaries) > 1 else 0
         if len(track.boundaries) <= 1:
             start = int(self.random.integers(track.length))
         end = start + length
-        following = [b for b in (*track.boundaries, *(b + track.length for b in track.boundaries)) if b >= end]
+        following = [
+            b for b in (*track.boundaries, *(b + track.length for b in track.boundaries)) if b >= end
+        ]
         if following and start + track.length - following[0] >= clip and len(track.boundaries) > 1:
             end = following[0]
         return start, end, start + track.length - end
@@ -140,7 +148,9 @@ class SceneMaker:
         """The louder of a few windows for each voice, clear of its enrollment: (voice, sample)."""
         tries = _CANDIDATE_WINDOWS
         room = np.array([max(left - length, 0) for _, _, left in spots])
-        starts = np.array([end for _, end, _ in spots])[:, None] + (self.random.random((len(voices), tries)) * room[:, None])
+        starts = np.array([end for _, end, _ in spots])[:, None] + (
+            self.random.random((len(voices), tries)) * room[:, None]
+        )
         clips = self.speech.cut(np.repeat(voices, tries), starts.astype(int).ravel(), length)
         clips = clips.unflatten(0, (len(voices), tries))
         best = clips.square().mean(2).argmax(1)
@@ -192,7 +202,9 @@ class SceneMaker:
         level = self._tensor(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
         scale = level / mixtures.square().mean(1).sqrt().clamp_min(1e-5)
         mixtures, per_talker = mixtures * scale[:, None], per_talker * scale[:, None, None]
-        ceiling = self._tensor(np.where(random.random(count) < settings.clipped_share, random.uniform(1.5, 4, count), 1e3))
+        ceiling = self._tensor(
+            np.where(random.random(count) < settings.clipped_share, random.uniform(1.5, 4, count), 1e3)
+        )
         ceiling = torch.minimum(ceiling * level, torch.ones_like(level))[:, None]
         return mixtures.clamp(-ceiling, ceiling), per_talker
 
@@ -201,7 +213,9 @@ class SceneMaker:
         turn = self.random.integers(clip // 4, 3 * clip // 4, count)
         late = self.random.random(count) < 0.5
         partial = self.random.random(count) < settings.partial_share
-        ramp = (torch.arange(clip, device=self._device) - self._index(turn)[:, None]) / (0.02 * SAMPLE_RATE_HZ)
+        ramp = (torch.arange(clip, device=self._device) - self._index(turn)[:, None]) / (
+            0.02 * SAMPLE_RATE_HZ
+        )
         ramp = torch.where(self._tensor(late)[:, None], ramp, -ramp).clamp(0, 1).float()
         return torch.where(self._tensor(partial)[:, None], ramp, torch.ones_like(ramp))
 
@@ -262,9 +276,14 @@ class SceneMaker:
         )
         clips = self.speech.cut(voices, starts, length)
         count = len(voices)
-        room, position = random.integers(len(self.rooms.responses), size=count), random.integers(POSITIONS, size=count)
+        room, position = (
+            random.integers(len(self.rooms.responses), size=count),
+            random.integers(POSITIONS, size=count),
+        )
         in_room = self._tensor(random.random(count) >= 0.5)[:, None]
-        clips = torch.where(in_room, convolve(clips, self.rooms.responses[room, position].to(self._device)), clips)
+        clips = torch.where(
+            in_room, convolve(clips, self.rooms.responses[room, position].to(self._device)), clips
+        )
         noisy = random.random(count) < settings.noisy_enrollment_share
         gain = np.where(noisy, 10 ** (-random.uniform(0, 30, count) / 20), 0)
         clips = clips + self._noise(count, length) * self._tensor(gain)[:, None]
@@ -274,7 +293,9 @@ class SceneMaker:
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         values = np.asarray(values)
-        return torch.as_tensor(values if values.dtype == bool else values.astype(np.float32), device=self._device)
+        return torch.as_tensor(
+            values if values.dtype == bool else values.astype(np.float32), device=self._device
+        )
 
     def _index(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(np.asarray(values), device=self._device)

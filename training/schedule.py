@@ -6,6 +6,7 @@ import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ Curve = tuple[tuple[float, float], ...]
 @dataclass(frozen=True)
 class Stage:
     """One stage of a run. ``given_share`` of the outputs are conditioned on the teacher's vector; the embedding is
-    regressed onto it with ``teacher_weight``; both are curves over the stage's progress."""
+    regressed onto it with ``teacher_weight``; both are curves over the stage's progress.
+    """
 
     name: str
     steps: int
@@ -60,5 +62,5 @@ def load_schedule(path: Path) -> list[Stage]:
     return stages
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -38,19 +38,21 @@ def measure_size(config: NetworkConfig) -> Size:
     counts = {"frame": 0, "profile": 0}
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(module, nn.Conv2d):  # the mask's two fixed ones are functions, and counted below as products
+        # The mask's two fixed convolutions are no modules: they are counted below, as complex products.
+        if isinstance(module, nn.Conv2d):
             counts["frame"] += module.weight[0].numel() * output.numel()
         elif isinstance(module, nn.Linear) and module is network.fuse:
-            half = module.weight.numel() // 2  # of the concatenation, the speaker's half is the same in every frame
+            half = module.weight.numel() // 2  # the speaker's half is the same in every frame
             counts["frame"] += half
             counts["profile"] += half
         elif isinstance(module, nn.Linear):
             counts["profile" if module in of_profile else "frame"] += module.weight.numel()
         elif isinstance(module, nn.GRU):
-            counts["frame"] += module.weight_ih_l0.numel() + module.weight_hh_l0.numel()
+            matrices = (p for name, p in module.named_parameters() if name.startswith("weight"))
+            counts["frame"] += sum(matrix.numel() for matrix in matrices)
         elif isinstance(module, Align):
-            mic, far = inputs[:2]
-            counts["frame"] += module.frames * BINS // 4 * (module.query.out_channels + far.shape[1])
+            far_channels = inputs[1].shape[1]
+            counts["frame"] += module.frames * BINS // 4 * (module.query.out_channels + far_channels)
 
     for module in network.modules():
         module.register_forward_hook(count)

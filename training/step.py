@@ -33,7 +33,9 @@ class Guidance:
 
     contrastive_weight: float = 0.0
     teacher_weight: float = 0.0
-    teacher: Tensor | None = None  # (enrollment, embedding): the vector from outside for each enrollment's voice
+    teacher: Tensor | None = (
+        None  # (enrollment, embedding): the vector from outside for each enrollment's voice
+    )
     given: Tensor | None = None  # (output,) bool: conditioned on the teacher's vector in place of its own
 
 
@@ -80,7 +82,9 @@ def compute_loss(network: Network, batch: SceneBatch, guidance: Guidance, bfloat
     output = synthesise(enhanced)
     present = targets.square().mean(1) > 1e-8
     spectral = compressed_mse(enhanced, analyse(targets)).mean()
-    time = torch.where(present, negative_snr_db(output, targets), _ABSENT_WEIGHT * residual_db(output, mixtures)).mean()
+    time = torch.where(
+        present, negative_snr_db(output, targets), _ABSENT_WEIGHT * residual_db(output, mixtures)
+    ).mean()
     total = _SPECTRAL_WEIGHT * spectral + time
     parts = {"spectral": spectral, "time": time}
     voices = torch.as_tensor(batch.enrollment_voices, device=embeddings.device)
@@ -90,4 +94,6 @@ def compute_loss(network: Network, batch: SceneBatch, guidance: Guidance, bfloat
     if guidance.teacher_weight and guidance.teacher is not None:
         parts["teacher"] = F.mse_loss(embeddings, guidance.teacher) / guidance.teacher.square().mean()
         total = total + guidance.teacher_weight * parts["teacher"]
-    return StepLoss(total, {name: float(value.detach()) for name, value in parts.items()}, embeddings.detach())
+    return StepLoss(
+        total, {name: float(value.detach()) for name, value in parts.items()}, embeddings.detach()
+    )

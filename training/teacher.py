@@ -30,7 +30,9 @@ def d_vectors(speech: Bank) -> np.ndarray:
     try:
         from resemblyzer import VoiceEncoder
     except ImportError as error:
-        raise click.ClickException(f"Resemblyzer is missing ({error}): see the head of training/teacher.py.") from error
+        raise click.ClickException(
+            f"Resemblyzer is missing ({error}): see the head of training/teacher.py."
+        ) from error
     encoder = VoiceEncoder("cpu", verbose=False)
     vectors = []
     for voice, spoken in enumerate(track(speech.tracks, description="listening to voices")):
@@ -55,7 +57,9 @@ def rotate(vectors: np.ndarray, size: int) -> np.ndarray:
 
 
 @click.command()
-@click.option("--speech", multiple=True, type=click.Path(path_type=Path), required=True, help="As for the training.")
+@click.option(
+    "--speech", multiple=True, type=click.Path(path_type=Path), required=True, help="As for the training."
+)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
 @click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)

@@ -43,19 +43,27 @@ def supports_bfloat16(device: torch.device) -> bool:
 class Trainer:
     """One run: networks, optimizer, place in the schedule, and all that is needed to resume."""
 
-    def __init__(self, network: Network, stages: list[Stage], scenes: SceneMaker, teacher: Tensor | None, seed: int):
+    def __init__(
+        self, network: Network, stages: list[Stage], scenes: SceneMaker, teacher: Tensor | None, seed: int
+    ):
         if teacher is None and any(stage.needs_teacher() for stage in stages):
-            raise click.UsageError("A stage needs speaker vectors: make them with python -m training.teacher, or skip it.")
+            raise click.UsageError(
+                "A stage needs speaker vectors: make them with python -m training.teacher, or skip it."
+            )
         self.network, self.stages, self.scenes = network.train(), stages, scenes
         self.averaged = copy.deepcopy(network).eval()
         self.teacher = teacher
         self.device = next(network.parameters()).device
         self.bfloat16 = supports_bfloat16(self.device)
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3
+        )
         self.random = np.random.default_rng(seed)
         self.stage_index, self.stage_step, self.steps, self.seconds = 0, 0, 0, 0.0
         # What the network makes of each voice, NaN where it has not heard it yet.
-        self.embeddings = np.full((len(scenes.speech.tracks), network.config.embedding_size), np.nan, np.float32)
+        self.embeddings = np.full(
+            (len(scenes.speech.tracks), network.config.embedding_size), np.nan, np.float32
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs."""
@@ -107,7 +115,11 @@ class Trainer:
         self._average()
         self._remember(batch, loss.embeddings)
         clock.lap("optimizer")
-        self.stage_step, self.steps, self.seconds = self.stage_step + 1, self.steps + 1, self.seconds + batch.seconds
+        self.stage_step, self.steps, self.seconds = (
+            self.stage_step + 1,
+            self.steps + 1,
+            self.seconds + batch.seconds,
+        )
         return loss.parts | {"loss": float(loss.total.detach()), "gradient": float(norm)}
 
     def _guidance(self, stage: Stage, batch: SceneBatch) -> Guidance:
@@ -142,13 +154,17 @@ class Trainer:
 
         Resampled ones, which are many, follow as they come up.
         """
-        voices = np.array([v for v, spoken in enumerate(self.scenes.speech.tracks) if spoken.name.endswith("@1.0")])
+        voices = np.array(
+            [v for v, spoken in enumerate(self.scenes.speech.tracks) if spoken.name.endswith("@1.0")]
+        )
         length = round(seconds * SAMPLE_RATE_HZ / HOP_SAMPLES) * HOP_SAMPLES
         for some in np.array_split(voices, max(1, len(voices) // at_once)):
             clips = REFERENCE_LEVEL * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
             self.embeddings[some] = self.averaged.embed(analyse(clips)).float().cpu().numpy()
 
-    def _summary(self, stage: Stage, entries: list[dict[str, float]], spent: dict[str, float]) -> dict[str, Any]:
+    def _summary(
+        self, stage: Stage, entries: list[dict[str, float]], spent: dict[str, float]
+    ) -> dict[str, Any]:
         means = {key: round(float(np.mean([entry[key] for entry in entries])), 4) for key in entries[0]}
         seconds = sum(spent.values())
         return {
@@ -215,7 +231,9 @@ class Run:
         """Dev scores of the averaged weights, into the log."""
         if self.dev_data is not None:
             scores = dev_scores(self.trainer.averaged, self.dev_data)
-            self._log({"step": self.trainer.steps, "hours": round(self.trainer.seconds / 3600, 3), "dev": scores})
+            self._log(
+                {"step": self.trainer.steps, "hours": round(self.trainer.seconds / 3600, 3), "dev": scores}
+            )
 
     def _log(self, entry: dict[str, Any]) -> None:
         line = json.dumps(entry)
@@ -226,16 +244,24 @@ class Run:
 
 @click.command()
 @click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
-@click.option("--speech", multiple=True, type=click.Path(path_type=Path), required=True, help="Speech by speaker.")
-@click.option("--noise", multiple=True, type=click.Path(path_type=Path), required=True, help="Noise and music.")
+@click.option(
+    "--speech", multiple=True, type=click.Path(path_type=Path), required=True, help="Speech by speaker."
+)
+@click.option(
+    "--noise", multiple=True, type=click.Path(path_type=Path), required=True, help="Noise and music."
+)
 @click.option("--rooms", multiple=True, type=click.Path(path_type=Path), help="Measured room responses.")
 @click.option("--simulated-rooms", default=2000, show_default=True)
 @click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of this run.")
 @click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
 @click.option("--init", type=click.Path(path_type=Path), help="Checkpoint to start from (a new run only).")
-@click.option("--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML.")
+@click.option(
+    "--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML."
+)
 @click.option("--stages", default="", help="Only these, comma-separated; all of the schedule by default.")
-@click.option("--teacher", "teacher_path", type=click.Path(path_type=Path), help="From python -m training.teacher.")
+@click.option(
+    "--teacher", "teacher_path", type=click.Path(path_type=Path), help="From python -m training.teacher."
+)
 @click.option("--minutes", default=60.0, show_default=True, help="Stop, resumably, after this long.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--threads", default=2, show_default=True)
@@ -261,7 +287,9 @@ def main(
     )
     network = load_checkpoint(init)[0] if init else Network(CONFIGS[name])
     if network.config != CONFIGS[name]:
-        raise click.UsageError(f"{init} holds a {network.config.name} of other sizes: choose --network accordingly.")
+        raise click.UsageError(
+            f"{init} holds a {network.config.name} of other sizes: choose --network accordingly."
+        )
     chosen = load_schedule(schedule)
     if stages:
         chosen = [stage for stage in chosen if stage.name in stages.split(",")]

@@ -27,7 +27,9 @@ QUIET = SceneSettings(
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four "speakers" of a few utterances each, laid out as training expects them."""
     root = tmp_path_factory.mktemp("recordings")
-    for speaker, name in enumerate(("ls367_enrollment", "ls2033_enrollment", "ls367_speech", "ls2033_speech")):
+    for speaker, name in enumerate(
+        ("ls367_enrollment", "ls2033_enrollment", "ls367_speech", "ls2033_speech")
+    ):
         audio, rate = soundfile.read(FIXTURES / f"{name}.opus", dtype="float32")
         audio = np.tile(audio, 2)[: 14 * rate]
         folder = root / "speech" / f"speaker{speaker}"

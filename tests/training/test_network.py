@@ -35,7 +35,9 @@ def between(x: torch.Tensor | None, start: int, end: int) -> torch.Tensor | None
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("split", [[1] * FRAMES, [FRAMES], [7, 1, 192, 300], [499, 1]], ids=["ones", "whole", "mixed", "end"])
+@pytest.mark.parametrize(
+    "split", [[1] * FRAMES, [FRAMES], [7, 1, 192, 300], [499, 1]], ids=["ones", "whole", "mixed", "end"]
+)
 def test_any_split_of_the_frames_gives_the_same_output(name: str, split: list[int]) -> None:
     network = trained_like(name)
     spectrum, profile = torch.randn(1, 2, FRAMES, BINS), torch.randn(1, network.config.embedding_size)

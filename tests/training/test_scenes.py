@@ -14,6 +14,7 @@ from training.corpus import load_bank
 from training.rooms import EARLY_SAMPLES, RESPONSE_SAMPLES, Rooms, load_rooms
 from training.scenes import NO_PROFILE, SceneMaker, SceneSettings
 
+
 def test_a_pair_without_noise_is_the_sum_of_its_two_targets(maker: SceneMaker) -> None:
     batch = maker.draw(QUIET)
     for mixture in range(QUIET.speakers):
@@ -23,7 +24,9 @@ def test_a_pair_without_noise_is_the_sum_of_its_two_targets(maker: SceneMaker) -
         assert torch.allclose(batch.targets[own].sum(0), batch.mixtures[mixture], atol=1e-4)
 
 
-def test_with_no_profile_the_target_is_all_speech_and_with_a_strangers_it_is_silence(maker: SceneMaker) -> None:
+def test_with_no_profile_the_target_is_all_speech_and_with_a_strangers_it_is_silence(
+    maker: SceneMaker,
+) -> None:
     batch = maker.draw(QUIET)
     (unprofiled,) = np.flatnonzero(batch.output_profile == NO_PROFILE)
     mixture = batch.output_mixture[unprofiled]
@@ -47,7 +50,12 @@ def test_an_enrollment_never_overlaps_what_is_mixed(maker: SceneMaker) -> None:
 
 def test_settings_are_met(maker: SceneMaker) -> None:
     settings = SceneSettings(
-        speakers=4, clip_s=1.5, enrollment_clips=(1, 1), extra_voices=0, level_dbfs=(-30, -30), clipped_share=0
+        speakers=4,
+        clip_s=1.5,
+        enrollment_clips=(1, 1),
+        extra_voices=0,
+        level_dbfs=(-30, -30),
+        clipped_share=0,
     )
     batch = maker.draw(settings)
     frames = round(1.5 * 100)

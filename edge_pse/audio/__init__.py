@@ -1,0 +1,1 @@
+"""Where sound comes from and goes to: files, and the change of sample rates on the way to the network."""

@@ -1,0 +1,114 @@
+"""A whole file through the network, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+from edge_pse.audio.files import AudioReader, AudioWriter
+from edge_pse.audio.resampling import Resampler
+from edge_pse.bundle import DEFAULT_MODEL, Bundle
+from edge_pse.enhancer import Enhancer
+from edge_pse.profiles import Profile
+from edge_pse.spectral import Samples
+
+Progress = Callable[[float, float], None]
+
+
+@dataclass(frozen=True)
+class EnhancedFile:
+    """What was written."""
+
+    frames: int
+    """Samples of each channel, as many as in the source."""
+    channels: int
+    sample_rate_hz: int
+    """That of the source."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of the audio."""
+        return self.frames / self.sample_rate_hz
+
+
+def enhance_file(
+    source: str | Path,
+    target: str | Path,
+    bundle: Bundle | str | Path = DEFAULT_MODEL,
+    profile: Profile | None = None,
+    strength: float = 1.0,
+    keep_channels: bool = False,
+    on_progress: Progress | None = None,
+) -> EnhancedFile:
+    """Enhance ``source`` into ``target``, which may be the same file.
+
+    The output has the rate and the length of the input and is aligned with it to the sample. It is one
+    channel, enhanced from the mean of all; with ``keep_channels`` each channel goes through the network by
+    itself. Sound above half the model's rate (8 kHz) is not kept. ``on_progress`` is called now and then
+    with the seconds done and the seconds there are. ``bundle``, ``profile``, ``strength``: see ``Enhancer``.
+
+    Raises AudioError for a source that can't be read or a target that can't be written, BundleError and
+    ProfileError as Enhancer does. After any exception the target is as it was before.
+    """
+    with AudioReader(source) as reader:
+        channels = reader.channels if keep_channels else 1
+        with AudioWriter(target, reader, channels) as writer:
+            bundle = Bundle.of(bundle)
+            streams = [
+                _AlignedStream(Enhancer(bundle, profile, strength), reader.sample_rate_hz)
+                for _ in range(channels)
+            ]
+            frames = 0
+            for block in reader.blocks():
+                inputs = block.T if keep_channels else block.mean(axis=1)[None]
+                enhanced = [stream.process(one) for stream, one in zip(streams, inputs, strict=True)]
+                writer.write(np.stack(enhanced, axis=1))
+                frames += len(block)
+                if on_progress:
+                    on_progress(frames / reader.sample_rate_hz, reader.frames / reader.sample_rate_hz)
+            writer.write(np.stack([stream.flush() for stream in streams], axis=1))
+    return EnhancedFile(frames, channels, reader.sample_rate_hz)
+
+
+class _AlignedStream:
+    """One channel at the file's rate, through the network at its own, without the delay of either step."""
+
+    def __init__(self, enhancer: Enhancer, sample_rate_hz: int):
+        self._enhancer = enhancer
+        self._to_model = Resampler(sample_rate_hz, enhancer.sample_rate_hz)
+        self._from_model = Resampler(enhancer.sample_rate_hz, sample_rate_hz)
+        self._early = enhancer.delay_samples
+        # Two samples of the model's rate: more than the rounding of two changes of rate can lose.
+        self._tail = np.zeros(ceil(2 * sample_rate_hz / enhancer.sample_rate_hz), np.float32)
+        self._missing = 0
+
+    def process(self, samples: Samples) -> Samples:
+        """The next samples -> those that are ready."""
+        self._missing += samples.size
+        return self._deliver(self._through(self._to_model.process(samples)))
+
+    def flush(self) -> Samples:
+        """The rest: in all, as many samples as went in."""
+        at_model = np.concatenate([self._to_model.process(self._tail), self._to_model.flush()])
+        rest = [
+            self._through(at_model),
+            self._from_model.process(self._without_delay(self._enhancer.flush())),
+            self._from_model.flush(),
+        ]
+        return self._deliver(np.concatenate(rest))
+
+    def _through(self, at_model: Samples) -> Samples:
+        return self._from_model.process(self._without_delay(self._enhancer.process(at_model)))
+
+    def _without_delay(self, enhanced: Samples) -> Samples:
+        early, self._early = self._early, max(0, self._early - enhanced.size)
+        return enhanced[early:]
+
+    def _deliver(self, ready: Samples) -> Samples:
+        ready = ready[: self._missing]
+        self._missing -= ready.size
+        return ready
