@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+# What the tests of live audio and of the HTML report drive; where it can't be installed they say so and are skipped.
+SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pulseaudio pulseaudio-utils gcc chromium
+
+.PHONY: demo test check bench report format clean system-packages
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
 
-test: $(VENV)/.development
+test: system-packages $(VENV)/.development
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.development
@@ -16,6 +19,13 @@ check: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.development
+	$(BIN)/edge-pse bench --all
+
+# The full evaluation needs the dev data: make report DATA=FOLDER (or EDGE_PSE_DATA).
+report: $(VENV)/.development
+	$(BIN)/python -m evaluation pvqe-s --input --reference $(if $(DATA),--data $(DATA)) --out report
 
 format: $(VENV)/.development
 	$(BIN)/ruff check --fix .
@@ -33,6 +43,13 @@ $(VENV)/.development: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[evaluation,training,development]'
 	touch $@
+
+system-packages:
+	@missing=$$(for package in $(SYSTEM_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || echo $$package; done); \
+	if [ -z "$$missing" ]; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -qq --no-install-recommends -y $$missing >/dev/null; \
+	else echo "Some tests will be skipped; for all of them: sudo apt-get install" $$missing; fi
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

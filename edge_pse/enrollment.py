@@ -125,6 +125,14 @@ def _examine(audio: ArrayLike, sample_rate_hz: float, bundle: Bundle) -> tuple[E
     return _judge(len(recording) / sample_rate_hz, _clipped_share(recording), heard, bundle), heard.embedding
 
 
+def embed(mono: Samples, bundle: Bundle) -> Samples:
+    """The embedding of a recording, (embedding_size,) float32, whatever ``enroll`` would say of its quality.
+
+    ``mono``: (samples,) float32 at the model's rate.
+    """
+    return _listen(mono, bundle).embedding
+
+
 @dataclass(frozen=True)
 class _Heard:
     """What the network makes of a recording, run without a profile."""

@@ -50,7 +50,9 @@ def draw(path: Path, signals: dict[str, np.ndarray]) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(signals), 1, sharex=True)
     for axis, (title, signal) in zip(axes, signals.items(), strict=True):
-        axis.specgram(signal + 1e-6, NFFT=512, noverlap=384, Fs=SAMPLE_RATE_HZ, vmin=-140, vmax=-45, cmap="magma")
+        axis.specgram(
+            signal + 1e-6, NFFT=512, noverlap=384, Fs=SAMPLE_RATE_HZ, vmin=-140, vmax=-45, cmap="magma"
+        )
         axis.set_title(title, loc="left", fontsize=10)
         axis.set_ylabel("Hz")
     axes[-1].set_xlabel("seconds")
@@ -84,11 +86,17 @@ def main(model: str, output: Path) -> None:
         except ImportError:
             pesq, missing = "-", "PESQ is not installed: it needs a C compiler, then `pip install pesq`."
         table.add_row(title, f"{si_sdr(reference, signal):.1f}", pesq)
-        soundfile.write(output / f"{title.replace(' ', '-').replace(chr(39), '')}.wav", signal, SAMPLE_RATE_HZ)
+        soundfile.write(
+            output / f"{title.replace(' ', '-').replace(chr(39), '')}.wav", signal, SAMPLE_RATE_HZ
+        )
     soundfile.write(output / "reference.wav", reference, SAMPLE_RATE_HZ)
     draw(
         output / "spectrograms.png",
-        {"input": mixture, "reference: what she said": reference, "output, her profile": outputs["her profile"]},
+        {
+            "input": mixture,
+            "reference: what she said": reference,
+            "output, her profile": outputs["her profile"],
+        },
     )
     console.print(table)
     if missing:

@@ -1,4 +1,4 @@
-"""Proof that an exported file, run frame by frame on its runtime, gives what the trained network gives at once."""
+"""Proof that an exported file, run frame by frame, gives what the trained network gives for a whole clip."""
 
 from __future__ import annotations
 
@@ -34,18 +34,23 @@ class Parity:
         return self.frames >= MINIMUM_FRAMES and max(self.samples, self.embedding) <= TOLERANCE
 
     def __str__(self) -> str:
-        return f"{self.frames} frames, samples differ by {self.samples:.1e}, embeddings by {self.embedding:.1e}"
+        return (
+            f"{self.frames} frames, samples differ by {self.samples:.1e}, embeddings by {self.embedding:.1e}"
+        )
 
 
 @torch.no_grad()
 def measure_parity(network: Network, model: Path, recordings: tuple[Path, Path] = REAL_SPEECH) -> Parity:
-    """Enroll the first recording's voice, then enhance both recordings on top of one another with that profile.
+    """Enroll the first recording's voice, then enhance both recordings on top of one another with that
+    profile.
 
     Raises ValueError when the recordings are not 16 kHz or too short to prove anything.
     """
     enrollment, other = (_read(path) for path in recordings)
     length = min(len(enrollment), len(other))
-    mixture = np.tile(0.5 * (enrollment[:length] + other[:length]), -(-(MINIMUM_FRAMES + 1) * HOP_SAMPLES // length))
+    mixture = np.tile(
+        0.5 * (enrollment[:length] + other[:length]), -(-(MINIMUM_FRAMES + 1) * HOP_SAMPLES // length)
+    )
     spectrum = analyse(torch.from_numpy(mixture)[None])
     profile = network.embed(analyse(torch.from_numpy(enrollment)[None]))
     wanted, wanted_embedding, _ = network(spectrum, profile)

@@ -1,4 +1,4 @@
-"""Export: equal to the network, everything a device needs inside, and nothing written when it is not equal."""
+"""Export: equal to the network, all a device needs inside, and nothing written when it is not equal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from edge_pse.bundle import Bundle
 from export import onnx as exporter
 from export.graph import StepGraph
 from export.parity import measure_parity
+from export.writing import write_proven
 from tests.training.test_network import trained_like
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint
 
@@ -26,7 +27,7 @@ CHECKPOINT = Path(__file__).parents[2] / "training/checkpoints/pvqe-s.pt"
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "pvqe-s.fp32.onnx"
     network, _ = load_checkpoint(CHECKPOINT)
-    exporter.export_onnx(network, path)
+    write_proven(network, path, exporter.write_onnx)
     return path
 
 
@@ -63,7 +64,9 @@ def test_folding_changes_nothing(name: str) -> None:
     spectrum, profile = torch.randn_like(spectrum), torch.randn_like(profile)
     states = [torch.randn_like(state) for state in states]
     with torch.no_grad():
-        wanted, embedding, following = network(spectrum, profile, dict(zip(graph.state_shapes, states, strict=True)))
+        wanted, embedding, following = network(
+            spectrum, profile, dict(zip(graph.state_shapes, states, strict=True))
+        )
         got, got_embedding, *got_states = graph(spectrum, profile, *states)
     assert torch.allclose(got, wanted, atol=1e-4)
     assert torch.allclose(got_embedding, embedding[:, 0], atol=1e-5)
@@ -71,7 +74,9 @@ def test_folding_changes_nothing(name: str) -> None:
         assert torch.allclose(state, wanted_state, atol=1e-4)
 
 
-def test_a_file_that_differs_is_refused_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_differs_is_refused_and_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpoint = tmp_path / "pvqe-s.pt"
     save_checkpoint(checkpoint, load_checkpoint(CHECKPOINT)[0], {})
     original = exporter.StepGraph

@@ -1,0 +1,231 @@
+"""Microphones and loudspeakers: what there is, how to name it, and in which format it opens.
+
+A device is one that PortAudio lists, a source or sink of the sound server (opened through ALSA's ``pulse``),
+or any ALSA PCM string.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from edge_pse.audio import sound_server
+from edge_pse.audio.sound_server import Kind
+from edge_pse.errors import AudioError
+
+THROUGH_SERVER = "pulse"
+"""The PCM that leads to the sound server. That called ``pipewire`` does too, but PortAudio hangs in it for
+ever when PipeWire ends."""
+
+# What alsa-lib's configuration offers besides devices: converters, parts of a card, other names of the same.
+_NOT_DEVICES = re.compile(
+    r"(front|rear|side|surround\d+|center_lfe|iec958|spdif|hdmi|modem|phoneline|dmix|dsnoop|dshare|lavrate|"
+    r"samplerate|speexrate|speex|jack|oss|usbstream|upmix|vdownmix|a52|null|sysdefault|pipewire)(:.*)?"
+)
+_ALSA_CONFIGURATION = "ALSA_CONFIG_PATH"
+_ALSA_DEFAULTS = "/usr/share/alsa/alsa.conf"
+_MOST_CHANNELS = 8
+_OTHER_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 8_000)
+
+
+@dataclass(frozen=True)
+class Device:
+    """One way into or out of the machine."""
+
+    kind: Kind
+    name: str
+    """What to call it: unique among the devices of its kind."""
+    description: str
+    index: int
+    """Number at PortAudio; that of ``pulse`` for a device of the sound server."""
+    channels: int
+    rate_hz: int
+    """What it says of itself; plugins say 44100 and 32 channels and mean any."""
+    server_name: str | None = None
+    """Name at the sound server; None for an ALSA device and for the server's default one."""
+    through_server: bool = False
+    monitor: bool = False
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a device was found to open."""
+
+    rate_hz: int
+    channels: int
+
+
+def portaudio() -> ModuleType:
+    """The ``sounddevice`` module; AudioError with what to install if PortAudio is missing."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise AudioError(
+            "Live sound needs PortAudio: install it with `sudo apt install libportaudio2 libasound2-plugins`."
+        ) from error
+    module: ModuleType = sounddevice
+    return module
+
+
+def rescan() -> None:
+    """Let PortAudio look for devices again; only while no stream is open."""
+    sd = portaudio()
+    sd._terminate()
+    sd._initialize()
+
+
+def devices(kind: Kind) -> list[Device]:
+    """Everything that can be recorded from (``input``) or played to (``output``)."""
+    found = []
+    through = None
+    for index, entry in enumerate(portaudio().query_devices()):
+        channels = entry[f"max_{kind}_channels"]
+        name = entry["name"]
+        if not channels or _NOT_DEVICES.fullmatch(name):
+            continue
+        served = name == THROUGH_SERVER
+        device = Device(kind, name, name, index, channels, int(entry["default_samplerate"]), None, served)
+        through = device if served else through
+        found.append(device)
+    if through is not None:
+        found = [device for device in found if device.name != "default"]  # the same again
+        found += [
+            Device(kind, d.name, d.description, through.index, d.channels, d.rate_hz, d.name, True, d.monitor)
+            for d in sound_server.devices(kind)
+        ]
+    return found
+
+
+def resolve(kind: Kind, wanted: str | None = None) -> Device:
+    """The device that a user means: a name or part of it, a number of PortAudio's, or an ALSA PCM string.
+
+    None is the default: that of the sound server if one runs, else ALSA's. AudioError names what there is.
+    """
+    known = devices(kind)
+    if wanted is None:
+        return _default(kind, known)
+    if wanted.isdigit():
+        for device in known:
+            if device.index == int(wanted) and device.server_name is None:
+                return device
+    exact = [device for device in known if wanted in (device.name, device.description)]
+    part = [device for device in known if wanted.lower() in f"{device.name} {device.description}".lower()]
+    chosen = exact or part
+    if len(chosen) == 1 or exact:
+        return chosen[0]
+    if len(chosen) > 1:
+        names = ", ".join(device.name for device in chosen)
+        raise AudioError(f"{wanted!r} may be any of {names}: give the whole name.")
+    alsa = _alsa_device(kind, wanted)
+    if alsa is None:
+        raise AudioError(
+            f"There is no {kind} device {wanted!r} now: `edge-pse devices` lists those there are."
+        )
+    return alsa
+
+
+def find_format(device: Device, rate_hz: int, channel: int | None = None) -> Format:
+    """A format in which the device opens: at ``rate_hz`` and mono if it can.
+
+    ``channel`` (from 0) must be among the channels of an input. Raises AudioError if no format works.
+    """
+    if device.through_server and channel is None:
+        return Format(rate_hz, 1)  # the server changes rates and mixes
+    sd = portaudio()
+    check = sd.check_input_settings if device.kind == "input" else sd.check_output_settings
+    reason = ""
+    for rate in dict.fromkeys((rate_hz, device.rate_hz, *_OTHER_RATES_HZ)):
+        for channels in _channel_counts(device, channel):
+            try:
+                with server_device(device):
+                    check(device=device.index, channels=channels, dtype="int16", samplerate=rate)
+            except (sd.PortAudioError, ValueError) as error:
+                reason = reason or str(error.args[0] if error.args else error)
+            else:
+                return Format(rate, channels)
+    raise AudioError(
+        f"{device.name} does not open as {device.kind} ({reason}): it may be in use, or unplugged."
+    )
+
+
+class server_device:
+    """``with server_device(device):`` what is opened through the sound server leads to that device.
+
+    libpulse reads its name from the environment when it connects.
+    """
+
+    def __init__(self, device: Device):
+        self._variable = "PULSE_SOURCE" if device.kind == "input" else "PULSE_SINK"
+        self._name = device.server_name
+        self._before: str | None = None
+
+    def __enter__(self) -> None:
+        self._before = os.environ.get(self._variable)
+        if self._name is not None:
+            os.environ[self._variable] = self._name
+
+    def __exit__(self, *_: object) -> None:
+        if self._name is None:
+            return
+        if self._before is None:
+            del os.environ[self._variable]
+        else:
+            os.environ[self._variable] = self._before
+
+
+def _default(kind: Kind, known: list[Device]) -> Device:
+    for device in known:
+        if device.name == THROUGH_SERVER:
+            return device
+    index = portaudio().default.device[0 if kind == "input" else 1]
+    for device in known:
+        if device.index == index:
+            return device
+    if known:
+        return known[0]
+    raise AudioError(
+        f"There is no {kind} device: plug one in, start the sound server, or see `edge-pse devices`."
+    )
+
+
+def _channel_counts(device: Device, channel: int | None) -> list[int]:
+    """Numbers of channels to try, the best first."""
+    if device.kind == "output":
+        return list(dict.fromkeys((1, 2, min(device.channels, _MOST_CHANNELS))))
+    if channel is not None:
+        return [channel + 1, device.channels]
+    # All channels of a card, so that the loudest can be found.
+    return list(dict.fromkeys((min(device.channels, _MOST_CHANNELS), 1, 2)))
+
+
+def _alsa_device(kind: Kind, pcm: str) -> Device | None:
+    """A PCM that PortAudio does not list: it gets a name of its own, which PortAudio does list."""
+    if not re.fullmatch(r"[\w:,.=-]+", pcm):
+        return None
+    name = f"edge_pse_{kind}"
+    configuration = _configuration_directory() / f"{name}.conf"
+    configuration.write_text(f'pcm.{name} {{ type empty slave.pcm "{pcm}" hint.show on }}\n')
+    paths = os.environ.get(_ALSA_CONFIGURATION, _ALSA_DEFAULTS).split(":")
+    if str(configuration) not in paths:
+        os.environ[_ALSA_CONFIGURATION] = ":".join([*paths, str(configuration)])
+    rescan()
+    for device in devices(kind):
+        if device.name == name:
+            return Device(kind, pcm, pcm, device.index, device.channels, device.rate_hz)
+    return None
+
+
+_directory: tempfile.TemporaryDirectory[str] | None = None
+
+
+def _configuration_directory() -> Path:
+    global _directory
+    if _directory is None:
+        _directory = tempfile.TemporaryDirectory(prefix="edge-pse-")
+        atexit.register(_directory.cleanup)
+    return Path(_directory.name)

@@ -1,0 +1,266 @@
+"""The worker between microphone and output: all that happens to the samples, on one thread.
+
+Microphone block -> one channel -> model's rate -> network, or the same delay without it -> hops added or
+given back -> output's rate -> playback buffer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+import numpy as np
+
+from edge_pse.audio.low_delay import LowDelayResampler
+from edge_pse.audio.playback import DelayControl, Pcm, PlaybackBuffer
+from edge_pse.audio.splicing import Splicer
+from edge_pse.enhancer import Enhancer
+from edge_pse.spectral import Samples
+
+FULL_SCALE = 32768
+"""Of 16-bit samples: dividing by it and multiplying again gives every one of them back."""
+
+_WAIT_S = 0.2
+_WINDOW_S = 2.0
+_BEHIND_S = 0.2
+"""Working without a rest for so long, the network can't keep up; bursts of a device take a few ms."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_WARM_UP_HOPS = 50
+_CHANNEL_SECONDS = 1.0
+_SMOOTHING = 0.05  # of the level meters, per hop
+
+
+@dataclass
+class Counters:
+    """What the engine has seen since it was made."""
+
+    hops: int = 0
+    underruns: int = 0
+    overloads: int = 0
+    dropped_samples: int = 0
+    """Of the input, because the worker was late, and of the output, because nobody played them."""
+
+
+class Pathway:
+    """Samples at the model's rate, through the network or past it, in whole hops and with the same delay.
+
+    Both ways deliver the input of one hop before, so that changing between them is a cross-fade of one hop.
+    Back at the network, its first two hops are not used: its window still holds the sound of before.
+    """
+
+    def __init__(self, enhancer: Enhancer):
+        self.enhancer = enhancer
+        hop = enhancer.delay_samples
+        self._rising = np.arange(1, hop + 1, dtype=np.float32) / np.float32(hop)
+        self._before: Samples = np.zeros(hop, np.float32)
+        self._hops_at_network = 3
+
+    def process(self, hop: Samples, past_network: bool) -> Samples:
+        """One hop (hop,) float32 -> the hop before, enhanced unless ``past_network``."""
+        dry, self._before = self._before, hop
+        if past_network and not self._hops_at_network:
+            return dry
+        enhanced = self.enhancer.process(hop)
+        if past_network:
+            self._hops_at_network = 0
+            return enhanced + self._rising * (dry - enhanced)
+        self._hops_at_network += 1
+        if self._hops_at_network <= 2:
+            return dry
+        if self._hops_at_network == 3:
+            return dry + self._rising * (enhanced - dry)
+        return enhanced
+
+
+class Engine:
+    """Runs one stream from ``blocks`` to ``playback``; made anew each time devices are opened."""
+
+    def __init__(
+        self,
+        enhancer: Enhancer,
+        input_rate_hz: int,
+        output_rate_hz: int,
+        channel: int | None = None,
+        on_output: Callable[[Samples], None] | None = None,
+    ):
+        """``channel``: which one of the input, None for the loudest.
+
+        ``on_output`` is given what is played, in hops at the model's rate.
+        """
+        self.enhancer = enhancer
+        self.hop = enhancer.delay_samples
+        self.blocks: SimpleQueue[Pcm] = SimpleQueue()
+        self._output_hop = round(self.hop * output_rate_hz / enhancer.sample_rate_hz)
+        half_second = output_rate_hz // 2
+        self.playback = PlaybackBuffer(half_second, self._output_hop)
+        self.bypass = False
+        """Past the network, at the wish of the user."""
+        self.counters = Counters()
+        self.hop_times_s: deque[float] = deque(maxlen=1000)
+        self.input_power = self.output_power = 0.0
+        """Mean squares, smoothed; of full scale 1."""
+        self.failure: BaseException | None = None
+        """What ended the worker, if it was not asked to end."""
+        self._to_model = LowDelayResampler(input_rate_hz, enhancer.sample_rate_hz)
+        self._from_model = LowDelayResampler(enhancer.sample_rate_hz, output_rate_hz)
+        self._pathway = Pathway(enhancer)
+        self._channels = ChannelChoice(channel, round(_CHANNEL_SECONDS * input_rate_hz))
+        self._splicer = Splicer(self.hop)
+        self._control = DelayControl()
+        self._on_output = on_output
+        self._pending: Samples = np.zeros(0, np.float32)
+        self._overload = Overload()
+        self._window_ends: float | None = None
+        self._settled = False
+        self._underruns_seen = 0
+        self._thread = threading.Thread(target=self._run, name="edge-pse worker", daemon=True)
+        self._stop = False
+
+    @property
+    def latency_s(self) -> float:
+        """From block to playback: the network, the changes of rate, and what waits to be played now."""
+        network = self.enhancer.latency_ms / 1000
+        waiting = self.playback.level / self._output_hop * self.hop / self.enhancer.sample_rate_hz
+        return network + self._to_model.delay_s + self._from_model.delay_s + waiting
+
+    @property
+    def overloaded(self) -> bool:
+        """Past the network now, because it can't keep up."""
+        return self._overload.active
+
+    def start(self) -> None:
+        """Run the network a little, because the first calls are slow, then begin to work."""
+        for _ in range(_WARM_UP_HOPS):
+            self.enhancer.process(np.zeros(self.hop, np.float32))
+        self.enhancer.reset()
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the worker."""
+        self._stop = True
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def process(self, block: Pcm) -> None:
+        """One block of the microphone, (n, channels) int16, all the way to the playback buffer."""
+        mono = self._channels.pick(block).astype(np.float32) / np.float32(FULL_SCALE)
+        samples = np.concatenate([self._pending, self._to_model.process(mono)])
+        whole = samples.size - samples.size % self.hop
+        self._pending = samples[whole:]
+        for start in range(0, whole, self.hop):
+            self._process_hop(samples[start : start + self.hop])
+
+    def _process_hop(self, hop: Samples) -> None:
+        began = time.perf_counter()
+        out = self._pathway.process(hop, self.bypass or self._overload.active)
+        self.hop_times_s.append(time.perf_counter() - began)
+        self.counters.hops += 1
+        self.input_power += _SMOOTHING * (float(hop @ hop) / hop.size - self.input_power)
+        self.output_power += _SMOOTHING * (float(out @ out) / out.size - self.output_power)
+        for played in self._splicer.process(out):
+            if self._on_output is not None:
+                self._on_output(played)
+            self.playback.write(to_pcm(self._from_model.process(played)))
+
+    def _run(self) -> None:
+        try:
+            while not self._stop:
+                try:
+                    block = self.blocks.get(timeout=_WAIT_S)
+                except Empty:
+                    continue
+                self._work_off(block)
+        except BaseException as error:  # told by whoever watches the engine
+            self.failure = error
+
+    def _work_off(self, block: Pcm | None) -> None:
+        """Everything that is there now."""
+        now = time.monotonic()
+        self._overload.begin(now, self.playback.underruns)
+        while block is not None and not self._stop:
+            self.process(block)
+            now = time.monotonic()
+            if not self.bypass and self._overload.check(now, self.playback.underruns):
+                self.counters.overloads += 1
+            block = None if self.blocks.empty() else self.blocks.get()
+        self.keep_delay(now)
+
+    def keep_delay(self, now: float) -> None:
+        """At the end of a window, add or give back what the playback buffer had too little or too much."""
+        playback = self.playback
+        if playback.least is None:
+            return  # nothing played yet
+        if self._window_ends is None:
+            self._window_ends = now + _WINDOW_S
+        if now < self._window_ends:
+            return
+        self._window_ends = now + _WINDOW_S
+        underruns = playback.underruns - self._underruns_seen
+        self._underruns_seen += underruns
+        # In the first window, running dry is how the delay is found, and no fault.
+        self.counters.underruns += underruns if self._settled else 0
+        self._settled = True
+        self._splicer.request(self._control.decide(playback.least / self._output_hop, underruns > 0))
+        playback.least = None
+
+
+class ChannelChoice:
+    """One channel of a block: the one asked for, or the one that proves loudest in the first second."""
+
+    _CLEARLY_LOUDER = 4.0  # in power: 6 dB
+
+    def __init__(self, channel: int | None, listen_samples: int):
+        self.channel = channel or 0
+        self._remaining = 0 if channel is not None else listen_samples
+        self._energy: np.ndarray | None = None
+
+    def pick(self, block: Pcm) -> Pcm:
+        """(n, channels) -> (n,)."""
+        if self._remaining > 0 and block.shape[1] > 1:
+            energy = np.sum(block.astype(np.float64) ** 2, axis=0)
+            self._energy = energy if self._energy is None else self._energy + energy
+            self._remaining -= len(block)
+            loudest = int(np.argmax(self._energy))
+            if self._energy[loudest] > self._CLEARLY_LOUDER * self._energy[self.channel]:
+                self.channel = loudest
+        return block[:, self.channel]
+
+
+class Overload:
+    """When to go past the network: for longer each time.
+
+    It is too much when the worker has not rested for a while and the playback has run dry meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.active = False
+        self._busy_since = self._until = 0.0
+        self._underruns = 0
+        self._pause = _FIRST_PAUSE_S
+
+    def begin(self, now: float, underruns: int) -> None:
+        """The worker had caught up and now has something to do."""
+        self._busy_since, self._underruns = now, underruns
+        if self.active and now >= self._until:
+            self.active = False
+        elif not self.active and now > self._until + _LONGEST_PAUSE_S:
+            self._pause = _FIRST_PAUSE_S
+
+    def check(self, now: float, underruns: int) -> bool:
+        """A block is done -> whether this is where it became too much."""
+        if self.active or now - self._busy_since < _BEHIND_S or underruns == self._underruns:
+            return False
+        self.active = True
+        self._until = now + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+        return True
+
+
+def to_pcm(samples: Samples) -> Pcm:
+    """Full scale 1 -> 16 bits, rounded and limited."""
+    scaled = np.rint(samples * np.float32(FULL_SCALE))
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

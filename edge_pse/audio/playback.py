@@ -1,0 +1,131 @@
+"""Between the worker and the output device: a bounded buffer, and the rules for how full it should be.
+
+What the devices need in reserve is found by running dry: the silence that is then played is delay from then
+on. Whatever proves to be too much is given back, so that the delay never grows for long.
+"""
+
+from __future__ import annotations
+
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.int16]
+
+_FADE_SAMPLES = 80
+
+
+class PlaybackBuffer:
+    """A ring of 16-bit samples with one writer (the worker) and one reader (the device's callback).
+
+    Neither waits for the other: each moves only its own counter, and Python makes that one step.
+    """
+
+    def __init__(self, capacity: int, reserve: int):
+        """``capacity``: most samples kept; ``reserve``: how many must be there beyond those asked for."""
+        self._ring: Pcm = np.zeros(capacity, np.int16)
+        self._written = self._read = 0
+        self._reserve = reserve
+        self._filling = True
+        self._begun = False
+        self._last = 0
+        self._rising = np.linspace(0, 1, _FADE_SAMPLES, dtype=np.float32)
+        self.underruns = 0
+        """How often the reader found too little."""
+        self.dropped = 0
+        """Samples that did not fit, because nobody read them any more."""
+        self.least: int | None = None
+        """Fewest samples left behind by a read since it was last set to None."""
+
+    @property
+    def level(self) -> int:
+        """Samples waiting."""
+        return self._written - self._read
+
+    def write(self, samples: Pcm) -> None:
+        """Add samples; those that do not fit are dropped."""
+        room = self._ring.size - self.level
+        if self._begun:
+            self.dropped += max(0, samples.size - room)
+        samples = samples[:room]
+        start = self._written % self._ring.size
+        first = samples[: self._ring.size - start]
+        self._ring[start : start + first.size] = first
+        self._ring[: samples.size - first.size] = samples[first.size :]
+        self._written += samples.size
+
+    def read_into(self, out: Pcm) -> None:
+        """Fill ``out``: with silence while the reserve builds up, with a short fade where samples run out."""
+        level = self.level
+        if level == self._ring.size:
+            # Nobody has read for so long that what is here is too late by now.
+            self._filling = True
+            level = min(level, out.size + self._reserve)
+            self._read = self._written - level
+        if self._filling and level < out.size + self._reserve:
+            out.fill(0)
+            return
+        taken = min(level, out.size)
+        start = self._read % self._ring.size
+        first = self._ring[start : min(start + taken, self._ring.size)]
+        out[: first.size] = first
+        out[first.size : taken] = self._ring[: taken - first.size]
+        self._read += taken
+        if self._filling:
+            self._filling, self._begun = False, True
+            fade = out[:_FADE_SAMPLES]
+            fade[:] = fade * self._rising[: fade.size]
+        if taken:
+            self._last = int(out[taken - 1])
+        if taken < out.size:
+            self._run_dry(out[taken:])
+        self.least = level - taken if self.least is None else min(self.least, level - taken)
+
+    def _run_dry(self, rest: Pcm) -> None:
+        """A step to silence would click."""
+        rest.fill(0)
+        fade = rest[:_FADE_SAMPLES]
+        fade[:] = self._last * self._rising[::-1][: fade.size]
+        self._last = 0
+        self._filling = True
+        self.underruns += 1
+
+
+class DelayControl:
+    """Says how many hops of delay to add or to give back, from how full the playback buffer was.
+
+    One rule serves clocks that drift apart, a backlog after a pause, and the reserve after an underrun. A
+    window of about two seconds sees the emptiest moment between the bursts in which devices take samples.
+    """
+
+    LEAST_HOPS = 0.25
+    """With less left at the emptiest moment, the next late sample would be an underrun: add a hop."""
+    MOST_HOPS = 1.5
+    """More than a hop above the least, so that one hop given back does not have to be added again."""
+    MOST_RESERVE_HOPS = 4
+    CALM_WINDOWS = 5
+    """Windows without an underrun before one hop of reserve is given back."""
+
+    def __init__(self) -> None:
+        self._reserve_hops = 0
+        self._calm = 0
+
+    def decide(self, least_hops: float, ran_dry: bool) -> int:
+        """Fewest hops left in the window, and whether they ran out in it -> hops to add, negative to drop.
+
+        After an underrun nothing is added: the silence played in it was an added hop already.
+        """
+        if ran_dry:
+            self._reserve_hops = min(self._reserve_hops + 1, self.MOST_RESERVE_HOPS)
+            self._calm = 0
+            return 0
+        self._calm += 1
+        if self._calm >= self.CALM_WINDOWS and self._reserve_hops:
+            self._reserve_hops -= 1
+            self._calm = 0
+        if least_hops < self.LEAST_HOPS:
+            return 1
+        if least_hops > self.MOST_HOPS + self._reserve_hops:
+            return -floor(least_hops - self.MOST_HOPS + 1 - self._reserve_hops)
+        return 0

@@ -1,0 +1,87 @@
+"""Inference runtimes: each runs the step graph of a model file, one frame at a time.
+
+A runtime is one module of this package with a function ``open_model(path) -> Backend``, and one line in
+``RUNTIMES``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_pse.errors import BundleError
+
+Frame = NDArray[np.float32]
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Backend(Protocol):
+    """A model file, opened. What a stream leaves behind is in its states, so that several may share it."""
+
+    name: str
+    """Which runtime it is: a key of ``RUNTIMES``."""
+    metadata: str
+    """The contract as the exporter wrote it (JSON); see ``edge_pse.bundle.Contract``."""
+    inputs: Shapes
+    """Names and shapes of the graph's inputs, all float32, in the order of the graph."""
+    outputs: Shapes
+    """Names and shapes of the graph's outputs, all float32, in the order of the graph."""
+
+    def step(self, spectrum: Frame, profile: Frame, states: list[Frame]) -> tuple[Frame, Frame, list[Frame]]:
+        """One frame: spectrum (1, 2, 1, bins), profile (1, embedding) and the states, all float32.
+
+        Returns the enhanced spectrum, the embedding of this frame, and the states for the next frame. States
+        come and go in the order of the contract. Those that a step has returned are used up by the next one,
+        which may overwrite them; other inputs are left as they were.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to reach one inference runtime."""
+
+    suffix: str
+    """Ending of the model files that it runs."""
+    module: str
+    """Where its ``open_model`` is; imported on first use, because runtimes are slow to load."""
+    distribution: str
+    """What to install with pip."""
+
+    def installed_version(self) -> str | None:
+        """Version of the installed runtime, None where it is missing."""
+        try:
+            return metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:
+            return None
+
+
+RUNTIMES = {
+    "onnx": Runtime(".onnx", "edge_pse.backends.onnx", "onnxruntime"),
+    "litert": Runtime(".tflite", "edge_pse.backends.litert", "ai-edge-litert"),
+    "tflite-runtime": Runtime(".tflite", "edge_pse.backends.tflite_runtime", "tflite-runtime"),
+}
+"""By name, the preferred one first."""
+
+
+def open_model(path: Path, runtime_name: str) -> Backend:
+    """Open a model file with one of ``RUNTIMES``; BundleError if the runtime is missing or the file is bad.
+
+    The sentence of the error goes on where the caller began it with the name of the file.
+    """
+    runtime = RUNTIMES[runtime_name]
+    try:
+        module = importlib.import_module(runtime.module)
+    except ImportError as error:
+        raise BundleError(
+            f"it needs {runtime.distribution}, which is not installed here or can't be loaded ({error}): "
+            f"run `pip install {runtime.distribution}`."
+        ) from error
+    backend: Backend = module.open_model(path)
+    return backend

@@ -1,0 +1,14 @@
+"""tflite-runtime, the predecessor of LiteRT, on one CPU thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tflite_runtime.interpreter import Interpreter
+
+from edge_pse.backends.tflite import TfliteBackend, open_with
+
+
+def open_model(path: Path) -> TfliteBackend:
+    """Load a TFLite file; BundleError if it can't be used."""
+    return open_with(Interpreter, "tflite-runtime", path)

@@ -1,0 +1,54 @@
+"""The command ``edge-pse``: one file for each command, which parses, calls the library and prints."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+
+from edge_pse import __version__
+from edge_pse.cli.bench import bench
+from edge_pse.cli.devices import devices
+from edge_pse.cli.enhance import enhance
+from edge_pse.cli.enroll import enroll
+from edge_pse.cli.info import info
+from edge_pse.cli.profiles import profiles
+from edge_pse.cli.run import run
+from edge_pse.cli.virtual_mic import virtual_mic
+from edge_pse.errors import EdgePseError
+
+
+class _Commands(click.Group):
+    """Shows what the library refuses as what it is: a sentence, and an exit status of one."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EdgePseError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge-pse")
+def commands() -> None:
+    """Enroll a voice once, then keep only that one: noise and other talkers are taken away."""
+
+
+for _command in (enroll, profiles, enhance, run, virtual_mic, devices, bench, info):
+    commands.add_command(_command)
+
+
+def main() -> None:
+    """Run the command with the arguments of this process."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Unless it is to be ignored (nohup), a command that is ended tidies up, as after Ctrl-C.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _exit)
+    commands(prog_name="edge-pse")
+
+
+def _exit(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,84 @@
+"""``edge-pse bench``: what the network costs on this machine."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import platform
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from edge_pse.backends import RUNTIMES
+from edge_pse.benchmark import Benchmark, measure
+from edge_pse.bundle import available_models
+from edge_pse.cli import options, output
+
+
+@click.command()
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="Of audio."
+)
+@click.option("--all", "all_models", is_flag=True, help="Every model, on every installed runtime for it.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures, for programs.")
+@options.model
+@options.backend
+def bench(seconds: float, all_models: bool, as_json: bool, model: str, backend: str) -> None:
+    """Measure what a model costs on this machine.
+
+    Times are those of one frame, on one thread.
+    Close other programs first: they make p99 and max longer.
+    """
+    if all_models:
+        results = [_measure_alone(path, runtime, seconds) for path, runtime in _all_pairs()]
+    else:
+        results = [measure(model, backend, seconds)]
+    if as_json:
+        click.echo(json.dumps([asdict(result) | {"threads": 1} for result in results], indent=1))
+    else:
+        _show(results)
+
+
+def _all_pairs() -> list[tuple[Path, str]]:
+    return [
+        (path, name)
+        for path in available_models()
+        for name, runtime in RUNTIMES.items()
+        if runtime.suffix == path.suffix and runtime.installed_version() is not None
+    ]
+
+
+def _measure_alone(model: Path, backend: str, seconds: float) -> Benchmark:
+    """Measure in a new process: in this one the runtimes of earlier models would count as its memory."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(measure, model, backend, seconds).result()
+
+
+def _show(results: list[Benchmark]) -> None:
+    frames, frame_ms = results[0].frames, results[0].frame_ms
+    click.echo(f"{frames} frames of {frame_ms:.0f} ms, one thread, {platform.machine()}\n")
+    table = output.table("", *(result.model for result in results))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    rows = {
+        "runtime": [result.backend for result in results],
+        "frame, p50": [f"{result.enhancer.p50_ms:.3f} ms" for result in results],
+        "frame, p99": [f"{result.enhancer.p99_ms:.3f} ms" for result in results],
+        "frame, max": [f"{result.enhancer.max_ms:.3f} ms" for result in results],
+        "network alone, p50": [f"{result.network.p50_ms:.3f} ms" for result in results],
+        "network alone, p99": [f"{result.network.p99_ms:.3f} ms" for result in results],
+        "network alone, max": [f"{result.network.max_ms:.3f} ms" for result in results],
+        "share of real time": [f"{result.real_time_share:.1%}" for result in results],
+        "latency": [f"{result.latency_ms:.0f} ms" for result in results],
+        "resident memory": [_megabytes(result.resident_mb) for result in results],
+        "time to load": [f"{result.load_ms:.0f} ms" for result in results],
+    }
+    for label, values in rows.items():
+        table.add_row(label, *values)
+    output.show(table)
+
+
+def _megabytes(size: float | None) -> str:
+    return "unknown" if size is None else f"{size:.0f} MB"

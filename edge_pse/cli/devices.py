@@ -1,0 +1,65 @@
+"""``edge-pse devices``: what there is to hear with and to play to."""
+
+from __future__ import annotations
+
+import click
+
+from edge_pse.audio.devices import Device, find_format
+from edge_pse.audio.devices import devices as all_devices
+from edge_pse.audio.listening import listen as listen_to
+from edge_pse.cli.libraries import quiet_libraries
+from edge_pse.cli.output import show, table
+from edge_pse.errors import AudioError
+
+_MODEL_RATE_HZ = 16_000
+
+
+@click.command()
+@click.option("--listen", is_flag=True, help="Hear each microphone for a second: which one hears you best?")
+def devices(listen: bool) -> None:
+    """List microphones and outputs, and whether they will work."""
+    with quiet_libraries():
+        inputs, outputs = all_devices("input"), all_devices("output")
+        rows = table("", "name", "what it is", "rate", "channels", "opens as")
+        for device in (*inputs, *outputs):
+            rows.add_row(
+                "in" if device.kind == "input" else "out",
+                device.name,
+                device.description if device.description != device.name else "",
+                f"{device.rate_hz} Hz",
+                str(device.channels),
+                _verdict(device),
+            )
+    if not inputs and not outputs:
+        click.echo("No sound devices: plug one in or start the sound server, then look again.")
+        return
+    show(rows)
+    if listen:
+        _compare([device for device in inputs if not device.monitor])
+
+
+def _verdict(device: Device) -> str:
+    try:
+        found = find_format(device, _MODEL_RATE_HZ)
+    except AudioError as error:
+        return f"does not: {error}"
+    text = f"{found.rate_hz} Hz, {found.channels} channel{'s' if found.channels > 1 else ''}"
+    return text if found.rate_hz == _MODEL_RATE_HZ else f"{text}, resampled"
+
+
+def _compare(microphones: list[Device]) -> None:
+    click.echo("Speak, please: each microphone listens for a second.")
+    heard = {}
+    for device in microphones:
+        try:
+            with quiet_libraries():
+                heard[device.name] = result = listen_to(device, 1.0)
+        except AudioError as error:
+            click.echo(str(error))
+        else:
+            click.echo(
+                f"{device.name}: {result.speech_dbfs:.0f} dBFS, {result.range_db:.0f} dB over its noise"
+            )
+    if heard:
+        best = max(heard, key=lambda name: heard[name].range_db)
+        click.echo(f"{best} hears you best: edge-pse run --input '{best}'")

@@ -1,0 +1,73 @@
+"""``edge-pse enhance``: a file of audio in, an enhanced one out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+import edge_pse
+from edge_pse.audio import offline
+from edge_pse.cli import options, output
+
+# Shorter files are done before a bar could be read.
+_LONG_SECONDS = 10
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "target", required=True, metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--profile", "name", metavar="NAME", help="The voice to keep; without it, all voices.")
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="How much of the rest to take away; 0 is nothing.",
+)
+@click.option("--keep-channels", is_flag=True, help="Enhance each channel for itself, not their mean.")
+@options.model
+@options.backend
+def enhance(
+    source: Path,
+    target: Path,
+    name: str | None,
+    strength: float,
+    keep_channels: bool,
+    model: str,
+    backend: str,
+) -> None:
+    """Take noise and other voices out of an audio file.
+
+    OUT has the rate and length of IN, is aligned with it, and may be IN itself. The ending of its name
+    chooses the format. It has one channel, unless --keep-channels is given.
+    """
+    profile = edge_pse.ProfileStore().load(name) if name is not None else None
+    bundle = edge_pse.Bundle.load(model, backend)
+    started = time.monotonic()
+    with _bar(source.name) as on_progress:
+        done = offline.enhance_file(source, target, bundle, profile, strength, keep_channels, on_progress)
+    took = time.monotonic() - started
+    click.echo(
+        f"Wrote {target}: {output.duration(done.seconds)} in {output.duration(took)}, "
+        f"{done.seconds / took:.0f} times real time."
+    )
+
+
+@contextmanager
+def _bar(description: str) -> Iterator[offline.Progress]:
+    """A progress bar, for files that are long and people who watch."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, visible=False)
+
+        def advance(seconds_done: float, seconds: float) -> None:
+            bar.update(task, completed=seconds_done, total=seconds, visible=seconds > _LONG_SECONDS)
+
+        yield advance

@@ -1,0 +1,70 @@
+"""``edge-pse info``: what is here, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import platform
+
+import click
+from rich.table import Table
+
+from edge_pse import Bundle, ProfileStore, __version__
+from edge_pse.backends import RUNTIMES
+from edge_pse.bundle import available_models
+from edge_pse.cli import output
+from edge_pse.errors import BundleError
+
+
+@click.command()
+def info() -> None:
+    """Show what is installed and what is missing."""
+    system = f"{platform.system()} {platform.machine()}"
+    click.echo(f"edge-pse {__version__}, Python {platform.python_version()}, {system}\n")
+    output.show(_runtimes())
+    click.echo()
+    _show_models()
+    click.echo()
+    store = ProfileStore()
+    names = store.list()
+    if names:
+        click.echo(f"{len(names)} {'profile' if len(names) == 1 else 'profiles'} in {store.root}")
+    else:
+        click.echo(f"No profiles in {store.root}. To make one: edge-pse enroll NAME --from FILE")
+
+
+def _runtimes() -> Table:
+    table = output.table("runtime", "runs", "version")
+    installed = {runtime.suffix for runtime in RUNTIMES.values() if runtime.installed_version()}
+    for name, runtime in RUNTIMES.items():
+        version = runtime.installed_version()
+        if version:
+            found = version
+        elif runtime.suffix in installed:
+            found = "missing, not needed"
+        else:
+            found = f"missing: pip install {runtime.distribution}"
+        table.add_row(name, f"*{runtime.suffix}", found)
+    return table
+
+
+def _show_models() -> None:
+    paths = available_models()
+    if not paths:
+        click.echo("No models came with this package: install it again.")
+        return
+    table = output.table("model", "size", "id", "precision", "licence", "runs on")
+    problems = []
+    for path in paths:
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        try:
+            bundle = Bundle.load(path)
+        except BundleError as error:
+            table.add_row(path.name, size, "", "", "", "nothing here")
+            problems.append(str(error))
+            continue
+        contract = bundle.contract
+        table.add_row(
+            path.name, size, contract.model_id, contract.precision, contract.licence, bundle.backend.name
+        )
+    output.show(table)
+    for problem in problems:
+        click.echo(problem)

@@ -1,0 +1,159 @@
+"""What ``edge-pse run`` shows: a calm screen on a terminal, lines everywhere else."""
+
+from __future__ import annotations
+
+import sys
+import termios
+import threading
+import time
+import tty
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as RichLive
+from rich.table import Table
+from rich.text import Text
+
+from edge_pse.audio.live import Live
+
+_LINE_EVERY_S = 30.0
+_METER_WIDTH, _METER_FLOOR_DBFS = 30, -60.0
+_THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
+_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+
+
+class View(Protocol):
+    """Shows how a stream goes, as long as it is entered."""
+
+    def say(self, sentence: str) -> None:
+        """Show one sentence."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Lines:
+    """One line for each sentence, and the state now and then; for logs and pipes."""
+
+    def __init__(self, live: Callable[[], Live]):
+        self._live = live
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._report, daemon=True)
+
+    def say(self, sentence: str) -> None:
+        """Print it at once."""
+        print(sentence, flush=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _report(self) -> None:
+        while not self._stop.wait(_LINE_EVERY_S):
+            live = self._live()
+            status, counters = live.status(), live.counters
+            if status is not None:
+                self.say(
+                    f"in {status.input_dbfs:.0f} dBFS, out {status.output_dbfs:.0f} dBFS, "
+                    f"hop {status.hop_p50_ms:.2f} / {status.hop_p99_ms:.2f} ms, delay {status.latency_ms:.0f} ms, "
+                    f"underruns {counters.underruns}, restarts {live.restarts}{_heat()}"
+                )
+
+
+class Screen:
+    """The state in place, four times a second, and the last few sentences; keys change what is done."""
+
+    _SENTENCES = 5
+
+    def __init__(self, live: Callable[[], Live], keys: dict[str, tuple[str, Callable[[], None]]]):
+        """``keys``: character -> what it does, in a word or two, and the function that does it."""
+        self._live, self._keys = live, keys
+        self._sentences: list[str] = []
+        self._rich: RichLive | None = None
+        self._stop = threading.Event()
+        self._terminal_before: list[Any] | None = None
+
+    def say(self, sentence: str) -> None:
+        """Add it below the meters, with the time."""
+        self._sentences = [*self._sentences, f"{time.strftime('%H:%M:%S')}  {sentence}"][-self._SENTENCES :]
+
+    def __enter__(self) -> Self:
+        if sys.stdin.isatty():
+            self._terminal_before = termios.tcgetattr(sys.stdin)
+            tty.setcbreak(sys.stdin)
+            threading.Thread(target=self._read_keys, daemon=True).start()
+        self._rich = RichLive(
+            get_renderable=self._render, console=Console(highlight=False), refresh_per_second=4
+        )
+        self._rich.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._rich is not None:
+            self._rich.stop()
+        if self._terminal_before is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal_before)
+
+    def _read_keys(self) -> None:
+        while not self._stop.is_set():
+            key = sys.stdin.read(1)
+            if key in self._keys:
+                self._keys[key][1]()
+
+    def _render(self) -> Group:
+        parts: list[RenderableType] = [self._state()]
+        parts.append(
+            Text("   ".join(f"[{key}] {what}" for key, (what, _) in self._keys.items()), style="dim")
+        )
+        parts += [Text(sentence) for sentence in self._sentences]
+        return Group(*parts)
+
+    def _state(self) -> Table | Text:
+        live = self._live()
+        status, counters, enhancer = live.status(), live.counters, live.enhancer
+        if status is None:
+            return Text("waiting for the devices")
+        table = Table.grid(padding=(0, 2))
+        table.add_row("in", _meter(status.input_dbfs), status.input)
+        table.add_row("out", _meter(status.output_dbfs), status.output)
+        removed = max(0.0, status.input_dbfs - status.output_dbfs)
+        way = "bypassed" if live.bypass else "passing as it is: too busy" if status.overloaded else ""
+        voice = "every voice" if enhancer.profile is None else enhancer.profile.name
+        table.add_row(
+            "removed", f"{removed:.0f} dB", way or f"keeps {voice}, strength {enhancer.strength:.0%}"
+        )
+        table.add_row("hop", f"{status.hop_p50_ms:.2f} ms", f"99 % under {status.hop_p99_ms:.2f} ms")
+        table.add_row(
+            "delay", f"{status.latency_ms:.0f} ms", f"of it {status.device_ms:.0f} ms in the devices"
+        )
+        table.add_row("underruns", str(counters.underruns), f"restarts {live.restarts}{_heat()}")
+        return table
+
+
+def _meter(dbfs: float) -> Text:
+    filled = round(_METER_WIDTH * min(max(1 - dbfs / _METER_FLOOR_DBFS, 0.0), 1.0))
+    return Text("█" * filled + "·" * (_METER_WIDTH - filled) + f" {max(dbfs, -99):4.0f} dBFS")
+
+
+def _heat() -> str:
+    """Temperature, and on a Raspberry Pi whether it slows itself down; empty where nobody knows."""
+    try:
+        text = f", {int(_THERMAL.read_text()) / 1000:.0f} °C"
+    except (OSError, ValueError):
+        return ""
+    try:
+        # Bits 0 to 3: too little voltage, capped, throttled, soft limit, each at this moment.
+        return text + (", throttled" if int(_THROTTLED.read_text(), 16) & 0xF else "")
+    except (OSError, ValueError):
+        return text

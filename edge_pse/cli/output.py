@@ -1,0 +1,38 @@
+"""How things are shown: calm tables, and nothing but text where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+# Where no terminal sets a limit nothing is wrapped, so that each line can be searched and cut.
+_UNLIMITED_WIDTH = 1000
+
+
+def table(*headings: str) -> Table:
+    """An empty table, to be filled row by row and shown with ``show``."""
+    columns = Table(*headings, box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    for column in columns.columns:
+        column.overflow = "fold"
+    return columns
+
+
+def show(columns: Table) -> None:
+    """Print a table; it is as wide as it needs to be."""
+    width = None if sys.stdout.isatty() else _UNLIMITED_WIDTH
+    console = Console(width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(columns)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def duration(seconds: float) -> str:
+    """``7.5 s``, or for longer times ``63:12`` minutes."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds // 60:.0f}:{seconds % 60:02.0f} min"

@@ -1,0 +1,83 @@
+"""``edge-pse profiles``: the voices on this device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_pse import ProfileStore
+from edge_pse.cli import output
+from edge_pse.errors import ProfileError
+
+
+@click.group()
+def profiles() -> None:
+    """List, show, delete, export or import voice profiles."""
+
+
+@profiles.command("list")
+def list_() -> None:
+    """All profiles, and what each was made of."""
+    store = ProfileStore()
+    names = store.list()
+    if not names:
+        click.echo(f"No profiles in {store.root}. To make one: edge-pse enroll NAME --from FILE")
+        return
+    table = output.table("profile", "model", "speech", "above noise", "enrolled")
+    for name in names:
+        try:
+            profile = store.load(name)
+        except ProfileError:
+            table.add_row(name, f"can't be read: edge-pse profiles show {name}")
+            continue
+        table.add_row(
+            name,
+            profile.model_id,
+            f"{profile.speech_seconds:.1f} s",
+            f"{profile.snr_db:.0f} dB",
+            profile.created,
+        )
+    output.show(table)
+
+
+@profiles.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """What is known about one profile."""
+    store = ProfileStore()
+    profile = store.load(name)
+    click.echo(f"profile      {profile.name}")
+    click.echo(f"model        {profile.model_id}")
+    click.echo(
+        f"made of      {profile.speech_seconds:.1f} s of speech, {profile.snr_db:.0f} dB above the noise"
+    )
+    click.echo(f"enrolled     {profile.created}")
+    click.echo(f"kept in      {store.root}")
+    click.echo(f"holds        {profile.embedding.size} numbers, no audio")
+
+
+@profiles.command()
+@click.argument("name")
+def delete(name: str) -> None:
+    """Delete a profile for good."""
+    ProfileStore().delete(name)
+    click.echo(f"Deleted {name}.")
+
+
+@profiles.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+def export(name: str, file: Path) -> None:
+    """Write a profile to FILE, to take it to another device."""
+    ProfileStore().export(name, file)
+    click.echo(f"Wrote {file}. Whoever has it can pick that voice out of a recording: pass it on with care.")
+
+
+@profiles.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="Take it in under another name.")
+def import_(file: Path, name: str | None) -> None:
+    """Take in a profile that was exported to FILE."""
+    profile = ProfileStore().import_(file, name)
+    click.echo(f"Imported {profile.name}, made with {profile.model_id}.")

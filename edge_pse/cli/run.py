@@ -1,0 +1,187 @@
+"""``edge-pse run``: the microphone, enhanced as it is spoken into."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+
+from edge_pse.audio.live import Live
+from edge_pse.audio.recorder import Recorder
+from edge_pse.audio.session import VIRTUAL, Options
+from edge_pse.audio.streams import StreamHung
+from edge_pse.bundle import Bundle
+from edge_pse.cli import options
+from edge_pse.cli.libraries import quiet_libraries
+from edge_pse.cli.live_screen import Lines, Screen, View
+from edge_pse.enhancer import Enhancer
+from edge_pse.errors import EdgePseError
+from edge_pse.profiles import ProfileStore
+
+_RESUMED = "EDGE_PSE_RESUMED"
+"""Environment variable: what the user had set when the process had to replace itself (JSON)."""
+_STRENGTH_STEP = 0.1
+_SWITCH_INTERVAL_S = 0.001
+_HUNG_PAUSE_S = 0.5
+
+
+@click.command()
+@click.option("--profile", "name", metavar="NAME", help="The voice to keep; without it every voice is kept.")
+@click.option(
+    "--input", "source", metavar="DEVICE", help="Microphone: a name or part of it, a number, an ALSA PCM."
+)
+@click.option(
+    "--output",
+    "sink",
+    metavar="DEVICE",
+    help=f"Where to play: a device, or `{VIRTUAL}`, the virtual microphone.",
+)
+@click.option(
+    "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 is the input."
+)
+@click.option("--bypass", is_flag=True, help="Begin with the input as it is, at the same delay.")
+@click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Also write what is played.")
+@click.option("--channel", type=click.IntRange(1), help="Of the microphone; without it, the loudest.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(5, 1000),
+    default=40.0,
+    show_default=True,
+    help="Of each device's buffer, ms.",
+)
+@click.option(
+    "--on-demand", is_flag=True, help="Open the microphone only while a program records (output virtual)."
+)
+@options.model
+@options.backend
+def run(
+    name: str | None,
+    source: str | None,
+    sink: str | None,
+    strength: float,
+    bypass: bool,
+    record: Path | None,
+    channel: int | None,
+    latency: float,
+    on_demand: bool,
+    model: str,
+    backend: str,
+) -> None:
+    """Enhance the microphone live, until Ctrl-C."""
+    if on_demand and sink != VIRTUAL:
+        raise click.UsageError(f"--on-demand needs --output {VIRTUAL}.")
+    resumed = json.loads(os.environ.pop(_RESUMED, "null"))
+    if resumed:
+        name, strength, bypass = resumed["profile"], resumed["strength"], resumed["bypass"]
+    profile = ProfileStore().load(name) if name else None
+    enhancer = Enhancer(Bundle.load(model, backend), profile, strength)
+    wanted = Options(source, sink, latency / 1000, channel - 1 if channel else None, on_demand)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    _Run(enhancer, wanted, record, stop, resumed is not None, bypass).until_stopped()
+
+
+class _Run:
+    """The stream and what is shown of it."""
+
+    def __init__(
+        self,
+        enhancer: Enhancer,
+        wanted: Options,
+        record: Path | None,
+        stop: threading.Event,
+        resumed: bool,
+        bypass: bool,
+    ):
+        self._stop, self._resumed = stop, resumed
+        self._view = self._make_view()
+        self._recorder = None
+        if record is not None:
+            self._recorder = Recorder(record, enhancer.sample_rate_hz, self._view.say, append=resumed)
+        self._live = Live(enhancer, wanted, self._view.say, self._recorder.add if self._recorder else None)
+        self._live.bypass = bypass
+
+    def until_stopped(self) -> None:
+        # What exists now lives to the end: without it the garbage collector never takes long.
+        gc.collect()
+        gc.freeze()
+        # Else a thread that computes may keep the callbacks waiting for 5 ms.
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        began = time.monotonic()
+        try:
+            with quiet_libraries(), self._view:
+                self._live.run(self._stop, patient=self._resumed)
+                self._view.say(self._summary(time.monotonic() - began))
+        except StreamHung:
+            self._end_recording()
+            self._replace_process()
+        finally:
+            self._end_recording()
+
+    def _summary(self, seconds: float) -> str:
+        counters = self._live.counters
+        return (
+            f"Stopped after {seconds:.1f} s: {counters.hops} hops, {counters.underruns} underruns, "
+            f"{counters.dropped_samples} samples dropped, {counters.overloads} overloads, "
+            f"{self._live.restarts} restarts."
+        )
+
+    def _make_view(self) -> View:
+        if not sys.stdout.isatty():
+            return Lines(lambda: self._live)
+        keys = {
+            "b": ("bypass", self._toggle_bypass),
+            "+": ("stronger", lambda: self._change_strength(_STRENGTH_STEP)),
+            "-": ("weaker", lambda: self._change_strength(-_STRENGTH_STEP)),
+            "p": ("next profile", self._next_profile),
+            "q": ("quit", self._stop.set),
+        }
+        return Screen(lambda: self._live, keys)
+
+    def _toggle_bypass(self) -> None:
+        self._live.bypass = not self._live.bypass
+
+    def _change_strength(self, step: float) -> None:
+        enhancer = self._live.enhancer
+        enhancer.strength = min(max(round(enhancer.strength + step, 2), 0.0), 1.0)
+
+    def _next_profile(self) -> None:
+        """The one after this in alphabetical order; after the last one, none."""
+        enhancer, store = self._live.enhancer, ProfileStore()
+        names: list[str | None] = [None, *store.list()]
+        now = enhancer.profile.name if enhancer.profile else None
+        following = names[(names.index(now) + 1) % len(names)] if now in names else None
+        try:
+            enhancer.profile = store.load(following) if following else None
+        except EdgePseError as error:
+            self._view.say(str(error))
+
+    def _end_recording(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+
+    def _replace_process(self) -> None:
+        """PortAudio hangs in a thread that nothing but the end of its process ends: begin again in its place.
+
+        A new program in the same process takes the thread away and keeps the terminal, the number that a
+        service manager watches, and what the user has set.
+        """
+        if self._stop.wait(_HUNG_PAUSE_S):
+            os._exit(0)  # the usual way out waits for the thread that hangs
+        enhancer = self._live.enhancer
+        settings = {
+            "profile": enhancer.profile.name if enhancer.profile else None,
+            "strength": enhancer.strength,
+            "bypass": self._live.bypass,
+        }
+        os.environ[_RESUMED] = json.dumps(settings)
+        os.execv(sys.executable, sys.orig_argv)

@@ -1,0 +1,1 @@
+"""Metrics: signal levels and ratios, perceptual scores, delay, and their statistics."""

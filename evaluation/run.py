@@ -1,0 +1,184 @@
+"""Running systems over scenes, in order, on a few worker processes; a failure becomes a row with a reason."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.results import Row, SystemResult
+from evaluation.scoring import Depth, score
+from evaluation.sets.render import Clip, DataError, render
+from evaluation.sets.scene import ProfileKind, Scene
+from evaluation.systems.process import ONE_THREAD
+from evaluation.systems.running import RunningSystem
+from evaluation.systems.spec import SystemFailure, SystemInfo, SystemSpec
+
+PROBE_COUNT = 3
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a worker must know about the system of a task."""
+
+    spec: SystemSpec
+    delay_samples: float
+    uses_profile: bool
+    dnsmos: bool
+
+    def profiles(self, scene: Scene) -> tuple[ProfileKind, ...]:
+        """A system without profiles runs once, as 'none'."""
+        return scene.profiles if self.uses_profile else ("none",)
+
+    def depth(self, scene: Scene, profile: ProfileKind) -> Depth:
+        """Dear scores where they are looked at: all of them for the profile that counts, fewer for none."""
+        if profile == "wrong":
+            return "signal"
+        counts = profile == "right" or "right" not in self.profiles(scene)
+        if self.dnsmos:
+            return "full" if counts else "pesq"
+        return "pesq" if counts else "signal"
+
+
+class _Worker:
+    """The state of one pool process: the data root and the one system that is open."""
+
+    root: Path
+    system: RunningSystem | None = None
+
+    @classmethod
+    def open(cls, spec: SystemSpec) -> RunningSystem:
+        if cls.system is None or cls.system.spec != spec:
+            if cls.system is not None:
+                cls.system.close()
+                cls.system = None
+            cls.system = RunningSystem(spec)
+        return cls.system
+
+
+def _start_worker(root: Path) -> None:
+    _Worker.root = root
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker of a run that was killed would otherwise wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _probe(spec: SystemSpec, scenes: list[Scene]) -> tuple[SystemInfo, float]:
+    system = _Worker.open(spec)
+    probes = []
+    for scene in scenes:
+        try:
+            reference = render(scene, _Worker.root).reference
+        except DataError:
+            continue  # the clip's own row will say so
+        if reference is not None:
+            probes.append(reference)
+    return system.info, system.measure_delay(probes)
+
+
+def _score_scene(order: _Order, scene: Scene) -> list[Row]:
+    """The rows of one scene, one per profile."""
+    try:
+        clip = render(scene, _Worker.root)
+    except DataError as error:
+        return [_row(order, scene, profile, {}, [str(error)]) for profile in order.profiles(scene)]
+    rows = []
+    for profile in order.profiles(scene):
+        try:
+            output = _Worker.open(order.spec).enhance(clip, profile, order.delay_samples)
+            scores = score(clip, output, order.depth(scene, profile))
+            rows.append(_row(order, scene, profile, scores.metrics, scores.reasons))
+        except (SystemFailure, DataError) as error:
+            rows.append(_row(order, scene, profile, {}, [str(error)]))
+    return rows
+
+
+def _row(
+    order: _Order, scene: Scene, profile: ProfileKind, metrics: dict[str, float], reasons: list[str]
+) -> Row:
+    reason = "; ".join(reasons) or None
+    return Row(order.spec.name, scene.set, scene.name, profile, scene.tags, metrics, reason)
+
+
+def _listen(order: _Order, scene: Scene, profile: ProfileKind) -> tuple[Clip, np.ndarray] | None:
+    try:
+        clip = render(scene, _Worker.root)
+        return clip, _Worker.open(order.spec).enhance(clip, profile, order.delay_samples)
+    except (SystemFailure, DataError):
+        return None
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Clips of one system to listen to."""
+
+    system: str
+    clips: dict[str, tuple[Clip, np.ndarray]]
+    """Rendered clip and aligned output, by the name of the clip."""
+
+
+class Evaluation:
+    """A pool of worker processes that score systems on scenes. Use as a context manager.
+
+    `root`: the data folder; `dnsmos`: with the dearest of the scores or without.
+    """
+
+    def __init__(self, root: Path, scenes: list[Scene], jobs: int, dnsmos: bool = True) -> None:
+        self.scenes = scenes
+        self._dnsmos = dnsmos
+        # For the workers that are started below: on short clips, threads of a numerical library cost more than they
+        # give, and the workers would fight over the cores.
+        os.environ.update(ONE_THREAD)
+        self._pool = ProcessPoolExecutor(
+            jobs, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(root,)
+        )
+
+    def __enter__(self) -> Evaluation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def run(self, spec: SystemSpec, advance: Callable[[int], None] = lambda scenes: None) -> SystemResult:
+        """Score one system on every scene that it can take part in; `advance` hears of each scene done."""
+        result = SystemResult(spec)
+        try:
+            probed = self._pool.submit(_probe, spec, self._probe_scenes())
+            result.info, result.delay_samples = probed.result()
+        except SystemFailure as error:
+            result.reason = str(error)
+            return result
+        scenes = [scene for scene in self.scenes if scene.echo or not result.info.needs_far_end]
+        futures = [self._pool.submit(_score_scene, self._order(result), scene) for scene in scenes]
+        for future in futures:
+            result.rows.extend(future.result())
+            advance(1)
+        return result
+
+    def listen(self, result: SystemResult, rows: list[Row]) -> Listening:
+        """The sound behind some rows of a system, as far as it works a second time."""
+        scenes = {scene.name: scene for scene in self.scenes}
+        order = self._order(result)
+        futures = [self._pool.submit(_listen, order, scenes[row.clip], row.profile) for row in rows]
+        heard = [pair for future in futures if (pair := future.result()) is not None]
+        return Listening(result.name, {clip.scene.name: (clip, output) for clip, output in heard})
+
+    def _order(self, result: SystemResult) -> _Order:
+        return _Order(result.spec, result.delay_samples, result.info.uses_profile, self._dnsmos)
+
+    def _probe_scenes(self) -> list[Scene]:
+        """A few scenes with a reference, those of clean speech first."""
+        known = [scene for scene in self.scenes if scene.reference or scene.target]
+        return sorted(known, key=lambda scene: scene.set != "clean")[:PROBE_COUNT]

@@ -1,0 +1,155 @@
+"""Which numbers a clip's output gets, by the set it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from evaluation.metrics import perceptual
+from evaluation.metrics.perceptual import Unscorable
+from evaluation.metrics.signal import (
+    SAMPLE_RATE_HZ,
+    erle_db,
+    is_wrong_talker,
+    level_change_db,
+    over_suppression,
+    si_sdr,
+    suppression_db,
+)
+from evaluation.sets.render import Clip
+
+ONSET_SECONDS = 1.0
+CLEAN_INPUT_DB = 60.0
+"""An input this near to the reference is clean: nothing can be gained there."""
+PESQ_SETS = {"two-talkers", "three-talkers", "noise", "voicebank", "clean", "voices", "pairs"}
+DNSMOS_SETS = {"noise", "voicebank", "clean", "pairs"}
+PERSONALISED_DNSMOS_SETS = {"two-talkers"}
+
+Depth = Literal["signal", "pesq", "full"]
+"""How dear the scores may be: ratios only, with PESQ and STOI, or with DNSMOS too (half a second a clip)."""
+
+
+@dataclass
+class Scores:
+    """The numbers of one output, and why there are not more of them."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+
+    def attempt(self, measure: Callable[[], dict[str, float]]) -> None:
+        """Add what a perceptual metric says, or why it says nothing."""
+        try:
+            self.metrics |= measure()
+        except Unscorable as why:
+            self.reasons.append(str(why))
+
+
+def score(clip: Clip, output: np.ndarray, depth: Depth) -> Scores:
+    """Score an aligned output, (samples,) float32 like the mixture.
+
+    Metrics that are not defined are left out, with the reason.
+    """
+    scores = Scores()
+    if not clip.mixture.any():
+        scores.reasons.append("the input is silent")
+        return scores
+    if clip.scene.echo:
+        _score_echo(clip, output, scores)
+    elif clip.scene.set == "target-late":
+        _score_target_late(clip, output, scores)
+    elif clip.reference is None:
+        _score_interferer_only(clip, output, scores)
+    else:
+        _score_against_reference(clip, output, scores)
+        if depth != "signal":
+            _score_perceptually(clip, output, depth, scores)
+    scores.metrics = {name: value for name, value in scores.metrics.items() if np.isfinite(value)}
+    return scores
+
+
+def _score_against_reference(clip: Clip, output: np.ndarray, scores: Scores) -> None:
+    reference = clip.reference
+    assert reference is not None
+    if not reference.any():
+        scores.reasons.append("the reference is silent")
+        return
+    if not output.any():
+        scores.reasons.append("the output is silent")
+    else:
+        _score_si_sdr(reference, clip.mixture, output, scores)
+        scores.metrics["level_change_db"] = level_change_db(reference, output)
+    lost = over_suppression(reference, output)
+    scores.metrics["tsos"] = lost.share
+    scores.metrics["tsos_active"] = lost.active_share
+    scores.metrics["tsos_longest_ms"] = lost.longest_ms
+    if clip.interference is not None:
+        scores.metrics["wrong_talker"] = is_wrong_talker(reference, clip.interference, output)
+
+
+def _score_si_sdr(reference: np.ndarray, mixture: np.ndarray, output: np.ndarray, scores: Scores) -> None:
+    before, after = si_sdr(reference, mixture), si_sdr(reference, output)
+    scores.metrics["si_sdr"] = after
+    if before < CLEAN_INPUT_DB:
+        scores.metrics["si_sdr_gain"] = after - before
+
+
+def _score_perceptually(clip: Clip, output: np.ndarray, depth: Depth, scores: Scores) -> None:
+    reference = clip.reference
+    assert reference is not None
+    if not output.any() or not reference.any():
+        return
+    if clip.scene.set in PESQ_SETS:
+        scores.attempt(lambda: {"pesq": perceptual.pesq_wb(reference, output)})
+        scores.attempt(lambda: {"stoi": perceptual.stoi(reference, output)})
+    if depth == "full" and clip.scene.set in DNSMOS_SETS:
+        scores.attempt(lambda: _prefixed("dnsmos", perceptual.dnsmos(output)))
+    if depth == "full" and clip.scene.set in PERSONALISED_DNSMOS_SETS:
+        scores.attempt(lambda: _prefixed("pdnsmos", perceptual.dnsmos(output, personalised=True)))
+
+
+def _score_interferer_only(clip: Clip, output: np.ndarray, scores: Scores) -> None:
+    scores.metrics["suppression_db"] = suppression_db(clip.mixture, output)
+    scores.metrics["input_energy"] = float(np.square(clip.mixture, dtype=np.float64).sum())
+    scores.metrics["output_energy"] = float(np.square(output, dtype=np.float64).sum())
+
+
+def _score_target_late(clip: Clip, output: np.ndarray, scores: Scores) -> None:
+    """Before the target speaks, the others must go; from its first second on, it must come through."""
+    target = clip.scene.target
+    assert target is not None and clip.reference is not None
+    start = round(target.at * SAMPLE_RATE_HZ)
+    scores.metrics["suppression_before_db"] = suppression_db(clip.mixture[:start], output[:start])
+    reference, heard, mixture = clip.reference[start:], output[start:], clip.mixture[start:]
+    if not heard.any():
+        scores.reasons.append("the output is silent where the target speaks")
+    else:
+        _score_si_sdr(reference, mixture, heard, scores)
+    onset = round(ONSET_SECONDS * SAMPLE_RATE_HZ)
+    scores.metrics["tsos_active"] = over_suppression(reference, heard).active_share
+    scores.metrics["tsos_onset"] = over_suppression(reference[:onset], heard[:onset]).active_share
+
+
+def _score_echo(clip: Clip, output: np.ndarray, scores: Scores) -> None:
+    echo, far_end, reference = clip.scene.echo, clip.far_end, clip.reference
+    assert echo is not None and far_end is not None
+    if echo.talk_type == "st":
+        scores.metrics["erle_db"] = erle_db(clip.mixture, output)
+    if not output.any():
+        scores.reasons.append("the output is silent, which AECMOS cannot judge")
+        return
+    scores.attempt(
+        lambda: _prefixed("aecmos", perceptual.aecmos(far_end, clip.mixture, output, echo.talk_type))
+    )
+    # Without an echo, or without a near end, one of the two opinions is about nothing.
+    scores.metrics.pop({"st": "aecmos_degradation", "nst": "aecmos_echo"}.get(echo.talk_type, ""), None)
+    if reference is not None and clip.scene.target is not None:
+        start = round(clip.scene.target.at * SAMPLE_RATE_HZ)
+        scores.metrics["si_sdr"] = si_sdr(reference[start:], output[start:])
+        scores.attempt(lambda: {"pesq": perceptual.pesq_wb(reference[start:], output[start:])})
+
+
+def _prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in values.items()}

@@ -1,0 +1,83 @@
+"""The process in which one system runs: ``python -m evaluation.systems.worker KIND ARGUMENT``.
+
+Its own process gives every system its own memory and CPU figures, dependencies, and crashes.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from dataclasses import asdict
+from typing import Protocol
+
+import numpy as np
+
+from evaluation.systems.protocol import read_message, write_message
+from evaluation.systems.spec import SystemInfo
+
+
+class Hosted(Protocol):
+    """A system as it runs here. All signals are 1-D float32 at 16 kHz."""
+
+    info: SystemInfo
+
+    def enhance(
+        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+    ) -> np.ndarray:
+        """Enhance one clip from a fresh state; may return the output late, but always equally late."""
+        ...
+
+
+def open_hosted(kind: str, argument: str) -> Hosted:
+    """Load a bundle or a peer. Raises whatever the system raises when it is not installed or not usable."""
+    if kind == "bundle":
+        from evaluation.systems.bundle import BundleSystem
+
+        return BundleSystem(argument)
+    from evaluation.peers import open_peer
+
+    return open_peer(argument)
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300]
+
+
+def main(kind: str, argument: str) -> None:
+    """Serve requests on standard input until it closes."""
+    # Libraries that print would corrupt the messages, so their standard output becomes standard error.
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    requests = sys.stdin.buffer
+    try:
+        system = open_hosted(kind, argument)
+    except Exception as error:
+        write_message(answers.write, {"error": _reason(error)}, {})
+        return
+    write_message(answers.write, {"error": None, "info": asdict(system.info)}, {})
+    while True:
+        try:
+            _, arrays = read_message(requests.readline, requests.read)
+        except EOFError:
+            return
+        output, error_text = None, None
+        started = time.process_time()
+        try:
+            mixture = arrays["mixture"]
+            assert mixture is not None
+            output = system.enhance(mixture, arrays["enrollment"], arrays["far_end"])
+        except Exception as error:
+            error_text = _reason(error)
+        header = {
+            "error": error_text,
+            "cpu_seconds": time.process_time() - started,
+            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
+        }
+        write_message(answers.write, header, {"output": output})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

@@ -1,0 +1,66 @@
+"""What int8 may cost, and which of it a file misses."""
+
+from __future__ import annotations
+
+from quantization.measure import Row
+
+MAX_PESQ_LOSS = 0.05
+MAX_SI_SDR_GAIN_LOSS_DB = 0.3
+MAX_BAK_SUPPR_LOSS_DB = 1.0
+MAX_TSOS_RISE_PERCENT = 0.3
+MIN_COSINE = 0.99
+MAX_STREAM_SNR_LOSS_DB = 6.0
+"""Between the first and the last 10 s of a minute: beyond that the error would be piling up in the states."""
+MAX_SHARE_OF_FP32 = 0.40
+MAX_SIZE_MB = {"pvqe-s": 1.3}
+MAX_P50_MS = {"pvqe-s": 0.25}
+"""On one x86 core, in the faster runtime."""
+MAX_TIME_RATIO = 1.05
+"""Never slower than fp32 in the same runtime; 5 % is what two measurements of one file differ by."""
+TIMED_RUNTIMES = ("onnx", "litert")
+"""tflite-runtime 2.14 runs dynamic layers outside its fast kernels; the report says what that costs."""
+
+
+def misses(row: Row, reference: Row, fp32: Row) -> list[str]:
+    """What an int8 ``row`` misses, a sentence each.
+
+    ``reference`` is the fp32 row that quality is compared with, ``fp32`` the fp32 row of the same runtime.
+    """
+    network = row.variant.path.name.split(".")[0]
+    own, wanted = row.scores, reference.scores
+    limits = [
+        ("PESQ-WB falls by", wanted.pesq_wb - own.pesq_wb, MAX_PESQ_LOSS, ""),
+        ("SI-SDR gain falls by", wanted.si_sdr_gain - own.si_sdr_gain, MAX_SI_SDR_GAIN_LOSS_DB, " dB"),
+        ("BAK SUPPR falls by", wanted.bak_suppr - own.bak_suppr, MAX_BAK_SUPPR_LOSS_DB, " dB"),
+        ("TSOS rises by", own.tsos_percent - wanted.tsos_percent, MAX_TSOS_RISE_PERCENT, " points"),
+        ("profiles are off by 1 - cosine =", 1 - row.cosine, 1 - MIN_COSINE, ""),
+        (
+            "over 60 s the output SNR falls by",
+            row.stream_snr[0] - row.stream_snr[-1],
+            MAX_STREAM_SNR_LOSS_DB,
+            " dB",
+        ),
+        ("the file is of fp32's size", row.size_mb / fp32.size_mb, MAX_SHARE_OF_FP32, ""),
+        ("the file has", row.size_mb, MAX_SIZE_MB.get(network, float("inf")), " MB"),
+    ]
+    if row.variant.runtime in TIMED_RUNTIMES:
+        limits.append(("a frame takes, in times of fp32,", row.p50_ms / fp32.p50_ms, MAX_TIME_RATIO, ""))
+    return [
+        f"{row.variant.name}: {what} {value:.3g}{unit}, at most {limit:.3g} is allowed."
+        for what, value, limit, unit in limits
+        if not value <= limit
+    ]
+
+
+def misses_time(rows: list[Row]) -> list[str]:
+    """What the int8 rows together miss: one of the runtimes has to be fast enough."""
+    by_network: dict[str, list[Row]] = {}
+    for row in rows:
+        by_network.setdefault(row.variant.path.name.split(".")[0], []).append(row)
+    return [
+        f"{network}: a frame takes {fastest.p50_ms:.3f} ms at best ({fastest.variant.name}), "
+        f"at most {MAX_P50_MS[network]} ms is allowed."
+        for network, own in by_network.items()
+        if network in MAX_P50_MS
+        and (fastest := min(own, key=lambda row: row.p50_ms)).p50_ms > MAX_P50_MS[network]
+    ]

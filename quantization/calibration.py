@@ -1,0 +1,101 @@
+"""Real speech for calibration and for the short check: the recordings of the tests, mixed, run with their
+state.
+
+Zero states would be calibrated on silence: every input of a step, states included, is taken from where the
+fp32 model really goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from edge_pse.bundle import Bundle
+from edge_pse.spectral import Analysis
+
+Samples = NDArray[np.float32]
+RECORDINGS = Path(__file__).parents[1] / "tests/fixtures"
+EVERY_NTH_FRAME = 16
+ENROLLMENT_SECONDS = 6
+SAMPLE_RATE_HZ = 16_000
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A voice to keep, something over it, and a recording to know the voice by (None: no profile)."""
+
+    voice: Samples
+    noisy: Samples
+    enrollment: Samples | None
+
+
+# voice, what lies over it, how far below it in dB, enrollment, level of the mixture
+CALIBRATION = (
+    ("ls2033_speech", "ls1688_speech", 2.0, "ls2033_enrollment", 1.0),
+    ("ls3080_speech", "ls367_enrollment", 2.0, "ls3080_enrollment", 2.0),
+    ("ls1688_enrollment", "helicopter", 2.0, None, 0.5),
+    ("ls367_enrollment", "helicopter", 10.0, "ls367_speech", 0.2),
+)
+CHECK = (
+    ("ls367_speech", "ls2033_speech", 0.0, "ls367_enrollment", 1.0),
+    ("ls2033_speech", "ls367_speech", 3.0, "ls2033_enrollment", 1.0),
+    ("ls1688_speech", "ls3080_speech", 0.0, "ls1688_enrollment", 1.0),
+    ("ls3080_speech", "helicopter", 5.0, "ls3080_enrollment", 0.5),
+)
+
+
+def mixtures(plan: tuple[tuple[str, str, float, str | None, float], ...]) -> list[Mixture]:
+    """The mixtures of ``CALIBRATION`` or ``CHECK``, 16 kHz."""
+    made = []
+    for name, over, ratio_db, enrolled, gain in plan:
+        voice, other = _read(name), np.resize(_read(over), _read(name).size)
+        scale = np.sqrt(np.mean(voice**2) / np.mean(other**2)) * 10 ** (-ratio_db / 20)
+        enrollment = None if enrolled is None else _read(enrolled)[: ENROLLMENT_SECONDS * SAMPLE_RATE_HZ]
+        noisy = (gain * (voice + scale * other)).astype(np.float32)
+        made.append(Mixture((gain * voice).astype(np.float32), noisy, enrollment))
+    return made
+
+
+def calibration_inputs(bundle: Bundle) -> Iterator[dict[str, Samples]]:
+    """Inputs of the step graph by name, as they occur while ``bundle`` runs over the calibration mixtures."""
+    for mixture in mixtures(CALIBRATION):
+        profile = np.zeros((1, bundle.contract.embedding_size), np.float32)
+        if mixture.enrollment is not None:
+            profile[0] = mean_embedding(bundle, mixture.enrollment)
+        states = bundle.contract.initial_states()
+        for number, spectrum in enumerate(spectra(bundle, mixture.noisy)):
+            if number % EVERY_NTH_FRAME == 0:
+                yield dict(zip(bundle.backend.inputs, (spectrum, profile, *states), strict=True))
+            _, _, states = bundle.backend.step(spectrum, profile, states)
+
+
+def mean_embedding(bundle: Bundle, recording: Samples) -> Samples:
+    """The profile of a voice, (embedding_size,): as ``edge_pse.enroll`` makes it, without its checks."""
+    nobody = np.zeros((1, bundle.contract.embedding_size), np.float32)
+    states = bundle.contract.initial_states()
+    total, frames = np.zeros(bundle.contract.embedding_size), 0
+    for spectrum in spectra(bundle, recording):
+        _, embedding, states = bundle.backend.step(spectrum, nobody, states)
+        total += embedding[0]
+        frames += 1
+    return (total / frames).astype(np.float32)
+
+
+def spectra(bundle: Bundle, samples: Samples) -> Iterator[Samples]:
+    """The frames that a device makes of ``samples``, (1, 2, 1, bins) each; a rest of a hop is left out."""
+    hop = bundle.contract.hop_samples
+    analysis = Analysis(bundle.contract.window_samples, bundle.contract.first_bin)
+    for start in range(0, len(samples) - hop + 1, hop):
+        yield analysis(samples[start : start + hop]).copy()
+
+
+def _read(name: str) -> Samples:
+    samples, rate = soundfile.read(RECORDINGS / f"{name}.opus", dtype="float32")
+    if rate != SAMPLE_RATE_HZ:
+        raise ValueError(f"{name} is not at 16 kHz: restore tests/fixtures.")
+    return samples

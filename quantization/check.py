@@ -1,0 +1,125 @@
+"""What int8 costs: ``python -m quantization.check --data DIR -o FOLDER``, or ``--short`` without data.
+
+Runs every file of a network on every runtime at hand, writes a report (Markdown and HTML), and ends with
+status 1 when an int8 file misses a bar of ``quantization.bars``. Runtimes of other Pythons join in with
+``--runtime tflite-runtime=../venv-tflite-runtime/bin/python``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from edge_pse.bundle import MODELS_DIR, Bundle
+from quantization.bars import misses, misses_time
+from quantization.candidates import Candidate, layer_errors, make_candidates
+from quantization.measure import Pythons, Row, Variant, measure
+from quantization.recipes import RECIPES, SHIPPED
+from quantization.report import (
+    Section,
+    cost_section,
+    drift_section,
+    layer_plot,
+    quality_section,
+    scatter,
+    stream_plot,
+    write_report,
+)
+from quantization.scenes import dev_scenes, short_scenes
+
+
+def find_misses(rows: list[Row]) -> list[str]:
+    """All that the int8 rows miss; the first row is the fp32 reference."""
+    fp32 = {row.variant.runtime: row for row in rows if ".fp32." in row.variant.path.name}
+    int8 = [row for row in rows if ".int8." in row.variant.path.name]
+    each = [miss for row in int8 for miss in misses(row, rows[0], fp32[row.variant.runtime])]
+    return each + misses_time(int8)
+
+
+def report_sections(
+    rows: list[Row], failures: list[str], candidates: list[Candidate], layers: dict[str, float]
+) -> list[Section]:
+    """The report, most important first."""
+    verdict = "\n\n".join(failures) if failures else "Every int8 file keeps every bar."
+    sections = [
+        Section("Verdict", verdict),
+        cost_section(rows, rows[0]),
+        quality_section(rows, rows[0]),
+        drift_section(rows),
+        Section("One minute", plot=stream_plot([row for row in rows if ".int8." in row.variant.path.name])),
+    ]
+    if candidates:
+        points = [(item.name, item.size_mb, item.p50_ms, item.snr) for item in candidates if not item.failure]
+        sections.append(
+            Section(
+                "Recipes",
+                f"The shipped recipe is {SHIPPED}. SNR and cosine over the recordings of the tests.",
+                ["", "MB", "p50 ms", "SNR dB", "cosine", ""],
+                [item.cells() for item in candidates],
+                scatter(points),
+            )
+        )
+    if layers:
+        cells = [[layer, f"{error:.1f}"] for layer, error in layers.items()]
+        sections.append(Section("Layers", header=["", "SNR dB"], rows=cells, plot=layer_plot(layers)))
+    return sections
+
+
+def _files(network: str) -> list[Path]:
+    files = [path for path in sorted(MODELS_DIR.glob(f"{network}.*")) if path.suffix in (".onnx", ".tflite")]
+    if not any(".int8." in path.name for path in files):
+        raise click.ClickException(
+            f"There is no int8 file of {network}: run python -m quantization.quantize."
+        )
+    return files
+
+
+@click.command()
+@click.option("--network", default="pvqe-s", show_default=True)
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Dev data.")
+@click.option("--short", is_flag=True, help="A minute, on the recordings of the tests.")
+@click.option(
+    "--runtime", "runtimes", multiple=True, metavar="NAME=PYTHON", help="A runtime of another Python."
+)
+@click.option("--recipes", is_flag=True, help="Compare all recipes, and each layer by itself.")
+@click.option(
+    "--tflite-builder", metavar="PYTHON", help="With --recipes: the Python that makes TFLite files."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the report.")
+def main(
+    network: str, data: Path | None, short: bool, runtimes: tuple[str, ...], recipes: bool,
+    tflite_builder: str | None, output: Path | None,
+) -> None:  # fmt: skip
+    """Measure what int8 costs NETWORK."""
+    pythons = Pythons(dict(runtime.split("=", 1) for runtime in runtimes))
+    reference = Variant(MODELS_DIR / f"{network}.fp32.onnx", "onnx")
+    variants = [variant for path in _files(network) for variant in pythons.variants(path)]
+    variants.sort(key=lambda variant: variant != reference)
+    rows = []
+    for row in measure(reference, variants, short_scenes() if short else dev_scenes(data), pythons):
+        click.echo(f"measured {row.variant.name}", err=True)
+        rows.append(row)
+    failures = find_misses(rows)
+    candidates: list[Candidate] = []
+    layers: dict[str, float] = {}
+    if recipes:
+        with tempfile.TemporaryDirectory() as folder:
+            candidates = make_candidates(reference.path, Path(folder), pythons, tflite_builder)
+        layers = layer_errors(Bundle.load(reference.path), RECIPES[SHIPPED])
+    sections = report_sections(rows, failures, candidates, layers)
+    for section in sections[1:4]:
+        click.echo(f"\n{section.title}")
+        for cells in [section.header, *section.rows]:
+            click.echo("  " + " | ".join(cells))
+    for name in pythons.missing():
+        click.echo(f"Not measured: {name} is not installed here; add --runtime {name}=PYTHON.")
+    if output is not None:
+        write_report(output, f"int8 against fp32: {network}", sections)
+    click.echo("\n" + sections[0].text)
+    raise SystemExit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""How far a model's output is from another's, on real speech and with the state carried along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_pse.bundle import Bundle
+from edge_pse.enhancer import Enhancer
+from edge_pse.profiles import Profile
+from quantization.calibration import CHECK, Samples, mean_embedding, mixtures
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Of an int8 model from its fp32 model."""
+
+    snr_db: float
+    """The fp32 output against the difference, both given the fp32 profiles."""
+    cosine: float
+    """Between the profiles that the two make of the same recording; the worst of all recordings."""
+
+    def __str__(self) -> str:
+        return f"output SNR {self.snr_db:.1f} dB, profiles' cosine {self.cosine:.5f} against fp32"
+
+
+def measure_drift(reference: Bundle, other: Bundle) -> Drift:
+    """Run both over the mixtures of ``CHECK``."""
+    wanted, got, cosines = [], [], []
+    for mixture in mixtures(CHECK):
+        assert mixture.enrollment is not None
+        profile = mean_embedding(reference, mixture.enrollment)
+        cosines.append(cosine(profile, mean_embedding(other, mixture.enrollment)))
+        wanted.append(enhance(reference, mixture.noisy, profile))
+        got.append(enhance(other, mixture.noisy, profile))
+    return Drift(snr_db(np.concatenate(wanted), np.concatenate(got)), min(cosines))
+
+
+def enhance(bundle: Bundle, noisy: Samples, embedding: Samples | None) -> Samples:
+    """``noisy`` as a device enhances it with that profile (None: without one), aligned with the input."""
+    profile = None
+    if embedding is not None:
+        profile = Profile("check", bundle.contract.model_id, embedding, 0.0, snr_db=0.0)
+    return Enhancer(bundle, profile).enhance(noisy)
+
+
+def snr_db(wanted: NDArray[np.floating], got: NDArray[np.floating]) -> float:
+    """Power of ``wanted`` over that of the difference; inf if there is none."""
+    error = np.sum(np.square(np.subtract(wanted, got, dtype=np.float64)))
+    if error == 0:
+        return float("inf")
+    return float(10 * np.log10(np.sum(np.square(wanted, dtype=np.float64)) / error))
+
+
+def cosine(a: Samples, b: Samples) -> float:
+    """Of the angle between two embeddings."""
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

@@ -1,0 +1,86 @@
+"""An fp32 model file to int8: ``python -m quantization.quantize edge_pse/models/pvqe-s.fp32.onnx``.
+
+A ``.tflite`` file needs the environment of ``export/requirements-tflite.txt``, an ``.onnx`` file the one of
+development. The int8 file is written only if it runs and stays near the fp32 one on real speech.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import click
+
+from edge_pse.bundle import Bundle
+from export.writing import attach_contract, candidate_for
+from quantization.quality import Drift, measure_drift
+from quantization.recipes import RECIPES, SHIPPED, Recipe
+
+MIN_SNR_DB = 35.0
+"""Of the int8 output against the fp32 one. All recipes that kept the quality bars of ``quantization.check``
+had 40 dB and more; those with fixed ranges for the convolutions had 26 dB and less."""
+MIN_COSINE = 0.99
+
+
+class QuantizationError(Exception):
+    """The int8 file can't be made, or is too far from the fp32 one to be written."""
+
+
+def quantize(source: Path, recipe: Recipe, target: Path, min_snr_db: float = MIN_SNR_DB) -> Drift:
+    """Write the fp32 file ``source`` as int8, with its contract, to ``target``.
+
+    Raises QuantizationError, and leaves ``target`` as it was, when the result does not run or its output,
+    over the mixtures of ``quantization.calibration.CHECK``, is nearer to that of ``source`` than
+    ``min_snr_db`` allows.
+    """
+    original = Bundle.load(source)
+    contract = json.loads(original.backend.metadata)
+    contract.pop("sha256", None)
+    with candidate_for(target) as candidate:
+        try:
+            _apply(source, recipe, candidate)
+            attach_contract(candidate, {**contract, "precision": "int8"})
+            drift = measure_drift(original, Bundle.load(candidate))
+        except Exception as error:  # the tools have no exception of their own
+            raise QuantizationError(f"{recipe.name} can't be made of {source.name}: {error}") from error
+        if drift.snr_db < min_snr_db or drift.cosine < MIN_COSINE:
+            raise QuantizationError(f"{target.name} is not written: {drift}.")
+    return drift
+
+
+def _apply(source: Path, recipe: Recipe, target: Path) -> None:
+    # The tools of one format are not installed where the other is made.
+    if source.suffix == ".onnx":
+        from quantization.onnx_int8 import quantize_onnx
+
+        quantize_onnx(source, recipe, target)
+    else:
+        from quantization.tflite_int8 import quantize_tflite
+
+        quantize_tflite(source, recipe, target)
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default=SHIPPED, show_default=True)
+@click.option(
+    "--min-snr", default=MIN_SNR_DB, show_default=True, help="Refuse to write a file that is worse, dB."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: beside SOURCE.")
+def main(source: Path, recipe_name: str, min_snr: float, output: Path | None) -> None:
+    """Bring the fp32 model file SOURCE to int8."""
+    logging.getLogger().setLevel(logging.ERROR)  # the tools' advice does not fit models of one frame a step
+    target = output or source.with_name(source.name.replace(".fp32.", ".int8."))
+    if target == source:
+        raise click.UsageError(f"{source.name} is not named <network>.fp32.*: say with -o where to write.")
+    try:
+        drift = quantize(source, RECIPES[recipe_name], target, min_snr)
+    except QuantizationError as error:
+        raise click.ClickException(str(error)) from error
+    share = target.stat().st_size / source.stat().st_size
+    click.echo(f"{target} ({target.stat().st_size / 1e6:.2f} MB, {share:.2f} of fp32): {drift}")
+
+
+if __name__ == "__main__":
+    main()

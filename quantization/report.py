@@ -1,0 +1,160 @@
+"""The check's report: sections of text, tables and plots, written once as Markdown and once as HTML."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from evaluation.report.markdown import table
+from quantization.measure import Row
+
+STYLE = (
+    "body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
+    "table{border-collapse:collapse}td,th{padding:.2em .7em;border-bottom:1px solid #ccc;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}img{max-width:100%}"
+)
+
+
+@dataclass
+class Section:
+    """A heading and what stands under it."""
+
+    title: str
+    text: str = ""
+    header: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    plot: Figure | None = None
+
+
+def write_report(folder: Path, title: str, sections: list[Section]) -> None:
+    """Write ``report.md`` with its plots beside it, and ``report.html`` with everything inside."""
+    folder.mkdir(parents=True, exist_ok=True)
+    markdown, html = [f"# {title}"], [f"<h1>{escape(title)}</h1>"]
+    for number, section in enumerate(sections):
+        markdown.append(f"## {section.title}")
+        html.append(f"<h2>{escape(section.title)}</h2>")
+        if section.text:
+            markdown.append(section.text)
+            html += [f"<p>{escape(line)}</p>" for line in section.text.splitlines() if line]
+        if section.rows:
+            markdown.append(table(section.header, section.rows))
+            html.append(_html_table(section))
+        if section.plot is not None:
+            image = _png(section.plot)
+            (folder / f"plot-{number}.png").write_bytes(image)
+            markdown.append(f"![{section.title}](plot-{number}.png)")
+            html.append(f'<img alt="" src="data:image/png;base64,{base64.b64encode(image).decode()}">')
+    (folder / "report.md").write_text("\n\n".join(markdown) + "\n", encoding="utf-8")
+    page = f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{STYLE}</style>"
+    (folder / "report.html").write_text(page + "\n".join(html) + "\n", encoding="utf-8")
+
+
+def cost_section(rows: list[Row], reference: Row) -> Section:
+    """Size, time and memory."""
+    return Section(
+        "Size, time, memory",
+        "Time of one frame of 10 ms on one core; the files of a runtime were measured in turns. "
+        "Peak memory is that of a process that enrolls and enhances, Python and numpy included.",
+        ["", "MB", "of fp32", "p50 ms", "p99 ms", "peak MB"],
+        [
+            [
+                row.variant.name, f"{row.size_mb:.2f}", f"{row.size_mb / reference.size_mb:.2f}",
+                f"{row.p50_ms:.3f}", f"{row.p99_ms:.3f}", f"{row.peak_memory_mb:.0f}",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def quality_section(rows: list[Row], reference: Row) -> Section:
+    """Scores, and what they lose against fp32."""
+
+    def cell(row: Row, name: str, digits: int) -> str:
+        value = getattr(row.scores, name)
+        return f"{value:.{digits}f} ({value - getattr(reference.scores, name):+.{digits + 1}f})"
+
+    columns = {"si_sdr_gain": 2, "pesq_wb": 2, "dnsmos_ovrl": 2, "bak_suppr": 1, "tsos_percent": 1}
+    return Section(
+        "Quality",
+        f"Means over the scenes; in brackets the difference from {reference.variant.name}.",
+        ["", "SI-SDR gain dB", "PESQ-WB", "personalised DNSMOS", "BAK SUPPR dB", "TSOS %"],
+        [[row.variant.name, *(cell(row, name, digits) for name, digits in columns.items())] for row in rows],
+    )
+
+
+def drift_section(rows: list[Row]) -> Section:
+    """How far outputs and profiles are from those of fp32."""
+    return Section(
+        "Drift",
+        "Output SNR against fp32 with the same profiles, over all scenes and over one stream of 60 s; the "
+        "cosine between profiles; SI-SDR gain when the profile was made by the other precision.",
+        [
+            "", "SNR dB", "first 10 s", "last 10 s", "worst cosine", "own profile", "fp32 profile",
+            "its profile in fp32",
+        ],
+        [
+            [
+                row.variant.name, f"{row.snr:.1f}", f"{row.stream_snr[0]:.1f}", f"{row.stream_snr[-1]:.1f}",
+                f"{row.cosine:.5f}", f"{row.scores.si_sdr_gain:.2f}", f"{row.fp32_profile:.2f}",
+                f"{row.profile_into_fp32:.2f}",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def scatter(points: list[tuple[str, float, float, float]]) -> Figure:
+    """Quality (SNR, dB) against size (MB) and against time (ms); points are (name, size, time, SNR)."""
+    figure = Figure(figsize=(10, 4))
+    for place, label in ((1, "file, MB"), (2, "frame, ms")):
+        axes = figure.add_subplot(1, 2, place)
+        for point in points:
+            axes.plot(point[place], point[3], "o", label=point[0])
+        axes.set_xlabel(label)
+        axes.set_ylabel("output SNR against fp32, dB")
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize=6, bbox_to_anchor=(1, 1))
+    return figure
+
+
+def stream_plot(rows: list[Row]) -> Figure:
+    """Output SNR in successive blocks of 10 s."""
+    figure = Figure(figsize=(7, 3.5))
+    axes = figure.add_subplot()
+    for row in rows:
+        axes.plot(
+            [10 * (number + 0.5) for number in range(len(row.stream_snr))],
+            row.stream_snr,
+            label=row.variant.name,
+        )
+    axes.set_xlabel("s")
+    axes.set_ylabel("output SNR, dB")
+    axes.legend(fontsize=7)
+    return figure
+
+
+def layer_plot(errors: dict[str, float]) -> Figure:
+    """Output SNR with only that layer in int8."""
+    figure = Figure(figsize=(7, 7))
+    axes = figure.add_subplot()
+    axes.barh(list(errors)[::-1], list(errors.values())[::-1])
+    axes.set_xlabel("output SNR with only this layer in int8, dB")
+    axes.tick_params(labelsize=7)
+    return figure
+
+
+def _html_table(section: Section) -> str:
+    head = "".join(f"<th>{escape(cell)}" for cell in section.header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}" for cell in row) for row in section.rows)
+    return f"<table><tr>{head}{body}</table>"
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    return buffer.getvalue()

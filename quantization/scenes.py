@@ -1,0 +1,89 @@
+"""What the check listens to: the dev scenes of ``evaluation.quick``, in short form the tests' recordings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.quick import QuickSet
+from quantization.calibration import CHECK, SAMPLE_RATE_HZ, Samples, mixtures
+
+STREAM_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One mixture and what a good output of it is."""
+
+    kind: str
+    """Wanted in ``two-talkers`` and ``noise``: the voice; ``clean``: all; ``interferer-only``: nothing."""
+    noisy: Samples
+    reference: Samples | None
+    profile: int
+    """Index of the enrollment."""
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """Scenes, the recordings that profiles come from, and a stream of 60 s with the profile of scene 0."""
+
+    enrollments: list[Samples]
+    scenes: list[Scene]
+    stream: Samples
+
+    def job(self) -> dict[str, np.ndarray]:
+        """What ``quantization.worker`` is to do: all scenes, then the stream."""
+        enrollments = {f"enrollment_{number}": samples for number, samples in enumerate(self.enrollments)}
+        profiles = [*(scene.profile for scene in self.scenes), self.scenes[0].profile]
+        return {**enrollments, **_numbered([*(scene.noisy for scene in self.scenes), self.stream], profiles)}
+
+    def wanted(self) -> SceneSet:
+        """Only the scenes of which a voice is wanted out of something, and no stream."""
+        scenes = [scene for scene in self.scenes if scene.kind in ("two-talkers", "noise")]
+        return SceneSet(self.enrollments, scenes, self.stream[:0])
+
+
+def short_scenes() -> SceneSet:
+    """Four mixtures out of ``tests/fixtures``, and one voice with its own and with another profile."""
+    enrollments: list[Samples] = []
+    scenes: list[Scene] = []
+    for number, mixture in enumerate(mixtures(CHECK)):
+        assert mixture.enrollment is not None
+        enrollments.append(mixture.enrollment)
+        scenes.append(Scene("two-talkers", mixture.noisy, mixture.voice, number))
+    voice = scenes[0].reference
+    assert voice is not None
+    scenes += [Scene("clean", voice, voice, 0), Scene("interferer-only", voice, None, 1)]
+    return SceneSet(
+        enrollments, scenes, _stream([scene.noisy for scene in scenes if scene.kind == "two-talkers"])
+    )
+
+
+def dev_scenes(data: Path | None) -> SceneSet:
+    """Every other quick scene with the right profile.
+
+    Half of them are enough: int8 and fp32 are compared scene by scene, and differ little from scene to scene.
+    """
+    enrollments: dict[str, Samples] = {}
+    scenes = []
+    right = [task for task in QuickSet.load(data).tasks if task.profile == "right"]
+    for task in right[::2]:
+        if task.enrollment is not None and task.enrolled_speaker is not None:
+            enrollments.setdefault(task.enrolled_speaker, task.enrollment)
+            profile = list(enrollments).index(task.enrolled_speaker)
+            scenes.append(Scene(task.clip.scene.set, task.noisy, task.clip.reference, profile))
+    talkers = [scene.noisy for scene in scenes if scene.kind == "two-talkers"]
+    return SceneSet(list(enrollments.values()), scenes, _stream(talkers))
+
+
+def _numbered(noisy: list[Samples], profiles: list[int]) -> dict[str, np.ndarray]:
+    return {
+        "profiles": np.array(profiles),
+        **{f"noisy_{number}": samples for number, samples in enumerate(noisy)},
+    }
+
+
+def _stream(parts: list[Samples]) -> Samples:
+    return np.resize(np.concatenate(parts), STREAM_SECONDS * SAMPLE_RATE_HZ)

@@ -1,0 +1,103 @@
+"""One model on one runtime, in a process of its own: runtimes need different Pythons, and memory is per
+process.
+
+``python -m quantization.worker run FILE BACKEND JOB RESULT`` reads and writes ``.npz`` files;
+``python -m quantization.worker time BACKEND FILE...`` prints JSON. Needs nothing but the device library.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_pse.bundle import Bundle
+from quantization.calibration import mean_embedding, spectra
+from quantization.quality import enhance
+
+NOBODY = -1
+ROUNDS, STEPS = 40, 50
+
+
+def run(model: Path, backend: str, job: Path, result: Path) -> None:
+    """Enroll and enhance.
+
+    The job holds recordings to enroll ``enrollment_0`` ..., mixtures ``noisy_0`` ..., and for each of those
+    the index of its enrollment in ``profiles`` (NOBODY for none). ``embeddings``, where given, are used in
+    place of the model's own. The result holds ``embeddings`` (enrollments, embedding size), ``enhanced_0``
+    ..., and ``peak_memory_mb``.
+    """
+    content = np.load(job)
+    bundle = Bundle.load(model, backend)
+    if "embeddings" in content:
+        embeddings = content["embeddings"]
+    else:
+        embeddings = np.stack(
+            [mean_embedding(bundle, recording) for recording in _numbered(content, "enrollment")]
+        )
+    enhanced = [
+        enhance(bundle, noisy, None if profile == NOBODY else embeddings[profile])
+        for noisy, profile in zip(_numbered(content, "noisy"), content["profiles"], strict=True)
+    ]
+    outputs = {f"enhanced_{number}": samples for number, samples in enumerate(enhanced)}
+    write_arrays(result, {"embeddings": embeddings, "peak_memory_mb": np.array(_peak_memory_mb()), **outputs})
+
+
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write a job or a result."""
+    np.savez(path, **arrays)
+
+
+def measure_times(models: list[Path], backend: str) -> dict[str, dict[str, float]]:
+    """Milliseconds a frame of each model, in turns, so that a busy machine slows all of them alike."""
+    bundles = [Bundle.load(model, backend) for model in models]
+    frames = [next(spectra(bundle, _noise(bundle.contract.hop_samples))) for bundle in bundles]
+    seconds: list[list[float]] = [[] for _ in bundles]
+    for _ in range(ROUNDS):
+        for bundle, frame, times in zip(bundles, frames, seconds, strict=True):
+            states = bundle.contract.initial_states()
+            profile = np.ones((1, bundle.contract.embedding_size), np.float32)
+            for _ in range(STEPS):
+                start = time.perf_counter()
+                _, _, states = bundle.backend.step(frame, profile, states)
+                times.append(time.perf_counter() - start)
+    return {
+        str(model): {f"p{share}": float(np.percentile(times, share)) * 1000 for share in (50, 99)}
+        for model, times in zip(models, seconds, strict=True)
+    }
+
+
+def _peak_memory_mb() -> float:
+    """Of this program alone: what getrusage says begins with the process that started it. NaN without /proc."""
+    file = Path("/proc/self/status")
+    if not file.exists():
+        return float("nan")
+    status = file.read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+def _noise(samples: int) -> np.ndarray:
+    return (0.1 * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
+
+
+def _numbered(content: np.lib.npyio.NpzFile, name: str) -> list[np.ndarray]:
+    count = sum(key.startswith(f"{name}_") for key in content)
+    return [content[f"{name}_{number}"] for number in range(count)]
+
+
+def main(arguments: list[str]) -> None:
+    """See the module."""
+    if arguments[0] == "run":
+        model, backend, job, result = arguments[1:]
+        run(Path(model), backend, Path(job), Path(result))
+    else:
+        backend, *models = arguments[1:]
+        print(json.dumps(measure_times([Path(model) for model in models], backend)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,86 @@
+"""Sound devices without hardware: cards in user space, and a sound server of the test's own."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from ctypes.util import find_library
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_pse.audio.engine import to_pcm
+from tests.edge_pse.audio.running import Command, SoundServer, need_pulseaudio
+
+ALSA_CONFIGURATION = Path("/usr/share/alsa/alsa.conf")
+
+
+@pytest.fixture(scope="session")
+def portaudio() -> None:
+    """Skips, with what to install, where there is no PortAudio."""
+    if find_library("portaudio") is None:
+        pytest.skip("live sound needs PortAudio: apt-get install libportaudio2 libasound2-plugins")
+
+
+@pytest.fixture(scope="session")
+def card_plugin(portaudio: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The simulated card, compiled."""
+    if shutil.which("gcc") is None or not Path("/usr/include/alsa/pcm_external.h").exists():
+        pytest.skip("a simulated sound card needs gcc and libasound2-dev: apt-get install gcc libasound2-dev")
+    library = tmp_path_factory.mktemp("card") / "simulated_card.so"
+    source = Path(__file__).with_name("simulated_card.c")
+    subprocess.run(
+        ["gcc", "-O2", "-Wall", "-Werror", "-fPIC", "-shared", "-DPIC", source, "-o", library, "-lasound"],
+        check=True,
+    )
+    return library
+
+
+@pytest.fixture(scope="session")
+def cards(card_plugin: Path) -> Callable[..., dict[str, str]]:
+    """``cards(directory, mic="rate 48000 ...", ...)`` -> an environment in which ALSA has these cards."""
+
+    def configure(directory: Path, **definitions: str) -> dict[str, str]:
+        lines = [f'pcm_type.simulated.lib "{card_plugin}"']
+        lines += [f"pcm.{name} {{ type simulated {words} }}" for name, words in definitions.items()]
+        configuration = directory / "asoundrc"
+        configuration.write_text("\n".join(lines) + "\n")
+        return {
+            **os.environ,
+            "ALSA_CONFIG_PATH": f"{ALSA_CONFIGURATION}:{configuration}",
+            "PULSE_SERVER": f"unix:{directory}/none",
+            "EDGE_PSE_HOME": str(directory / "edge-pse"),
+        }
+
+    return configure
+
+
+@pytest.fixture(scope="module")
+def start_command() -> Iterator[Callable[..., Command]]:
+    """``start_command("run", ..., env=env)`` starts edge-pse; what still runs after the module is killed."""
+    started: list[Command] = []
+
+    def start(*arguments: str, env: dict[str, str]) -> Command:
+        started.append(Command(*arguments, env=env))
+        return started[-1]
+
+    yield start
+    for command in started:
+        command.kill()
+
+
+@pytest.fixture
+def sound_server(portaudio: None, tmp_path: Path) -> Iterator[SoundServer]:
+    """A private PulseAudio, running."""
+    need_pulseaudio()
+    server = SoundServer(tmp_path / "server")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def speech_pcm(recording: Callable[[str], np.ndarray]) -> np.ndarray:
+    """Real speech as 16-bit samples, 16 kHz."""
+    return to_pcm(recording("ls367_speech"))

@@ -1,0 +1,83 @@
+"""Cards that vanish, stand still or have a wrong clock, and ``edge-pse run`` that gets over it."""
+
+import time
+
+import numpy as np
+import pytest
+
+from tests.edge_pse.audio.running import share_found
+
+RETURN_SECONDS = 3
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory, speech_pcm):
+    directory = tmp_path_factory.mktemp("cards")
+    np.tile(speech_pcm, 10).tofile(directory / "mic.raw")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def env(cards, directory):
+    mic, out = f'infile "{directory}/mic.raw" rate 16000 channels 1', f'outfile "{directory}'
+    return cards(
+        directory,
+        mic=f'{mic} fault "{directory}/mic.fault"',
+        speaker=f'{out}/out.raw" rate 16000 channels 1 fault "{directory}/speaker.fault"',
+        # What crystals lose in some hours is lost in seconds here.
+        fast_mic=f"{mic} clock 16048",
+        slow_mic=f"{mic} clock 15952",
+        fast_out=f'{out}/fast.raw" rate 16000 channels 1',
+        slow_out=f'{out}/slow.raw" rate 16000 channels 1',
+    )
+
+
+def start(start_command, env, microphone="mic", speaker="speaker"):
+    arguments = ("--input", microphone, "--output", speaker, "--strength", "0", "--latency", "150")
+    run = start_command("run", *arguments, env=env)
+    run.wait_for(f"Running: {microphone} to {speaker}")
+    return run
+
+
+@pytest.fixture(scope="module")
+def drifting(start_command, env):
+    """Runs between clocks that differ by three thousandths, started early because drift takes its time."""
+    began = time.monotonic()
+    return began, [start(start_command, env, f"{pace}_mic", f"{pace}_out") for pace in ("fast", "slow")]
+
+
+def test_a_card_that_stands_still_is_waited_for(start_command, env, directory, drifting):
+    run = start(start_command, env)
+    for card in ("mic", "speaker"):
+        time.sleep(0.7)
+        (directory / f"{card}.fault").write_text("stall")
+        run.wait_for("No samples go", 5)
+        time.sleep(0.7)
+        (directory / f"{card}.fault").unlink()
+        back = time.monotonic()
+        assert run.wait_for("Running again") - back < RETURN_SECONDS
+    assert run.stop()["restarts"] >= 2
+
+
+def test_an_unplugged_card_is_used_again_once_it_is_back(start_command, env, directory):
+    run = start(start_command, env)
+    process = run.process.pid
+    time.sleep(0.7)
+    (directory / "mic.fault").write_text("unplug")
+    run.wait_for("Waiting for it", 5)
+    time.sleep(3)  # PortAudio hangs meanwhile, and the program begins again in its place
+    (directory / "mic.fault").unlink()
+    back = time.monotonic()
+    assert run.wait_for("Running") - back < RETURN_SECONDS
+    run.stop()
+    assert run.process.pid == process
+    assert len(run.lines) < 12, "what PortAudio writes by the hundred thousand must not be seen"
+
+
+def test_clocks_that_drift_apart_cost_single_hops_and_no_delay(directory, speech_pcm, drifting):
+    began, runs = drifting
+    time.sleep(max(0.0, began + 12 - time.monotonic()))
+    said = np.tile(speech_pcm, 10)[16_000:112_000]
+    for run, pace in zip(runs, ("fast", "slow"), strict=True):
+        assert run.stop()["samples"] == 0
+        assert share_found(said, np.fromfile(directory / f"{pace}.raw", np.int16)) > 0.75

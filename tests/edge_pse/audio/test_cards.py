@@ -1,0 +1,83 @@
+"""``edge-pse run`` between simulated ALSA cards that play and record files, in real time."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from edge_pse import Enhancer
+from edge_pse.audio.engine import FULL_SCALE, to_pcm
+from tests.edge_pse.audio.running import aligned, share_found
+
+SECONDS = 4
+
+
+@pytest.fixture(scope="module")
+def said(speech_pcm):
+    return speech_pcm[: SECONDS * 16_000]
+
+
+@pytest.fixture(scope="module")
+def runs(cards, tmp_path_factory, start_command, said):
+    """Three at a time, each with cards of its own -> the numbers that they end with, and where their files are."""
+    directory = tmp_path_factory.mktemp("runs")
+    said.tofile(directory / "mic16.raw")
+    at_48k = soxr.resample(said.astype(np.float32), 16_000, 48_000)
+    at_48k.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16).tofile(directory / "mic48.raw")
+    env = cards(
+        directory,
+        mic16=f'infile "{directory}/mic16.raw" rate 16000 channels 1',
+        mic48=f'infile "{directory}/mic48.raw" rate 48000 channels 2 wired 1',
+        plain=f'outfile "{directory}/plain.raw" rate 16000 channels 1',
+        enhanced=f'outfile "{directory}/enhanced.raw" rate 16000 channels 1',
+        stereo=f'outfile "{directory}/stereo.raw" rate 48000 channels 2',
+    )
+    started = {}
+    for speaker, microphone, *more in (
+        ("plain", "mic16", "--strength", "0"),
+        ("enhanced", "mic16", "--record", str(directory / "record.wav")),
+        ("stereo", "mic48", "--strength", "0"),
+    ):
+        arguments = ("--input", microphone, "--output", speaker, "--latency", "200", *more)
+        started[speaker] = start_command("run", *arguments, env=env)
+    for command in started.values():
+        command.wait_for("Running")
+    time.sleep(SECONDS + 1)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = {name: run.stop(number) for (name, run), number in zip(started.items(), signals, strict=True)}
+    return directory, numbers
+
+
+def played(directory, speaker):
+    return np.fromfile(directory / f"{speaker}.raw", np.int16)
+
+
+def test_strength_zero_passes_every_bit(runs, said):
+    directory, numbers = runs
+    assert share_found(said, played(directory, "plain")) > 0.9, numbers
+    assert numbers["plain"]["hops"] > 100 * (SECONDS + 0.5)
+
+
+def test_the_output_is_that_of_enhance(runs, said, bundle):
+    directory, numbers = runs
+    if numbers["enhanced"]["overloads"]:
+        pytest.skip("this machine was too busy to run the network in real time")
+    expected = to_pcm(Enhancer(bundle).enhance(said.astype(np.float32) / FULL_SCALE))
+    assert share_found(expected, played(directory, "enhanced")) > 0.9
+    recorded, rate = soundfile.read(directory / "record.wav", dtype="int16")
+    assert rate == 16_000
+    assert share_found(expected, recorded) > 0.9
+
+
+def test_a_stereo_card_at_48_khz_is_resampled_and_its_only_wired_channel_found(runs, si_sdr):
+    directory, _ = runs
+    stereo = played(directory, "stereo").reshape(-1, 2)
+    np.testing.assert_array_equal(stereo[:, 0], stereo[:, 1])
+    # Piece by piece, because a hop may have been added on the way to keep the delay.
+    at_48k = np.fromfile(directory / "mic48.raw", np.int16).astype(np.float32)
+    pieces = np.split(at_48k[48_000:-48_000], 8)
+    out = stereo[:, 0].astype(np.float32)
+    assert np.median([si_sdr(piece, aligned(piece, out)) for piece in pieces]) > 20

@@ -1,0 +1,229 @@
+"""The parts between the devices: rates, buffers, splices, overload, with real speech and the shipped model."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+
+from edge_pse import Enhancer
+from edge_pse.audio.engine import FULL_SCALE, ChannelChoice, Engine, Pathway, to_pcm
+from edge_pse.audio.low_delay import LowDelayResampler
+from edge_pse.audio.playback import DelayControl, PlaybackBuffer
+from edge_pse.audio.splicing import Splicer
+
+HOP = 160
+
+
+@pytest.fixture
+def speech(speech_pcm):
+    return speech_pcm.astype(np.float32) / FULL_SCALE
+
+
+def through(resampler, samples, size):
+    return np.concatenate([resampler.process(samples[i : i + size]) for i in range(0, samples.size, size)])
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000, 96_000])
+def test_a_change_of_rate_and_back_keeps_speech_in_its_place(speech, si_sdr, rate):
+    there = through(LowDelayResampler(16_000, rate), speech, 160)
+    back = through(LowDelayResampler(rate, 16_000), there, rate // 100)
+    band = speech.size - 200
+    if rate > 16_000:
+        assert si_sdr(speech[200:band], back[200:band]) > 25
+    assert 0 <= speech.size - back.size <= 16_000 * 2 * 0.0045
+
+
+def test_a_change_of_rate_does_not_depend_on_the_blocks(speech):
+    expected = through(LowDelayResampler(44_100, 16_000), speech, 441)
+    for size in (1, 1000):
+        out = through(LowDelayResampler(44_100, 16_000), speech[:20_000], size)
+        np.testing.assert_array_equal(out, expected[: out.size])
+
+
+def test_a_change_of_rate_lets_no_alias_through():
+    tone = np.sin(2 * np.pi * 11_000 / 48_000 * np.arange(48_000)).astype(np.float32)
+    assert np.abs(LowDelayResampler(48_000, 16_000).process(tone)[100:]).max() < 1e-3
+
+
+def test_equal_rates_pass_every_bit(speech):
+    assert LowDelayResampler(16_000, 16_000).process(speech) is speech
+
+
+def test_the_playback_buffer_gives_back_what_it_got_in_any_blocks(speech_pcm):
+    buffer = PlaybackBuffer(1_000, HOP)
+    read = []
+    position = 0
+    for size in np.random.default_rng(0).integers(1, 300, 400):
+        buffer.write(speech_pcm[position : position + size])
+        position += size
+        while buffer.level > 2 * HOP + 130:
+            out = np.empty(130, np.int16)
+            buffer.read_into(out)
+            read.append(out)
+    out = np.concatenate(read)
+    faded = 80
+    np.testing.assert_array_equal(out[faded:], speech_pcm[faded : out.size])
+    assert buffer.underruns == buffer.dropped == 0
+
+
+def test_running_dry_is_counted_once_and_fades(speech_pcm):
+    loud = np.full(400, 10_000, np.int16)
+    buffer = PlaybackBuffer(1_000, HOP)
+    buffer.write(loud)
+    out = np.empty(HOP, np.int16)
+    pieces = []
+    for _ in range(6):
+        buffer.read_into(out)
+        pieces.append(out.copy())
+    assert buffer.underruns == 1
+    assert np.abs(np.diff(np.concatenate(pieces).astype(int))).max() < 1_000
+
+
+def test_a_buffer_that_nobody_reads_drops_and_goes_on_with_the_present(speech_pcm):
+    buffer = PlaybackBuffer(1_000, HOP)
+    out = np.empty(HOP, np.int16)
+    buffer.write(speech_pcm[: 2 * HOP])
+    buffer.read_into(out)
+    for start in range(2 * HOP, 16_000, HOP):
+        buffer.write(speech_pcm[start : start + HOP])
+    assert buffer.level == 1_000
+    assert buffer.dropped == 16_000 - HOP - 1_000
+    buffer.read_into(out)
+    assert buffer.level == HOP
+
+
+def test_a_hop_is_added_or_dropped_without_a_step(speech):
+    hops = speech[: 300 * HOP].reshape(-1, HOP)
+    for request in (3, -3):
+        splicer = Splicer(HOP)
+        out = []
+        for index, hop in enumerate(hops):
+            if index == 100:
+                splicer.request(request)
+            out += splicer.process(hop)
+        assert len(out) == len(hops) + request
+        assert np.abs(np.diff(np.concatenate(out))).max() <= 1.5 * np.abs(np.diff(speech)).max()
+        np.testing.assert_array_equal(np.concatenate(out[:100]), speech[: 100 * HOP])
+        np.testing.assert_array_equal(out[-1], hops[-1])
+
+
+def test_the_delay_is_given_back_after_calm():
+    control = DelayControl()
+    assert control.decide(0.0, ran_dry=True) == 0
+    assert control.decide(2.0, ran_dry=False) == 0, "one hop of reserve after an underrun"
+    for _ in range(DelayControl.CALM_WINDOWS):
+        wanted = control.decide(2.0, ran_dry=False)
+    assert wanted == -1
+    assert control.decide(30.0, ran_dry=False) <= -28, "a backlog is dropped at once"
+    assert control.decide(0.1, ran_dry=False) == 1
+
+
+def test_the_loudest_channel_is_chosen(speech_pcm):
+    choice = ChannelChoice(None, 16_000)
+    block = np.stack([speech_pcm // 8, speech_pcm, speech_pcm // 2], axis=1)
+    for start in range(0, 32_000, HOP):
+        picked = choice.pick(block[start : start + HOP])
+    assert choice.channel == 1
+    np.testing.assert_array_equal(picked, block[start : start + HOP, 1])
+
+
+def test_past_the_network_and_back_keeps_the_delay_and_has_no_step(bundle, speech):
+    pathway = Pathway(Enhancer(bundle))
+    hops = speech[: 200 * HOP].reshape(-1, HOP)
+    out = [pathway.process(hop, 50 <= index < 100) for index, hop in enumerate(hops)]
+    np.testing.assert_array_equal(np.concatenate(out[51:100]), np.concatenate(hops[50:99]))
+    expected = Enhancer(bundle).process(speech[: 200 * HOP])
+    np.testing.assert_array_equal(np.concatenate(out[:50]), expected[: 50 * HOP])
+    assert np.abs(np.diff(np.concatenate(out))).max() <= 1.5 * np.abs(np.diff(speech)).max()
+
+
+class SlowMachine:
+    """A backend that does each step so often that it takes ``seconds``: the same model on a slower machine."""
+
+    def __init__(self, backend):
+        self._backend = backend
+        self.seconds = 0.0
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def step(self, spectrum, profile, states):
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until:
+            time.sleep(0.001)
+        return self._backend.step(spectrum, profile, states)
+
+
+def test_an_overloaded_machine_passes_the_sound_as_it_is_and_recovers(bundle, speech_pcm):
+    machine = SlowMachine(bundle.backend)
+    engine = Engine(Enhancer(dataclasses.replace(bundle, backend=machine)), 16_000, 16_000)
+    out = np.empty(HOP, np.int16)
+    played = []
+
+    def live(seconds):
+        begin = time.monotonic()
+        for index in range(round(100 * seconds)):
+            time.sleep(max(0.0, begin + index / 100 - time.monotonic()))
+            start = len(played) * HOP % (speech_pcm.size - HOP)
+            engine.blocks.put(speech_pcm[start : start + HOP, None])
+            engine.playback.read_into(out)
+            played.append(out.copy())
+
+    engine.start()
+    try:
+        live(0.3)
+        machine.seconds = 0.03
+        live(1)
+        assert engine.counters.overloads >= 1
+        assert np.abs(np.concatenate(played).astype(int)).max() <= 1.5 * np.abs(speech_pcm.astype(int)).max()
+        machine.seconds = 0.0
+        live(2.5)
+        assert not engine.overloaded
+        assert engine.failure is None
+    finally:
+        engine.close()
+    assert engine.blocks.qsize() < 20
+    assert engine.playback.level < 8_000
+
+
+def test_silence_costs_no_more_than_speech(bundle, speech):
+    """States that fade away would otherwise become denormal numbers, a hundred times as slow."""
+    engine = Engine(Enhancer(bundle), 16_000, 16_000)
+
+    def median_time(samples):
+        engine.hop_times_s.clear()
+        for start in range(0, samples.size, HOP):
+            engine.process(to_pcm(samples[start : start + HOP])[:, None])
+        return np.median(engine.hop_times_s)
+
+    spoken = median_time(speech[:80_000])
+    assert median_time(np.zeros(160_000, np.float32)) < 3 * spoken
+
+
+def test_every_16_bit_sample_survives_the_way_to_floats_and_back():
+    every = np.arange(-FULL_SCALE, FULL_SCALE, dtype=np.int64).astype(np.int16)
+    np.testing.assert_array_equal(to_pcm(every.astype(np.float32) / FULL_SCALE), every)
+    np.testing.assert_array_equal(to_pcm(np.array([-2, 2], np.float32)), [-32768, 32767])
+
+
+def test_drift_and_bursts_leave_no_trace_in_the_delay(bundle, speech_pcm):
+    """Two devices whose clocks differ by one part in 2000 and that take samples in bursts, without waiting."""
+    engine = Engine(Enhancer(bundle, strength=0), 16_000, 16_000)
+    engine.bypass = True
+    simulated_s = 300
+    out = np.empty(HOP, np.int16)
+    levels = []
+    owed = 0.0
+    for index in range(100 * simulated_s):
+        start = index * HOP % (speech_pcm.size - HOP)
+        engine.process(speech_pcm[start : start + HOP, None])
+        owed += 1.0005
+        while owed >= 1:
+            owed -= 1
+            engine.playback.read_into(out)
+        engine.keep_delay(index / 100)
+        levels.append(engine.playback.level)
+    late = np.array(levels[len(levels) // 2 :])
+    assert late.max() < 5 * HOP
+    assert engine.counters.underruns <= 2

@@ -1,0 +1,69 @@
+"""The screen of ``edge-pse run`` and its keys, on a terminal."""
+
+import os
+import pty
+import subprocess
+import time
+
+import pytest
+
+from edge_pse import ProfileStore
+from tests.edge_pse.audio.running import COMMAND
+
+
+class Terminal:
+    """A pseudo-terminal with the command in it."""
+
+    def __init__(self, *arguments, env):
+        ours, theirs = pty.openpty()
+        self._terminal, self.seen = ours, ""
+        os.set_blocking(ours, False)
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments], env={**env, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+
+    def press(self, key):
+        self.seen = ""
+        os.write(self._terminal, key.encode())
+
+    def wait_for(self, text, seconds=20):
+        until = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < until, self.seen
+            time.sleep(0.05)
+            try:
+                self.seen += os.read(self._terminal, 65536).decode(errors="replace")
+            except (BlockingIOError, OSError):
+                continue
+
+
+@pytest.fixture
+def env(cards, tmp_path, speech_pcm):
+    speech_pcm.tofile(tmp_path / "mic.raw")
+    return cards(
+        tmp_path,
+        mic=f'infile "{tmp_path}/mic.raw" rate 16000 channels 1',
+        speaker=f'outfile "{tmp_path}/out.raw" rate 16000 channels 1',
+    )
+
+
+def test_keys_change_bypass_strength_and_profile_while_it_runs(env, tmp_path, female_profile):
+    ProfileStore(tmp_path / "edge-pse" / "profiles").save(female_profile)
+    terminal = Terminal("run", "--input", "mic", "--output", "speaker", "--latency", "200", env=env)
+    try:
+        terminal.wait_for("Running: mic to speaker")
+        terminal.wait_for("keeps every voice, strength 100%")
+        terminal.press("b")
+        terminal.wait_for("bypassed")
+        terminal.press("b")
+        terminal.wait_for("strength 100%")
+        terminal.press("-")
+        terminal.wait_for("strength 90%")
+        terminal.press("p")
+        terminal.wait_for(f"keeps {female_profile.name}")
+        terminal.press("q")
+        assert terminal.process.wait(20) == 0
+        terminal.wait_for("0 restarts")
+    finally:
+        terminal.process.kill()

@@ -1,0 +1,143 @@
+"""``edge-pse run`` at a private PulseAudio: thirty paced seconds, the virtual microphone, and faults."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_pse.audio.virtual_mic import DESCRIPTION, SOURCE
+from tests.edge_pse.audio.running import Command, SoundServer, aligned, need_pulseaudio
+
+LATENCY = ("--latency", "100")
+PACED_SECONDS = 30
+RETURN_SECONDS = 3
+
+
+@pytest.fixture(scope="module")
+def paced(portaudio, tmp_path_factory, speech_pcm):
+    """A run of half a minute that goes on while the other tests hurt servers of their own."""
+    need_pulseaudio()
+    server = SoundServer(tmp_path_factory.mktemp("paced") / "server")
+    server.start()
+    began = time.monotonic()
+    run = Command(
+        "run", "--input", "desk", "--output", "virtual", "--strength", "0", *LATENCY, env=server.env
+    )
+    run.wait_for("Running")
+    player = server.play(np.tile(speech_pcm, 8))
+    yield server, run, began
+    run.kill()
+    player.kill()
+    server.kill()
+
+
+def test_another_program_records_what_was_said(paced, speech_pcm):
+    server, _, _ = paced
+    recorded = server.record(SOURCE, 5)[16_000:].astype(np.float32)
+    reference = np.tile(speech_pcm, 2).astype(np.float32)
+    similar = [similarity(recorded[i : i + 4_000], reference) for i in range(0, recorded.size - 4_000, 4_000)]
+    assert np.median(similar) > 0.9
+    assert DESCRIPTION in server.pactl("list", "sources")
+
+
+def test_the_virtual_microphone_comes_and_goes_and_outlives_the_server(sound_server, start_command):
+    env = sound_server.env
+
+    def virtual_mic(what):
+        command = start_command("virtual-mic", what, env=env)
+        assert command.process.wait(20) == 0
+        time.sleep(0.1)
+        return command.lines
+
+    assert "microphone     not there" in virtual_mic("status")
+    script = (sound_server.root / ".config/pulse/default.pa").read_text()
+    virtual_mic("on")
+    virtual_mic("on")  # twice is as good as once
+    assert sound_server.pactl("list", "short", "sources").count(f"\t{SOURCE}\t") == 1
+    sound_server.kill()
+    sound_server.start()
+    assert virtual_mic("status")[1:3] == ["microphone     there", "after restart  there"]
+    sound_server.pactl("set-default-source", SOURCE)
+    run = start_command("run", "--output", "virtual", env=env)
+    run.wait_for("The microphone chosen is the virtual one itself")
+    virtual_mic("off")
+    assert SOURCE not in sound_server.pactl("list", "short", "sources")
+    assert (sound_server.root / ".config/pulse/default.pa").read_text() == script
+
+
+def test_every_fault_of_the_server_is_said_and_survived(sound_server, start_command):
+    run = start_command("run", "--input", "desk", "--output", "virtual", *LATENCY, env=sound_server.env)
+    run.wait_for("Running")
+
+    def survives(hurt, heal, message, pause=1.0):
+        hurt()
+        run.wait_for(message, 6)
+        time.sleep(pause)
+        heal()
+        back = time.monotonic()
+        assert run.wait_for("Running again") - back < RETURN_SECONDS
+        time.sleep(0.5)
+
+    survives(sound_server.kill, sound_server.start, "ended its stream")
+    survives(sound_server.unplug, sound_server.plug_in, "the sound server chose")
+    for kind, name in (("source", "desk"), ("sink", "edge_pse")):
+        suspend, resume = (
+            lambda state=state: sound_server.pactl(f"suspend-{kind}", name, state)  # noqa: B023
+            for state in "10"
+        )
+        survives(suspend, resume, "No samples go")
+    assert run.stop()["restarts"] >= 4
+
+
+def test_a_stream_at_the_default_microphone_may_be_moved(sound_server, start_command):
+    run = start_command("run", "--output", "ears", *LATENCY, env=sound_server.env)
+    run.wait_for("Running")
+    streams = json.loads(sound_server.pactl("--format=json", "list", "source-outputs"))
+    ours = [s for s in streams if s["properties"].get("application.process.id") == str(run.process.pid)]
+    sound_server.pactl("move-source-output", str(ours[0]["index"]), "desk")
+    run.wait_for("moved the input to desk", 5)
+    assert run.stop()["restarts"] == 0
+
+
+def test_on_demand_the_microphone_is_open_only_while_somebody_records(
+    sound_server, start_command, speech_pcm
+):
+    run = start_command(
+        "run", "--input", "desk", "--output", "virtual", "--on-demand", *LATENCY, env=sound_server.env
+    )
+    for _ in range(100):
+        if SOURCE in sound_server.pactl("list", "short", "sources"):
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    spent = cpu_seconds(run.process.pid)
+    time.sleep(2)
+    assert cpu_seconds(run.process.pid) - spent < 0.1
+    assert run.lines == []
+    player = sound_server.play(np.tile(speech_pcm, 3))
+    recorded = sound_server.record(SOURCE, 4)
+    player.kill()
+    assert np.abs(recorded[-16_000:].astype(int)).max() > 1_000
+    run.wait_for("Nobody records any more", 10)
+    run.stop()
+
+
+def test_thirty_paced_seconds_lose_nothing(paced):
+    _, run, began = paced
+    time.sleep(max(0.0, began + PACED_SECONDS - time.monotonic()))
+    numbers = run.stop()
+    assert numbers["restarts"] == 0, run.lines
+    assert numbers["samples"] == 0, run.lines
+    assert numbers["hops"] == pytest.approx(100 * numbers["seconds"], rel=0.1)
+
+
+def similarity(piece, reference):
+    """Correlation of a piece with the most similar place of the reference."""
+    return float(np.corrcoef(piece, aligned(piece, reference))[0, 1])
+
+
+def cpu_seconds(process_id):
+    fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100

@@ -1,0 +1,65 @@
+"""The command, run in this process or as one of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edge_pse.cli import commands
+
+PROGRAM = [sys.executable, "-c", "from edge_pse.cli import main; main()"]
+
+
+@pytest.fixture
+def run(home: Path) -> Callable[..., Result]:
+    """``run("info")`` -> what the command printed and its exit status; profiles are those of the test."""
+
+    def invoke(*arguments: object) -> Result:
+        result = CliRunner().invoke(commands, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert "\x1b" not in result.output
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def refused(run: Callable[..., Result]) -> Callable[..., str]:
+    """``refused("info")`` -> the one sentence with which the command failed; nothing else was printed."""
+
+    def invoke(*arguments: object, status: int = 1) -> str:
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (status, "")
+        last = result.stderr.splitlines()[-1]
+        assert status == 2 or result.stderr == f"{last}\n"
+        assert last.startswith("Error: ")
+        return last
+
+    return invoke
+
+
+@pytest.fixture
+def start(home: Path) -> Callable[..., subprocess.Popen]:
+    """``start("info")`` -> the command as a process of its own, its output as text in pipes."""
+
+    def open_process(*arguments: object, stderr: int = subprocess.PIPE) -> subprocess.Popen:
+        return subprocess.Popen(
+            [*PROGRAM, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, "EDGE_PSE_HOME": str(home)},
+        )
+
+    return open_process
+
+
+@pytest.fixture
+def names_in() -> Callable[[Path], list[str]]:
+    """``names_in(directory)`` -> all names in it, hidden ones too."""
+    return lambda directory: sorted(path.name for path in directory.iterdir())

@@ -1,0 +1,105 @@
+"""Which numbers an output gets, set by set."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluation.metrics import perceptual
+from evaluation.metrics.perceptual import Unscorable
+from evaluation.metrics.signal import CEILING_DB
+from evaluation.scoring import score
+from evaluation.sets.build import target_late
+from evaluation.sets.render import render
+
+ROOM = "rir/dev/room/web-kitchen-true-stereo.flac"
+
+
+@pytest.fixture(scope="module")
+def late(build, data):
+    """A clip in which the target comes in at 5 s of 10."""
+    builder = build("target-late")
+    target_late(builder)
+    return render(builder.scenes[0], data)
+
+
+@pytest.fixture
+def two_talkers(few_scenes, data):
+    return render(few_scenes[0], data)
+
+
+def _echo_clip(build, data, talk_type):
+    builder = build("echo")
+    scene = builder.scene({"talk": talk_type}, ("none",), seconds=6.0)
+    if talk_type == "dt":
+        scene = builder.balance(replace(scene, target=builder.voice(builder.talkers[0], 4.0, 2.0)))
+    return render(builder.with_echo(scene, builder.talkers[-1], talk_type, ROOM), data)
+
+
+def test_a_late_target_is_scored_apart_from_what_comes_before(late):
+    ideal = score(late, late.reference, "full").metrics
+    assert ideal["suppression_before_db"] == CEILING_DB
+    assert ideal["si_sdr"] == CEILING_DB
+    assert ideal["tsos_onset"] == 0.0
+
+    slow = late.reference.copy()
+    slow[:96_000] = 0.0  # the first second of the target is lost
+    assert score(late, slow, "full").metrics["tsos_onset"] == 1.0
+    assert score(late, slow, "full").metrics["tsos_active"] < 0.5
+
+    untouched = score(late, late.mixture, "full").metrics
+    assert untouched["suppression_before_db"] == untouched["si_sdr_gain"] == 0.0
+
+
+def test_depth_decides_about_dear_scores(two_talkers):
+    output = 0.7 * two_talkers.reference + 0.3 * two_talkers.mixture
+    assert "pesq" not in score(two_talkers, output, "signal").metrics
+    assert "pdnsmos_ovrl" not in score(two_talkers, output, "pesq").metrics
+    full = score(two_talkers, output, "full").metrics
+    assert 1.0 < full["pesq"] < 4.65 and 0.5 < full["stoi"] <= 1.0
+    assert all(1.0 < full[f"pdnsmos_{name}"] < 5.0 for name in ("sig", "bak", "ovrl"))
+
+
+def test_perceptual_scores_rank_clean_over_noisy(two_talkers):
+    clean, noisy = two_talkers.reference, two_talkers.mixture
+    assert perceptual.pesq_wb(clean, clean) > 4.6 > perceptual.pesq_wb(clean, noisy)
+    assert perceptual.stoi(clean, clean) > perceptual.stoi(clean, noisy)
+    assert perceptual.dnsmos(clean)["ovrl"] > perceptual.dnsmos(noisy)["ovrl"]
+
+
+def test_what_a_perceptual_score_cannot_judge_is_said(recording):
+    speech, silence = recording("ls367_speech"), np.zeros(1000, np.float32)
+    with pytest.raises(Unscorable, match="PESQ"):
+        perceptual.pesq_wb(speech[:1000], silence)
+    with pytest.raises(Unscorable, match="STOI"):
+        perceptual.stoi(speech[:1000], silence)
+
+
+def test_far_end_single_talk_is_about_echo_alone(build, data):
+    clip = _echo_clip(build, data, "st")
+    untouched = score(clip, clip.mixture, "full").metrics
+    assert untouched["erle_db"] == 0.0
+    cancelled = score(clip, 0.01 * clip.mixture, "full").metrics
+    assert cancelled["erle_db"] == pytest.approx(40.0)
+    assert cancelled["aecmos_echo"] > untouched["aecmos_echo"]
+    assert "aecmos_degradation" not in cancelled
+    silent = score(clip, np.zeros_like(clip.mixture), "full")
+    assert silent.metrics == {"erle_db": CEILING_DB} and "AECMOS" in silent.reasons[0]
+
+
+def test_double_talk_is_about_echo_and_the_near_end(build, data):
+    clip = _echo_clip(build, data, "dt")
+    ideal = score(clip, clip.reference, "full").metrics
+    untouched = score(clip, clip.mixture, "full").metrics
+    assert "erle_db" not in ideal
+    assert ideal["si_sdr"] == CEILING_DB > untouched["si_sdr"]
+    assert ideal["pesq"] > 4.6
+    assert ideal["aecmos_echo"] > untouched["aecmos_echo"]
+    assert ideal["aecmos_degradation"] > 3.0
+
+
+def test_nothing_can_be_gained_over_a_clean_input(two_talkers):
+    clean = replace(two_talkers, mixture=two_talkers.reference, interference=None)
+    metrics = score(clean, 0.9 * clean.mixture, "signal").metrics
+    assert "si_sdr_gain" not in metrics
+    assert metrics["level_change_db"] == pytest.approx(-0.9, abs=0.05)

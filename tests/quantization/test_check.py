@@ -1,0 +1,134 @@
+"""The check finds what a file misses, measures other Pythons' runtimes, and writes a report."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_pse.bundle import MODELS_DIR, Bundle
+from quantization.bars import misses, misses_time
+from quantization.calibration import CHECK, mean_embedding, mixtures
+from quantization.check import find_misses, report_sections
+from quantization.measure import Pythons, Row, Scores, Variant, measure
+from quantization.quality import enhance, snr_db
+from quantization.report import write_report
+from quantization.scenes import Scene, SceneSet, short_scenes
+
+FP32 = Variant(MODELS_DIR / "pvqe-s.fp32.onnx", "onnx")
+INT8 = Variant(MODELS_DIR / "pvqe-s.int8.onnx", "onnx")
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    """fp32 and int8, measured over one mixture."""
+    mixture = mixtures(CHECK[:1])[0]
+    assert mixture.enrollment is not None
+    scenes = [
+        Scene("two-talkers", mixture.noisy, mixture.voice, 0),
+        Scene("clean", mixture.voice, mixture.voice, 0),
+        Scene("interferer-only", mixture.noisy, None, 0),
+    ]
+    stream = np.resize(mixture.noisy, 20 * 16_000)
+    return list(measure(FP32, [FP32, INT8], SceneSet([mixture.enrollment], scenes, stream), Pythons({})))
+
+
+def test_fp32_against_itself_costs_nothing(rows: list[Row]) -> None:
+    assert rows[0].snr == float("inf")
+    assert rows[0].cosine == pytest.approx(1)
+    found = misses(replace(rows[0], stream_snr=[100.0, 100.0]), rows[0], rows[0])
+    assert found and all("file" in miss for miss in found)  # it is as large as fp32, but misses nothing else
+
+
+def test_int8_keeps_its_quality_on_real_speech(rows: list[Row]) -> None:
+    int8 = rows[1]
+    assert int8.snr > 35 and min(int8.stream_snr) > 35 and int8.cosine > 0.99
+    assert not [miss for miss in misses(int8, rows[0], rows[0]) if "frame takes" not in miss]
+    assert abs(int8.fp32_profile - int8.scores.si_sdr_gain) < 0.3
+    assert abs(int8.profile_into_fp32 - rows[0].scores.si_sdr_gain) < 0.3
+    assert int8.peak_memory_mb < 200
+
+
+WORSE = Scores(si_sdr_gain=-0.4, pesq_wb=-0.06, dnsmos_ovrl=0.0, bak_suppr=-1.1, tsos_percent=0.4)
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("si_sdr_gain", "SI-SDR gain falls by 0.4 dB, at most 0.3"),
+        ("pesq_wb", "PESQ-WB falls by 0.06, at most 0.05"),
+        ("bak_suppr", "BAK SUPPR falls by 1.1 dB"),
+        ("tsos_percent", "TSOS rises by 0.4 points"),
+    ],
+)
+def test_each_loss_of_quality_is_a_miss(rows: list[Row], field: str, said: str) -> None:
+    fp32, int8 = rows
+    worse = replace(fp32.scores, **{field: getattr(fp32.scores, field) + getattr(WORSE, field)})
+    found = [miss for miss in misses(replace(int8, scores=worse), fp32, fp32) if "frame takes" not in miss]
+    assert len(found) == 1
+    assert said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cosine": 0.98}, "profiles are off"),
+        ({"stream_snr": [50.0, 45.0, 40.0]}, "over 60 s the output SNR falls by 10 dB"),
+        ({"size_mb": 2.0}, "of fp32's size"),
+        ({"size_mb": 1.31}, "the file has 1.31 MB, at most 1.3"),
+        ({"p50_ms": 1e3}, "in times of fp32"),
+        ({"cosine": float("nan")}, "profiles are off"),
+    ],
+)
+def test_other_losses_are_misses(rows: list[Row], change: dict[str, object], said: str) -> None:
+    assert any(said in miss for miss in misses(replace(rows[1], **change), rows[0], rows[0]))
+
+
+def test_one_fast_runtime_is_enough(rows: list[Row]) -> None:
+    slow, fast = replace(rows[1], p50_ms=0.3), replace(rows[1], p50_ms=0.2)
+    assert not misses_time([slow, fast])
+    assert "0.300 ms at best" in misses_time([slow])[0]
+
+
+def test_the_report_says_it_all(rows: list[Row], tmp_path: Path) -> None:
+    failures = find_misses([rows[0], replace(rows[1], cosine=0.5)])
+    write_report(tmp_path / "report", "int8", report_sections(rows, failures, [], {"gru1.of_input": 50.0}))
+    markdown = (tmp_path / "report/report.md").read_text()
+    html = (tmp_path / "report/report.html").read_text()
+    for text in ("profiles are off", "pvqe-s.int8.onnx on onnx", "gru1.of_input"):
+        assert text in markdown and text in html
+    assert len(list((tmp_path / "report").glob("*.png"))) == 2
+
+
+def test_another_python_gives_what_this_one_gives(tmp_path: Path) -> None:
+    mixture = mixtures(CHECK[:1])[0]
+    assert mixture.enrollment is not None
+    job = {"profiles": np.array([0, -1]), "enrollment_0": mixture.enrollment}
+    job |= {"noisy_0": mixture.noisy, "noisy_1": mixture.noisy[:32_000]}
+    heard = Pythons({"onnx": sys.executable}).run(FP32, job)
+    bundle = Bundle.load(FP32.path)
+    profile = mean_embedding(bundle, mixture.enrollment)
+    np.testing.assert_array_equal(heard.embeddings[0], profile)
+    np.testing.assert_array_equal(heard.enhanced[0], enhance(bundle, mixture.noisy, profile))
+    np.testing.assert_array_equal(heard.stream, enhance(bundle, mixture.noisy[:32_000], None))
+
+
+def test_a_missing_model_is_an_error_of_the_worker(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="no model file"):
+        Pythons({}).run(Variant(tmp_path / "none.onnx", "onnx"), {"profiles": np.array([], int)})
+
+
+def test_the_short_scenes_last_a_minute_and_hold_all_kinds() -> None:
+    scenes = short_scenes()
+    assert len(scenes.stream) == 60 * 16_000
+    assert {scene.kind for scene in scenes.scenes} == {"two-talkers", "clean", "interferer-only"}
+    assert all(0 <= scene.profile < len(scenes.enrollments) for scene in scenes.scenes)
+
+
+def test_snr_is_that_of_the_difference() -> None:
+    wanted = np.sin(np.arange(1000, dtype=np.float32))
+    assert snr_db(wanted, 0.9 * wanted) == pytest.approx(20, abs=1e-3)
+    assert snr_db(wanted, wanted) == float("inf")

@@ -1,0 +1,131 @@
+"""int8: small, near to fp32 on real speech, and not written otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import numpy_helper
+
+from edge_pse.bundle import MODELS_DIR, Bundle
+from quantization import quantize as command
+from quantization.calibration import calibration_inputs
+from quantization.onnx_int8 import layer_name, layers, quantize_onnx
+from quantization.quantize import QuantizationError, quantize
+from quantization.recipes import FIRST_AND_LAST, RECIPES
+
+FP32 = MODELS_DIR / "pvqe-s.fp32.onnx"
+EXAMPLES = (
+    "linear-dynamic", "linear-dynamic-conv-weights", "linear-dynamic-conv-static-but-ends",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Some recipes applied to the shipped fp32 file, without a contract."""
+    folder = tmp_path_factory.mktemp("int8")
+    paths = {name: folder / f"{name}.onnx" for name in EXAMPLES}
+    for name, path in paths.items():
+        quantize_onnx(FP32, RECIPES[name], path)
+    return paths
+
+
+def initializers(path: Path) -> dict[str, np.ndarray]:
+    return {item.name: numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer}
+
+
+def operators(path: Path) -> list[str]:
+    return [node.op_type for node in onnx.load(path).graph.node]
+
+
+def test_the_shipped_int8_file_comes_from_the_shipped_fp32_file(tmp_path: Path) -> None:
+    path = tmp_path / "pvqe-s.int8.onnx"
+    result = CliRunner().invoke(command.main, [str(FP32), "-o", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "0.27 of fp32): output SNR" in result.output
+    shipped, fresh = Bundle.load("pvqe-s.int8", "onnx"), Bundle.load(path)
+    assert fresh.contract == shipped.contract
+    assert fresh.contract == dataclasses.replace(Bundle.load(FP32).contract, precision="int8")
+    made, wanted = initializers(path), initializers(shipped.path)
+    assert made.keys() == wanted.keys()
+    for name, weights in wanted.items():
+        np.testing.assert_array_equal(made[name], weights)
+
+
+def test_int8_files_are_small_enough() -> None:
+    for fp32 in MODELS_DIR.glob("pvqe-s.fp32.*"):
+        if fp32.suffix != ".json":
+            size = fp32.with_name(fp32.name.replace("fp32", "int8")).stat().st_size
+            assert size <= 0.40 * fp32.stat().st_size
+            assert size <= 1.3e6
+
+
+def test_linear_layers_run_in_int8_and_the_rest_in_float(made: dict[str, Path]) -> None:
+    kinds = operators(made["linear-dynamic"])
+    assert kinds.count("MatMulInteger") == 8  # profile, speaker, latent, output, and two for each GRU
+    assert kinds.count("Conv") == operators(FP32).count("Conv")
+    assert not {"ConvInteger", "QLinearConv"} & set(kinds)
+
+
+def test_weights_of_convolutions_are_stored_in_int8_but_the_masks(made: dict[str, Path]) -> None:
+    before, after = initializers(FP32), initializers(made["linear-dynamic-conv-weights"])
+    convolutions = [node for node in onnx.load(FP32).graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 25
+    for node in convolutions:
+        name = node.input[1]
+        if layer_name(node).startswith("mask"):
+            np.testing.assert_array_equal(after[name], before[name])
+        else:
+            assert name not in after
+            assert after[f"{name}.steps"].dtype == np.int8
+            scale = after[f"{name}.scale"]
+            restored = after[f"{name}.steps"] * scale
+            assert np.all(np.abs(restored - before[name]) <= 0.5001 * scale)
+
+
+def test_static_convolutions_leave_out_the_ends_and_the_mask(made: dict[str, Path]) -> None:
+    model = onnx.load(made["linear-dynamic-conv-static-but-ends"])
+    dequantised = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            in_float = layer_name(node).startswith((*FIRST_AND_LAST, "mask"))
+            assert (node.input[1] not in dequantised) == in_float
+
+
+def test_calibration_sees_the_states_that_speech_leaves() -> None:
+    bundle = Bundle.load(FP32)
+    frames = list(calibration_inputs(bundle))
+    assert len(frames) > 100
+    assert list(frames[0]) == list(bundle.backend.inputs)
+    for state in bundle.contract.states:
+        ever = np.max([np.abs(frame[state.name]).max() for frame in frames])
+        assert ever > 0.1, state.name
+    levels = [np.abs(frame["spectrum"]).max() for frame in frames]
+    assert max(levels) > 100 * min(levels) > 0
+
+
+def test_a_file_that_is_too_far_from_fp32_is_not_written(tmp_path: Path) -> None:
+    target = tmp_path / "pvqe-s.int8.onnx"
+    target.write_bytes(b"as it was")
+    with pytest.raises(QuantizationError, match=r"pvqe-s\.int8\.onnx is not written: output SNR \d\d\."):
+        quantize(FP32, RECIPES["linear-dynamic"], target, min_snr_db=90)
+    assert target.read_bytes() == b"as it was"
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_an_int8_file_is_not_quantised_over_itself() -> None:
+    shipped = MODELS_DIR / "pvqe-s.int8.onnx"
+    before = shipped.read_bytes()
+    result = CliRunner().invoke(command.main, [str(shipped)])
+    assert result.exit_code == 2
+    assert shipped.read_bytes() == before
+
+
+def test_layers_are_named_as_in_the_network() -> None:
+    names = layers(FP32)
+    assert len(names) == 32 == len(set(names))
+    assert {"mic1.conv.conv", "gru1.of_state", "decoder4.expand.conv.conv", "temporal_out"} <= set(names)
