@@ -35,7 +35,8 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[evaluation]'
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	$(BIN)/python -m pip install --quiet 'pesq==0.0.4' || echo "PESQ needs a C compiler: the demo does without it."
 	touch $@
 
 # PyTorch first and alone: whatever comes after it finds its need met and pulls no other build.

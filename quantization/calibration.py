@@ -16,6 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from edge_pse.bundle import Bundle
+from edge_pse.enrollment import embed
 from edge_pse.spectral import Analysis
 
 Samples = NDArray[np.float32]
@@ -66,24 +67,12 @@ def calibration_inputs(bundle: Bundle) -> Iterator[dict[str, Samples]]:
     for mixture in mixtures(CALIBRATION):
         profile = np.zeros((1, bundle.contract.embedding_size), np.float32)
         if mixture.enrollment is not None:
-            profile[0] = mean_embedding(bundle, mixture.enrollment)
+            profile[0] = embed(mixture.enrollment, bundle)
         states = bundle.contract.initial_states()
         for number, spectrum in enumerate(spectra(bundle, mixture.noisy)):
             if number % EVERY_NTH_FRAME == 0:
                 yield dict(zip(bundle.backend.inputs, (spectrum, profile, *states), strict=True))
             _, _, states = bundle.backend.step(spectrum, profile, states)
-
-
-def mean_embedding(bundle: Bundle, recording: Samples) -> Samples:
-    """The profile of a voice, (embedding_size,): as ``edge_pse.enroll`` makes it, without its checks."""
-    nobody = np.zeros((1, bundle.contract.embedding_size), np.float32)
-    states = bundle.contract.initial_states()
-    total, frames = np.zeros(bundle.contract.embedding_size), 0
-    for spectrum in spectra(bundle, recording):
-        _, embedding, states = bundle.backend.step(spectrum, nobody, states)
-        total += embedding[0]
-        frames += 1
-    return (total / frames).astype(np.float32)
 
 
 def spectra(bundle: Bundle, samples: Samples) -> Iterator[Samples]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from edge_pse.backends import open_model
 from edge_pse.bundle import Bundle
-from quantization.calibration import CHECK, Samples, mean_embedding, mixtures
+from edge_pse.enrollment import embed
+from quantization.calibration import CHECK, Samples, mixtures
 from quantization.measure import ROOT, Pythons, Variant
 from quantization.quality import cosine, enhance, snr_db
 from quantization.recipes import RECIPES, Recipe
@@ -65,7 +66,7 @@ def layer_errors(fp32: Bundle, recipe: Recipe) -> dict[str, float]:
 
     mixture = mixtures(CHECK[:1])[0]
     assert mixture.enrollment is not None
-    profile = mean_embedding(fp32, mixture.enrollment)
+    profile = embed(mixture.enrollment, fp32)
     wanted = enhance(fp32, mixture.noisy, profile)
     names = layers(fp32.path)
     errors = {}

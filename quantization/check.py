@@ -7,6 +7,7 @@ status 1 when an int8 file misses a bar of ``quantization.bars``. Runtimes of ot
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def report_sections(
         Section("One minute", plot=stream_plot([row for row in rows if ".int8." in row.variant.path.name])),
     ]
     if candidates:
-        points = [(item.name, item.size_mb, item.p50_ms, item.snr) for item in candidates if not item.failure]
+        points = [
+            (item.name, item.size_mb, item.p50_ms, item.snr) for item in candidates if math.isfinite(item.snr)
+        ]
         sections.append(
             Section(
                 "Recipes",

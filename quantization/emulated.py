@@ -22,7 +22,8 @@ import numpy as np
 
 from edge_pse.backends import RUNTIMES
 from edge_pse.bundle import Bundle, available_models
-from quantization.calibration import CHECK, SAMPLE_RATE_HZ, mean_embedding, mixtures
+from edge_pse.enrollment import embed
+from quantization.calibration import CHECK, SAMPLE_RATE_HZ, mixtures
 from quantization.measure import ROOT
 from quantization.quality import enhance, snr_db
 from quantization.worker import write_arrays
@@ -100,7 +101,7 @@ def compare(model: Path, runtime: str, root: Path) -> Comparison:
     mixture = mixtures(CHECK[:1])[0]
     assert mixture.enrollment is not None
     fp32 = Bundle.load(f"{Bundle.load(model, runtime).contract.network}.fp32", "onnx")
-    embedding = mean_embedding(fp32, mixture.enrollment)
+    embedding = embed(mixture.enrollment, fp32)
     noisy = mixture.noisy[: SECONDS * SAMPLE_RATE_HZ]
     with tempfile.TemporaryDirectory(dir=root / "work") as folder:
         job, result = Path(folder) / "job.npz", Path(folder) / "result.npz"

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from edge_pse.bundle import Bundle
 from edge_pse.enhancer import Enhancer
+from edge_pse.enrollment import embed
 from edge_pse.profiles import Profile
-from quantization.calibration import CHECK, Samples, mean_embedding, mixtures
+from quantization.calibration import CHECK, Samples, mixtures
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ def measure_drift(reference: Bundle, other: Bundle) -> Drift:
     wanted, got, cosines = [], [], []
     for mixture in mixtures(CHECK):
         assert mixture.enrollment is not None
-        profile = mean_embedding(reference, mixture.enrollment)
-        cosines.append(cosine(profile, mean_embedding(other, mixture.enrollment)))
+        profile = embed(mixture.enrollment, reference)
+        cosines.append(cosine(profile, embed(mixture.enrollment, other)))
         wanted.append(enhance(reference, mixture.noisy, profile))
         got.append(enhance(other, mixture.noisy, profile))
     return Drift(snr_db(np.concatenate(wanted), np.concatenate(got)), min(cosines))

@@ -26,8 +26,9 @@ from neural_compressor.config import AccuracyCriterion, TuningCriterion
 
 from edge_pse.backends import open_model
 from edge_pse.bundle import Bundle
+from edge_pse.enrollment import embed
 from evaluation.metrics.signal import si_sdr
-from quantization.calibration import CHECK, Samples, calibration_inputs, mean_embedding, mixtures
+from quantization.calibration import CHECK, Samples, calibration_inputs, mixtures
 from quantization.quality import enhance, snr_db
 
 TOLERABLE_LOSS_DB = 0.05
@@ -104,7 +105,7 @@ class Accuracy:
     def _profile(self, bundle: Bundle, number: int) -> Samples:
         enrollment = self._mixtures[number].enrollment
         assert enrollment is not None
-        return mean_embedding(bundle, enrollment)
+        return embed(enrollment, bundle)
 
     def _enhanced(self, bundle: Bundle) -> list[Samples]:
         return [

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from edge_pse.bundle import Bundle
-from quantization.calibration import mean_embedding, spectra
+from edge_pse.enrollment import embed
+from quantization.calibration import spectra
 from quantization.quality import enhance
 
 NOBODY = -1
@@ -36,9 +37,7 @@ def run(model: Path, backend: str, job: Path, result: Path) -> None:
     if "embeddings" in content:
         embeddings = content["embeddings"]
     else:
-        embeddings = np.stack(
-            [mean_embedding(bundle, recording) for recording in _numbered(content, "enrollment")]
-        )
+        embeddings = np.stack([embed(recording, bundle) for recording in _numbered(content, "enrollment")])
     enhanced = [
         enhance(bundle, noisy, None if profile == NOBODY else embeddings[profile])
         for noisy, profile in zip(_numbered(content, "noisy"), content["profiles"], strict=True)

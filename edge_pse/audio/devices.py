@@ -64,7 +64,9 @@ def portaudio() -> ModuleType:
     """The ``sounddevice`` module; AudioError with what to install if PortAudio is missing."""
     try:
         import sounddevice
-    except (ImportError, OSError) as error:
+    except ImportError as error:
+        raise AudioError("Live sound needs sounddevice: install it with `pip install sounddevice`.") from error
+    except OSError as error:
         raise AudioError(
             "Live sound needs PortAudio: install it with `sudo apt install libportaudio2 libasound2-plugins`."
         ) from error

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +53,27 @@ def open_with(interpreter: Callable[..., Any], name: str, path: Path) -> TfliteB
     """
     metadata = _read_description(path)
     try:
-        opened = interpreter(model_path=str(path), num_threads=1)
-        return TfliteBackend(name, opened, metadata)
+        with _quiet():
+            opened = interpreter(model_path=str(path), num_threads=1)
+            return TfliteBackend(name, opened, metadata)
     except (ValueError, RuntimeError) as error:
         raise BundleError(f"{name} can't run it ({error}): update {name}, or use another model.") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The runtimes tell on the process's standard error which delegate they made, and have no switch for it.
+
+    What is wrong with a file they raise; that is not lost.
+    """
+    standard_error = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
 
 
 def description_path(path: Path) -> Path:

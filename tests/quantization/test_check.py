@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from edge_pse.bundle import MODELS_DIR, Bundle
+from edge_pse.enrollment import embed
 from quantization.bars import misses, misses_time
-from quantization.calibration import CHECK, mean_embedding, mixtures
+from quantization.calibration import CHECK, mixtures
 from quantization.check import find_misses, report_sections
 from quantization.measure import Pythons, Row, Scores, Variant, measure
 from quantization.quality import enhance, snr_db
@@ -110,7 +111,7 @@ def test_another_python_gives_what_this_one_gives(tmp_path: Path) -> None:
     job |= {"noisy_0": mixture.noisy, "noisy_1": mixture.noisy[:32_000]}
     heard = Pythons({"onnx": sys.executable}).run(FP32, job)
     bundle = Bundle.load(FP32.path)
-    profile = mean_embedding(bundle, mixture.enrollment)
+    profile = embed(mixture.enrollment, bundle)
     np.testing.assert_array_equal(heard.embeddings[0], profile)
     np.testing.assert_array_equal(heard.enhanced[0], enhance(bundle, mixture.noisy, profile))
     np.testing.assert_array_equal(heard.stream, enhance(bundle, mixture.noisy[:32_000], None))

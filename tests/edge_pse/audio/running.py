@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,9 @@ COMMAND = [sys.executable, "-c", "from edge_pse.cli import main; main()"]
 class Command:
     """``edge-pse`` with arguments, its lines as they come."""
 
-    def __init__(self, *arguments: str, env: dict[str, str]):
+    def __init__(self, *arguments: str, env: dict[str, str], program: Sequence[str] = COMMAND):
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*program, *arguments],
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
