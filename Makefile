@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 # What the tests of live audio and of the HTML report drive; where it can't be installed they say so and are skipped.
 SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pulseaudio pulseaudio-utils gcc chromium
 
-.PHONY: demo test check bench report format clean system-packages
+AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
+
+.PHONY: demo test check check-int8 bench report format clean system-packages test-pipewire test-browser test-arm soak
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
@@ -19,6 +21,22 @@ check: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Each of these needs more packages than make test, names them where they are missing, and takes minutes.
+test-pipewire: $(VENV)/.development
+	$(AUDIO_TESTS)/on_pipewire.py
+
+test-browser: $(VENV)/.development
+	$(AUDIO_TESTS)/on_chromium.py
+
+test-arm: $(VENV)/.development
+	$(AUDIO_TESTS)/on_arm.py
+
+soak: $(VENV)/.development
+	$(BIN)/python -m tests.edge_pse.audio.soak live
+
+check-int8: $(VENV)/.development
+	$(BIN)/python -m quantization.check --short
 
 bench: $(VENV)/.development
 	$(BIN)/edge-pse bench --all

@@ -65,7 +65,9 @@ def portaudio() -> ModuleType:
     try:
         import sounddevice
     except ImportError as error:
-        raise AudioError("Live sound needs sounddevice: install it with `pip install sounddevice`.") from error
+        raise AudioError(
+            "Live sound needs sounddevice: install it with `pip install sounddevice`."
+        ) from error
     except OSError as error:
         raise AudioError(
             "Live sound needs PortAudio: install it with `sudo apt install libportaudio2 libasound2-plugins`."
