@@ -8,7 +8,7 @@ SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pu
 
 AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 
-.PHONY: demo test check check-int8 bench report format clean system-packages test-pipewire test-browser test-arm soak
+.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-arm soak
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
@@ -42,8 +42,8 @@ bench: $(VENV)/.development
 	$(BIN)/edge-pse bench --all
 
 # The full evaluation needs the dev data: make report DATA=FOLDER (or EDGE_PSE_DATA).
-report: $(VENV)/.development
-	$(BIN)/python -m evaluation pvqe-s --input --reference $(if $(DATA),--data $(DATA)) --out report
+report: $(VENV)/.development peers
+	$(BIN)/python -m evaluation pvqe-s --input --reference --peer all $(if $(DATA),--data $(DATA)) --out report
 
 format: $(VENV)/.development
 	$(BIN)/ruff check --fix .
@@ -70,6 +70,15 @@ system-packages:
 		apt-get update -qq && apt-get install -qq --no-install-recommends -y $$missing >/dev/null; \
 	else echo "Some tests will be skipped; for all of them: sudo apt-get install" $$missing; fi
 
+# The suppressors of others that the report compares with; their needs don't go together with ours.
+peers: .venv-peers/.installed
+
+.venv-peers/.installed: evaluation/peers/requirements.txt evaluation/peers/requirements-bare.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement evaluation/peers/requirements.txt
+	.venv-peers/bin/python -m pip install --quiet --no-deps --requirement evaluation/peers/requirements-bare.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 """A voice lifted out of a crowd: ``make demo``.
 
-Enrolls a real voice, hides another sentence of hers under another talker and a helicopter, takes it out again, and
+Enrolls a real voice, hides another sentence of his under another talker and a helicopter, takes it out again, and
 shows what that is worth: figures, a picture, and the sound files to listen to.
 """
 
@@ -31,7 +31,7 @@ def read(name: str) -> np.ndarray:
 
 def mix() -> tuple[np.ndarray, np.ndarray]:
     """The wanted voice by itself, and under the other voice and the noise: (samples,) each."""
-    wanted, other, noise = read("ls367_speech"), read("ls2033_speech"), read("helicopter")
+    wanted, other, noise = read("ls2033_speech"), read("ls367_speech"), read("helicopter")
     length = min(len(wanted), len(other))
     wanted, other, noise = wanted[:length], other[:length], np.resize(noise, length)
     mixture = wanted.copy()
@@ -51,12 +51,12 @@ def draw(path: Path, signals: dict[str, np.ndarray]) -> None:
     axes = figure.subplots(len(signals), 1, sharex=True)
     for axis, (title, signal) in zip(axes, signals.items(), strict=True):
         axis.specgram(
-            signal + 1e-6, NFFT=512, noverlap=384, Fs=SAMPLE_RATE_HZ, vmin=-140, vmax=-45, cmap="magma"
+            signal + 1e-6, NFFT=512, noverlap=384, Fs=SAMPLE_RATE_HZ, vmin=-110, vmax=-45, cmap="magma"
         )
         axis.set_title(title, loc="left", fontsize=10)
         axis.set_ylabel("Hz")
     axes[-1].set_xlabel("seconds")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=80)
 
 
 @click.command()
@@ -67,12 +67,12 @@ def main(model: str, output: Path) -> None:
     console = Console()
     output.mkdir(parents=True, exist_ok=True)
     bundle = edge_pse.Bundle.load(model)
-    profile = edge_pse.enroll(read("ls367_enrollment"), bundle=bundle, name="367")
-    wrong = edge_pse.enroll(read("ls2033_enrollment"), bundle=bundle, name="2033")
+    profile = edge_pse.enroll(read("ls2033_enrollment"), bundle=bundle, name="2033")
+    wrong = edge_pse.enroll(read("ls367_enrollment"), bundle=bundle, name="367")
     reference, mixture = mix()
     outputs = {
         "input": mixture,
-        "her profile": edge_pse.Enhancer(bundle, profile).enhance(mixture),
+        "his profile": edge_pse.Enhancer(bundle, profile).enhance(mixture),
         "the other talker's profile": edge_pse.Enhancer(bundle, wrong).enhance(mixture),
         "no profile": edge_pse.Enhancer(bundle).enhance(mixture),
     }
@@ -94,8 +94,8 @@ def main(model: str, output: Path) -> None:
         output / "spectrograms.png",
         {
             "input": mixture,
-            "reference: what she said": reference,
-            "output, her profile": outputs["her profile"],
+            "reference: what he said": reference,
+            "output, his profile": outputs["his profile"],
         },
     )
     console.print(table)
