@@ -34,8 +34,8 @@ class Cost:
     ratio: float
     """CPU time over that of the first system in the list, round by round; median."""
     latency_ms: float | None
-    peak_rss_mb: float
-    """Of the system's whole process, interpreter included."""
+    peak_rss_mb: float | None
+    """Of the system's whole process, interpreter included; not known of a command."""
     size_mb: float | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def measure_costs(results: list[SystemResult], mixture: np.ndarray) -> list[Cost
             except SystemFailure:
                 continue
     seconds: dict[str, list[float]] = {result.name: [] for result, _ in engines}
-    memory: dict[str, float] = {}
+    memory: dict[str, float | None] = {}
     silence, enrollment = np.zeros_like(mixture), mixture
     for round_number in range(ROUNDS + 1):
         for result, engine in engines:
@@ -67,7 +67,7 @@ def measure_costs(results: list[SystemResult], mixture: np.ndarray) -> list[Cost
                 )
             except SystemFailure:
                 continue
-            memory[result.name] = output.peak_rss_mb or 0.0
+            memory[result.name] = output.peak_rss_mb
             if round_number > 0:  # the first round warms caches up
                 seconds[result.name].append((output.cpu_seconds or 0.0) * SAMPLE_RATE_HZ / len(mixture))
     for _, engine in engines:
@@ -83,7 +83,7 @@ def _open(result: SystemResult) -> SystemProcess | CommandSystem:
 
 
 def _summarised(
-    results: list[SystemResult], seconds: dict[str, list[float]], memory: dict[str, float]
+    results: list[SystemResult], seconds: dict[str, list[float]], memory: dict[str, float | None]
 ) -> list[Cost]:
     costs = []
     for result in results:

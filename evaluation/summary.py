@@ -136,10 +136,12 @@ def pooled_suppression(rows: list[Row]) -> float | None:
 
 
 def worst_clips(result: SystemResult) -> list[tuple[Row, float]]:
-    """The ten clips on which the system gains least SI-SDR with its main profile, worst first."""
-    rows = [
-        row for name in sets_of([result]) for row in main_rows(result, name) if "si_sdr_gain" in row.metrics
-    ]
+    """The ten clips on which the system gains least SI-SDR with its main profile, worst first.
+
+    The scenes of the enrollment set are one mixture many times over for a system that takes no profile.
+    """
+    sets = [name for name in sets_of([result]) if name != "enrollment" or result.info.uses_profile]
+    rows = [row for name in sets for row in main_rows(result, name) if "si_sdr_gain" in row.metrics]
     ranked = sorted(rows, key=lambda row: (row.metrics["si_sdr_gain"], row.clip))
     return [(row, row.metrics["si_sdr_gain"]) for row in ranked[:WORST_COUNT]]
 

@@ -67,7 +67,7 @@ def set_table(results: list[SystemResult], set_name: str) -> tuple[list[str], li
 
 def condition_tables(results: list[SystemResult], set_name: str) -> list[tuple[list[str], list[list[str]]]]:
     """(header, rows) of a set by each of its conditions: a row per value, a column per system."""
-    shown = [result for result in results if main_rows(result, set_name)]
+    shown = [result for result in results if result.spec.kind != "reference" and main_rows(result, set_name)]
     tables = []
     for key, values in conditions(results, set_name).items():
         for name in CONDITION_METRICS.get(set_name, SET_METRICS[set_name][:1]):
@@ -111,7 +111,7 @@ def cost_table(costs: list[Cost]) -> tuple[list[str], list[list[str]]]:
             f"{cost.cpu_per_second:.4f} ({cost.cpu_low:.4f}-{cost.cpu_high:.4f})",
             "frame by frame" if cost.streams else "on whole clips",
             optional(cost.latency_ms, 0),
-            f"{cost.peak_rss_mb:.0f}",
+            optional(cost.peak_rss_mb, 0),
             optional(cost.size_mb, 1),
         ]
         for cost in costs

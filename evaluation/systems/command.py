@@ -59,7 +59,7 @@ class CommandSystem:
             self._run(files, 30.0 + TIMEOUT_PER_AUDIO_SECOND * len(mixture) / SAMPLE_RATE_HZ)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            return Output(_read_output(Path(files["out"])), cpu, after.ru_maxrss / 1024.0)
+            return Output(_read_output(Path(files["out"])), cpu)
 
     def close(self) -> None:
         """Nothing stays open between clips."""

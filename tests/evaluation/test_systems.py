@@ -66,6 +66,14 @@ def test_a_model_that_does_not_exist_is_a_reason():
         SystemProcess(SystemSpec("bundle", "no-such-model"))
 
 
+def test_memory_is_that_of_the_process_alone(clip):
+    ballast = np.ones(60_000_000)  # 480 MB in the process that starts it
+    process_of_bundle = SystemProcess(SystemSpec("bundle", "pvqe-s"))
+    output = process_of_bundle.enhance(clip.mixture, None, None)
+    process_of_bundle.close()
+    assert ballast.any() and 30.0 < output.peak_rss_mb < 400.0
+
+
 def test_a_process_that_is_killed_is_a_reason_and_the_next_clip_runs(run, clip):
     system = run("bundle", "pvqe-s")
     os.kill(system._engine._process.pid, signal.SIGKILL)
