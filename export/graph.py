@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from training.network import (
     BINS,
     MASK_TAPS,
+    Align,
     CausalConv,
     ComplexConvolvingMask,
     CubeRoots,
@@ -67,6 +68,30 @@ class FrameSubPixelConv(nn.Module):
         return even_odd.reshape(1, channels, 1, 2 * bins), past
 
 
+class FrameAlign(nn.Module):
+    """``Align`` for one frame: each delay is a row of the histories, so no product has to be rearranged."""
+
+    def __init__(self, align: Align):
+        super().__init__()
+        self.query, self.key, self.smooth = align.query, align.key, align.smooth
+
+    def forward(self, mic: Tensor, far: Tensor, past: States, following: States) -> Tensor:
+        """``mic`` and ``far`` (1, channel, 1, bin) -> the far end as it is in ``mic``, (1, channel, 1, bin)."""
+        keys = _with_history("align_keys", self.key(far), past, following)
+        delayed = _with_history("align_far", far, past, following)
+        query = self.query(mic)
+        similarity = keys @ query.reshape(1, query.shape[1], -1, 1)  # (1, channel, delay, 1)
+        similarity = similarity.reshape(1, query.shape[1], 1, -1)
+        recent = _with_history("align_similarity", similarity, past, following)
+        return self.smooth(recent).softmax(dim=3) @ delayed
+
+
+def _with_history(name: str, row: Tensor, past: States, following: States) -> Tensor:
+    rows = torch.cat([past[name], row], dim=2)
+    following[name] = rows[:, :, 1:]
+    return rows
+
+
 class GruCell(nn.Module):
     """The gates of ``nn.GRU`` written out for a single frame, so that quantisation reaches their weights."""
 
@@ -112,27 +137,28 @@ class StepGraph(nn.Module):
     """``network`` folded for inference: batch norms into convolutions, the mask's basis into the last
     convolution.
 
-    Call: ``(spectrum, profile, *states) -> (enhanced, embedding, *next_states)``; shapes as in the bundle's
-    contract: spectrum and enhanced (1, 2, 1, BINS), profile and embedding (1, embedding), states as
-    ``state_shapes`` says. Raises ValueError for a network with a far end, which the step graph does not take
-    yet.
+    Call: ``(spectrum, profile, *states) -> (enhanced, embedding, *next_states)``, with a far end
+    ``(spectrum, far, profile, *states)``; shapes as in the bundle's contract: spectrum, far and enhanced
+    (1, 2, 1, BINS), profile and embedding (1, embedding), states as ``state_shapes`` says.
     """
 
     @torch.no_grad()
     def __init__(self, network: Network):
         super().__init__()
-        if network.config.far_channels is not None:
-            raise ValueError(f"{network.config.name} has a far end: export a network without one.")
         self.state_shapes = network.state_shapes()
         self.network = _fold(network)
         self.of_latent, self.of_speaker = _split_fusion(network)
 
-    def forward(self, spectrum: Tensor, profile: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        past = dict(zip(self.state_shapes, states, strict=True))
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        past = dict(zip(self.input_names, inputs, strict=True))
         following: States = {}
         net = self.network
+        spectrum, profile = past["spectrum"], past["profile"]
         x, skips = compress(spectrum), []
         for encoder in (net.mic1, net.mic2, net.joint1, net.joint2):
+            if encoder is net.joint1 and "far" in past:
+                far = net.far2(net.far1(compress(past["far"]), past, following), past, following)
+                x = torch.cat([x, net.align(x, far, past, following)], dim=1)
             x = encoder(x, past, following)
             skips.append(x)
         fusion, skips = self._condition(net.condition(profile), skips)
@@ -162,7 +188,8 @@ class StepGraph(nn.Module):
     @property
     def input_names(self) -> list[str]:
         """Names of the inputs, in the order of the call."""
-        return ["spectrum", "profile", *self.state_shapes]
+        far = [] if self.network.config.far_channels is None else ["far"]
+        return ["spectrum", *far, "profile", *self.state_shapes]
 
     @property
     def output_names(self) -> list[str]:
@@ -171,11 +198,9 @@ class StepGraph(nn.Module):
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         """A frame of zeros, no profile, the state before the first frame."""
-        return (
-            torch.zeros(1, 2, 1, BINS),
-            torch.zeros(1, self.network.config.embedding_size),
-            *(torch.zeros(shape) for shape in self.state_shapes.values()),
-        )
+        frame, profile = (1, 2, 1, BINS), (1, self.network.config.embedding_size)
+        shapes = {"spectrum": frame, "far": frame, "profile": profile, **self.state_shapes}
+        return tuple(torch.zeros(shapes[name]) for name in self.input_names)
 
 
 def _split_fusion(network: Network) -> tuple[nn.Linear, nn.Linear]:
@@ -207,6 +232,8 @@ def _fold(network: Network) -> Network:
             FOLDS[type(module)](module)
     folded.gru1, folded.gru2 = GruCell(folded.gru1), GruCell(folded.gru2)
     folded.mask = FrameMask(folded.mask)
+    if folded.config.far_channels is not None:
+        folded.align = FrameAlign(folded.align)
     return folded
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from training.network import Network, NetworkConfig
 
@@ -55,6 +56,29 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
             f"{path} does not fit its own configuration: missing {missing}, unexpected {unexpected}."
         )
     return network.eval(), content["history"]
+
+
+def with_far_branch(network: Network, config: NetworkConfig) -> Network:
+    """A network of ``config``, which has a far end, from one of the same sizes without: equal to it at first.
+
+    The far branch is new; what hears it, the first joint layer, begins with weights of zero for its channels.
+    Raises ValueError when the two differ in more than the far branch.
+    """
+    kept = replace(
+        network.config,
+        name=config.name,
+        far_channels=config.far_channels,
+        align_channels=config.align_channels,
+        align_frames=config.align_frames,
+    )
+    if network.config.far_channels is not None or config.far_channels is None or kept != config:
+        raise ValueError(f"{config.name} is not {network.config.name} with a far branch.")
+    grown = Network(config)
+    weights = network.state_dict()
+    joint = weights["joint1.conv.conv.weight"]
+    weights["joint1.conv.conv.weight"] = F.pad(joint, (0, 0, 0, 0, 0, config.far_channels[1]))
+    grown.load_state_dict(weights, strict=False)
+    return grown.train(network.training)
 
 
 def model_id(network: Network) -> str:

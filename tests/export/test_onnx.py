@@ -56,18 +56,16 @@ def test_gates_are_written_out_and_norms_folded(exported: Path) -> None:
     assert "BatchNormalization" not in operators
 
 
-@pytest.mark.parametrize("name", ["pvqe-s", "pvqe-xs"])
+@pytest.mark.parametrize("name", ["pvqe-s", "pvqe-xs", "pvqe-s-far", "pvqe-xs-far", "pvqe-s-paper"])
 def test_folding_changes_nothing(name: str) -> None:
     network = trained_like(name)
     graph = StepGraph(network)
-    spectrum, profile, *states = graph.example_inputs()
-    spectrum, profile = torch.randn_like(spectrum), torch.randn_like(profile)
-    states = [torch.randn_like(state) for state in states]
+    inputs = [torch.randn_like(example) for example in graph.example_inputs()]
+    named = dict(zip(graph.input_names, inputs, strict=True))
+    states = {name: named[name] for name in graph.state_shapes}
     with torch.no_grad():
-        wanted, embedding, following = network(
-            spectrum, profile, dict(zip(graph.state_shapes, states, strict=True))
-        )
-        got, got_embedding, *got_states = graph(spectrum, profile, *states)
+        wanted, embedding, following = network(named["spectrum"], named["profile"], states, named.get("far"))
+        got, got_embedding, *got_states = graph(*inputs)
     assert torch.allclose(got, wanted, atol=1e-4)
     assert torch.allclose(got_embedding, embedding[:, 0], atol=1e-5)
     for state, wanted_state in zip(got_states, following.values(), strict=True):
