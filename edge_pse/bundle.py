@@ -16,6 +16,8 @@ from edge_pse.errors import BundleError
 SCHEMA_VERSION = 1
 DEFAULT_MODEL = "pvqe-s"
 DEFAULT_PRECISION = "fp32"
+_FAR_END = "-far"
+"""Ends the names of networks that take a far end."""
 MODELS_DIR = Path(__file__).parent / "models"
 
 
@@ -32,7 +34,8 @@ class Contract:
     """What an exporter promises about a model: the metadata of the file, field by field.
 
     The graph takes ``spectrum`` (1, 2, 1, bins), real and imaginary part of the bins from ``first_bin`` up of
-    an unnormalised ``window_samples``-point transform under a square-root Hann window; ``profile`` (1,
+    an unnormalised ``window_samples``-point transform under a square-root Hann window; where there is a far
+    end, ``far``, the same of what the loudspeaker is given, zeros for nothing; ``profile`` (1,
     embedding_size), zeros for nobody in particular; and the states by name. It gives ``enhanced`` and
     ``embedding``, shaped alike, and each state as ``<name>_next``. All are float32.
     """
@@ -49,6 +52,7 @@ class Contract:
     bins: int
     embedding_size: int
     far_end: bool
+    """It cancels the echo of a far end, and so takes ``far``."""
     states: tuple[StateSpec, ...]
 
     @classmethod
@@ -101,16 +105,16 @@ class Contract:
                 )
 
     def _check(self) -> None:
-        if self.far_end:
-            raise BundleError("it cancels echo and needs a far end, which this program can't give it yet.")
         if self.window_samples != 2 * self.hop_samples:
             raise BundleError("its window is not twice its hop, so overlap-add can't give the signal back.")
         if self.bins != self.window_samples // 2 + 1 - self.first_bin:
             raise BundleError("its bins do not reach from the first one to the Nyquist frequency.")
 
     def _inputs(self) -> Shapes:
+        frame = (1, 2, 1, self.bins)
         states = {state.name: state.shape for state in self.states}
-        return {"spectrum": (1, 2, 1, self.bins), "profile": (1, self.embedding_size), **states}
+        far = {"far": frame} if self.far_end else {}
+        return {"spectrum": frame, **far, "profile": (1, self.embedding_size), **states}
 
     def _outputs(self) -> Shapes:
         states = {f"{state.name}_next": state.shape for state in self.states}
@@ -126,13 +130,15 @@ class Bundle:
     backend: Backend
 
     @classmethod
-    def load(cls, model: str | Path = DEFAULT_MODEL, backend: str = "auto") -> Bundle:
+    def load(cls, model: str | Path = DEFAULT_MODEL, backend: str = "auto", far_end: bool = False) -> Bundle:
         """Open a model.
 
         ``model``: a name (``pvqe-s``, or with its precision ``pvqe-s.int8``) of a model that came with the
         package, or the path of a model file. ``backend``: a key of ``edge_pse.backends.RUNTIMES``, or
-        ``auto`` for the first installed one that has the model; ``Bundle.backend.name`` says which. Raises
-        BundleError when there is no such model or runtime, or when file and metadata do not fit each other or
+        ``auto`` for the first installed one that has the model; ``Bundle.backend.name`` says which.
+        ``far_end``: there is one, so that the place of a model given by its name is taken by its variant with
+        a far end (``pvqe-s-far`` for ``pvqe-s``) where that is installed; ``Bundle.contract.far_end`` says.
+        Raises BundleError when there is no such model or runtime, or when file and metadata do not fit each other or
         this program.
         """
         if backend != "auto" and backend not in RUNTIMES:
@@ -140,7 +146,8 @@ class Bundle:
         # Those that are missing come last: if one of them is needed, the error says what to install.
         installed_first = sorted(RUNTIMES, key=lambda name: RUNTIMES[name].installed_version() is None)
         candidates = installed_first if backend == "auto" else [backend]
-        path, runtime_name = _find(model, candidates)
+        found = _find_variant(model, candidates) if far_end and _is_name(model) else None
+        path, runtime_name = found or _find(model, candidates)
         try:
             opened = open_model(path, runtime_name)
             contract = Contract.from_json(opened.metadata)
@@ -161,13 +168,33 @@ def available_models() -> list[Path]:
     return sorted(path for path in MODELS_DIR.glob("*") if path.suffix in suffixes)
 
 
+def far_end_variant(model: str) -> str:
+    """Name of the model that is like ``model`` and takes a far end: ``pvqe-s-far.int8`` for ``pvqe-s.int8``."""
+    network, dot, precision = model.partition(".")
+    return f"{network.removesuffix(_FAR_END)}{_FAR_END}{dot}{precision}"
+
+
+def _is_name(model: str | Path) -> bool:
+    """Whether it is the name of a model that came with the package, not a path."""
+    if isinstance(model, Path):
+        return False
+    return os.sep not in model and not any(model.endswith(r.suffix) for r in RUNTIMES.values())
+
+
+def _find_variant(model: str | Path, runtime_names: list[str]) -> tuple[Path, str] | None:
+    try:
+        return _find(far_end_variant(str(model)), runtime_names)
+    except BundleError:
+        return None
+
+
 def _find(model: str | Path, runtime_names: list[str]) -> tuple[Path, str]:
     """Path of a model and the name of the runtime for it, from those given, the preferred one first."""
     by_suffix: dict[str, str] = {}
     for name in runtime_names:
         by_suffix.setdefault(RUNTIMES[name].suffix, name)
-    given = Path(model)
-    if isinstance(model, Path) or os.sep in model or any(model.endswith(r.suffix) for r in RUNTIMES.values()):
+    if not _is_name(model):
+        given = Path(model)
         if given.suffix not in by_suffix:
             raise BundleError(f"Can't run {given}: name a model file that ends in {' or '.join(by_suffix)}.")
         if not given.is_file():

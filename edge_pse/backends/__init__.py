@@ -33,14 +33,29 @@ class Backend(Protocol):
     outputs: Shapes
     """Names and shapes of the graph's outputs, all float32, in the order of the graph."""
 
-    def step(self, spectrum: Frame, profile: Frame, states: list[Frame]) -> tuple[Frame, Frame, list[Frame]]:
+    def step(
+        self, spectrum: Frame, profile: Frame, states: list[Frame], far: Frame | None = None
+    ) -> tuple[Frame, Frame, list[Frame]]:
         """One frame: spectrum (1, 2, 1, bins), profile (1, embedding) and the states, all float32.
 
-        Returns the enhanced spectrum, the embedding of this frame, and the states for the next frame. States
-        come and go in the order of the contract. Those that a step has returned are used up by the next one,
-        which may overwrite them; other inputs are left as they were.
+        ``far``, shaped like the spectrum, is the same frame of the far end, None for silence there; a graph
+        that takes none must be given None. Returns the enhanced spectrum, the embedding of this frame, and
+        the states for the next frame. States come and go in the order of the contract. Those that a step has
+        returned are used up by the next one, which may overwrite them; other inputs are left as they were.
         """
         ...
+
+
+FRAMES = ("spectrum", "far", "profile")
+"""Names of the inputs that are not states, in their order; not every graph has a far end."""
+
+
+def frames_of(inputs: Shapes, spectrum: Frame, far: Frame | None, profile: Frame) -> list[Frame]:
+    """What a graph with these inputs is given before its states: a silent far end where it wants one."""
+    if "far" not in inputs:
+        assert far is None, "this graph has no far end"
+        return [spectrum, profile]
+    return [spectrum, np.zeros(inputs["far"], np.float32) if far is None else far, profile]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from edge_pse.backends import Frame, Shapes
+from edge_pse.backends import FRAMES, Frame, Shapes, frames_of
 from edge_pse.errors import BundleError
 
 METADATA_KEY = "edge_pse"
@@ -29,13 +29,15 @@ class OnnxBackend:
         self.outputs: Shapes = _float_shapes(session.get_outputs())
         self._session = session
 
-    def step(self, spectrum: Frame, profile: Frame, states: list[Frame]) -> tuple[Frame, Frame, list[Frame]]:
+    def step(
+        self, spectrum: Frame, profile: Frame, states: list[Frame], far: Frame | None = None
+    ) -> tuple[Frame, Frame, list[Frame]]:
         """See ``edge_pse.backends.Backend.step``."""
         if not isinstance(states, _BoundStates):
             states = self._bind(states)
         stream = states.stream
-        stream.spectrum[:] = spectrum
-        stream.profile[:] = profile
+        for buffer, frame in zip(stream.frames, frames_of(self.inputs, spectrum, far, profile), strict=True):
+            buffer[:] = frame
         self._session.run_with_iobinding(states.binding)
         return stream.enhanced.copy(), stream.embedding.copy(), states.following
 
@@ -45,7 +47,7 @@ class OnnxBackend:
         for read, written in ((now, following), (following, now)):
             read.following = written
             read.binding = self._session.io_binding()
-            for name, array in zip(self.inputs, (stream.spectrum, stream.profile, *read), strict=True):
+            for name, array in zip(self.inputs, (*stream.frames, *read), strict=True):
                 read.binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
             for name, array in zip(self.outputs, (stream.enhanced, stream.embedding, *written), strict=True):
                 read.binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
@@ -56,7 +58,7 @@ class _Stream:
     """The buffers of one stream for everything but its states."""
 
     def __init__(self, inputs: Shapes, outputs: Shapes):
-        self.spectrum, self.profile = (np.empty(inputs[name], np.float32) for name in ("spectrum", "profile"))
+        self.frames = [np.empty(inputs[name], np.float32) for name in FRAMES if name in inputs]
         self.enhanced, self.embedding = (
             np.empty(outputs[name], np.float32) for name in ("enhanced", "embedding")
         )

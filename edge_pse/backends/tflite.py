@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_pse.backends import Frame, Shapes
+from edge_pse.backends import Frame, Shapes, frames_of
 from edge_pse.errors import BundleError
 
 
@@ -35,10 +35,13 @@ class TfliteBackend:
         self._output_tensors = [tensor["index"] for tensor in outputs.values()]
         self._interpreter = interpreter
 
-    def step(self, spectrum: Frame, profile: Frame, states: list[Frame]) -> tuple[Frame, Frame, list[Frame]]:
+    def step(
+        self, spectrum: Frame, profile: Frame, states: list[Frame], far: Frame | None = None
+    ) -> tuple[Frame, Frame, list[Frame]]:
         """See ``edge_pse.backends.Backend.step``."""
         interpreter = self._interpreter
-        for tensor, array in zip(self._input_tensors, (spectrum, profile, *states), strict=True):
+        frames = frames_of(self.inputs, spectrum, far, profile)
+        for tensor, array in zip(self._input_tensors, (*frames, *states), strict=True):
             interpreter.set_tensor(tensor, array)
         interpreter.invoke()
         enhanced, embedding, *states = [interpreter.get_tensor(tensor) for tensor in self._output_tensors]

@@ -168,7 +168,7 @@ def set_field(**changes):
     [
         (drop_metadata, "carries no edge_pse metadata"),
         (set_field(schema_version=2), "schema 2, this program reads 1"),
-        (set_field(far_end=True), "needs a far end"),
+        (set_field(far_end=True), r"inputs .*\(far\)"),
         (set_field(window_samples=400), "window is not twice its hop"),
         (set_field(bins=128), "Nyquist"),
         (set_field(embedding_size=128), r"inputs .*\(profile\)"),
