@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +41,12 @@ class FrameTimes:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One model on one runtime, on one thread."""
+    """One model on one runtime."""
 
     model: str
     """Name of the model file."""
     backend: str
+    threads: int
     frames: int
     frame_ms: float
     """Length of a frame: the time there is for it."""
@@ -63,23 +64,26 @@ class Benchmark:
     """From a sound to its enhanced sound, without the time of the computation."""
 
 
-def measure(model: str | Path, backend: str = "auto", seconds: float = 10.0) -> Benchmark:
+def measure(
+    model: str | Path, backend: str | Sequence[str] = "auto", seconds: float = 10.0, threads: int = 1
+) -> Benchmark:
     """Run ``seconds`` of speech-like sound through a model, frame by frame, after a second to warm up.
 
     For memory and load time to mean something, call it once in a process. Arguments and errors as for
     ``Bundle.load``.
     """
     started = time.perf_counter()
-    bundle = Bundle.load(model, backend)
+    bundle = Bundle.load(model, backend, threads)
     load_ms = 1000 * (time.perf_counter() - started)
     contract = bundle.contract
     frame_ms = 1000 * contract.hop_samples / contract.sample_rate_hz
     frames = max(1, round(1000 * seconds / frame_ms))
     enhancer = Enhancer(bundle)
-    whole = FrameTimes.of(enhancer.process, _speech_like(frames, contract))
+    whole = FrameTimes.of(enhancer.process, speech_like(frames, contract))
     return Benchmark(
         model=bundle.path.name,
         backend=bundle.backend.name,
+        threads=threads,
         frames=frames,
         frame_ms=frame_ms,
         enhancer=whole,
@@ -101,10 +105,10 @@ def _network_times(bundle: Bundle, frames: int) -> FrameTimes:
         nonlocal states
         _, _, states = bundle.backend.step(spectrum, nobody, states)
 
-    return FrameTimes.of(step, map(analysis, _speech_like(frames, contract)))
+    return FrameTimes.of(step, map(analysis, speech_like(frames, contract)))
 
 
-def _speech_like(frames: int, contract: Contract) -> Iterator[Samples]:
+def speech_like(frames: int, contract: Contract) -> Iterator[Samples]:
     """Frames to warm up with and to count: a gliding voice, four syllables a second, and faint noise.
 
     Between the syllables it fades towards silence, because small numbers can be the slow ones.

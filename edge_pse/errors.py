@@ -22,3 +22,7 @@ class ProfileError(EdgePseError):
 
 class EnrollmentError(EdgePseError):
     """The recording would not make a good profile."""
+
+
+class TargetError(EdgePseError):
+    """There are no settings of that name."""

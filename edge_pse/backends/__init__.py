@@ -1,7 +1,7 @@
 """Inference runtimes: each runs the step graph of a model file, one frame at a time.
 
-A runtime is one module of this package with a function ``open_model(path) -> Backend``, and one line in
-``RUNTIMES``.
+A runtime is one module of this package with a function ``open_model(path, threads) -> Backend``, and one line
+in ``RUNTIMES``.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ RUNTIMES = {
 """By name, the preferred one first."""
 
 
-def open_model(path: Path, runtime_name: str) -> Backend:
+def open_model(path: Path, runtime_name: str, threads: int = 1) -> Backend:
     """Open a model file with one of ``RUNTIMES``; BundleError if the runtime is missing or the file is bad.
 
     The sentence of the error goes on where the caller began it with the name of the file.
@@ -98,5 +98,5 @@ def open_model(path: Path, runtime_name: str) -> Backend:
             f"it needs {runtime.distribution}, which is not installed here or can't be loaded ({error}): "
             f"run `pip install {runtime.distribution}`."
         ) from error
-    backend: Backend = module.open_model(path)
+    backend: Backend = module.open_model(path, threads)
     return backend

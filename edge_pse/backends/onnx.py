@@ -1,4 +1,4 @@
-"""ONNX Runtime on one CPU thread."""
+"""ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -79,13 +79,12 @@ class _BoundStates(list[Frame]):
         self.stream = stream
 
 
-def open_model(path: Path) -> OnnxBackend:
+def open_model(path: Path, threads: int = 1) -> OnnxBackend:
     """Load an ONNX file; BundleError if it is damaged or holds anything but float32 inputs and outputs."""
     onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    # A frame holds too little work to be worth sharing: more threads would only wait for one another.
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     try:

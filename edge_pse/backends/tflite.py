@@ -1,4 +1,4 @@
-"""What LiteRT and tflite-runtime share: the interpreter of a TFLite file, on one CPU thread.
+"""What LiteRT and tflite-runtime share: the interpreter of a TFLite file, on the CPU.
 
 The contract lies beside the file, as ``<file>.json``, with the checksum of the file that it describes.
 """
@@ -48,7 +48,7 @@ class TfliteBackend:
         return enhanced, embedding, states
 
 
-def open_with(interpreter: Callable[..., Any], name: str, path: Path) -> TfliteBackend:
+def open_with(interpreter: Callable[..., Any], name: str, path: Path, threads: int) -> TfliteBackend:
     """Load a TFLite file with the ``Interpreter`` of runtime ``name``.
 
     BundleError if it is damaged, is not the file that its description is about, or holds anything but float32
@@ -57,7 +57,7 @@ def open_with(interpreter: Callable[..., Any], name: str, path: Path) -> TfliteB
     metadata = _read_description(path)
     try:
         with _quiet():
-            opened = interpreter(model_path=str(path), num_threads=1)
+            opened = interpreter(model_path=str(path), num_threads=threads)
             return TfliteBackend(name, opened, metadata)
     except (ValueError, RuntimeError) as error:
         raise BundleError(f"{name} can't run it ({error}): update {name}, or use another model.") from error

@@ -1,4 +1,4 @@
-"""tflite-runtime, the predecessor of LiteRT, on one CPU thread."""
+"""tflite-runtime, the predecessor of LiteRT, on the CPU."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from tflite_runtime.interpreter import Interpreter
 from edge_pse.backends.tflite import TfliteBackend, open_with
 
 
-def open_model(path: Path) -> TfliteBackend:
+def open_model(path: Path, threads: int = 1) -> TfliteBackend:
     """Load a TFLite file; BundleError if it can't be used."""
-    return open_with(Interpreter, "tflite-runtime", path)
+    return open_with(Interpreter, "tflite-runtime", path, threads)

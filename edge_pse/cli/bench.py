@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from edge_pse import targets
 from edge_pse.backends import RUNTIMES
 from edge_pse.benchmark import Benchmark, measure
 from edge_pse.bundle import available_models
@@ -22,21 +23,34 @@ from edge_pse.cli import options, output
     "--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="Of audio."
 )
 @click.option("--all", "all_models", is_flag=True, help="Every model, on every installed runtime for it.")
+@click.option(
+    "--threads", type=click.IntRange(1), show_default=options.OF_TARGET, help="For the work on one frame."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all figures, for programs.")
-@options.model
-@options.backend
-def bench(seconds: float, all_models: bool, as_json: bool, model: str, backend: str) -> None:
+@options.target
+@options.model_of_target
+@options.backend_of_target
+def bench(
+    seconds: float,
+    all_models: bool,
+    threads: int | None,
+    as_json: bool,
+    target: str,
+    model: str | None,
+    backend: str | None,
+) -> None:
     """Measure what a model costs on this machine.
 
-    Times are those of one frame, on one thread.
+    Times are those of one frame.
     Close other programs first: they make p99 and max longer.
     """
+    settings = targets.choose(target).settings.override(model=model, backend=backend, threads=threads)
     if all_models:
-        results = [_measure_alone(path, runtime, seconds) for path, runtime in _all_pairs()]
+        results = [_measure_alone(path, runtime, seconds, settings.threads) for path, runtime in _all_pairs()]
     else:
-        results = [measure(model, backend, seconds)]
+        results = [measure(settings.model, settings.backend, seconds, settings.threads)]
     if as_json:
-        click.echo(json.dumps([asdict(result) | {"threads": 1} for result in results], indent=1))
+        click.echo(json.dumps([asdict(result) for result in results], indent=1))
     else:
         _show(results)
 
@@ -50,15 +64,16 @@ def _all_pairs() -> list[tuple[Path, str]]:
     ]
 
 
-def _measure_alone(model: Path, backend: str, seconds: float) -> Benchmark:
+def _measure_alone(model: Path, backend: str, seconds: float, threads: int) -> Benchmark:
     """Measure in a new process: in this one the runtimes of earlier models would count as its memory."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(measure, model, backend, seconds).result()
+        return process.submit(measure, model, backend, seconds, threads).result()
 
 
 def _show(results: list[Benchmark]) -> None:
-    frames, frame_ms = results[0].frames, results[0].frame_ms
-    click.echo(f"{frames} frames of {frame_ms:.0f} ms, one thread, {platform.machine()}\n")
+    frames, frame_ms, threads = results[0].frames, results[0].frame_ms, results[0].threads
+    on = "one thread" if threads == 1 else f"{threads} threads"
+    click.echo(f"{frames} frames of {frame_ms:.0f} ms, {on}, {platform.machine()}\n")
     table = output.table("", *(result.model for result in results))
     for column in table.columns[1:]:
         column.justify = "right"

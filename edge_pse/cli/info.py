@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 
 import click
 from rich.table import Table
 
-from edge_pse import Bundle, ProfileStore, __version__
+from edge_pse import Bundle, ProfileStore, __version__, targets
 from edge_pse.backends import RUNTIMES
 from edge_pse.bundle import available_models
 from edge_pse.cli import output
@@ -22,6 +23,8 @@ def info() -> None:
     output.show(_runtimes())
     click.echo()
     _show_models()
+    click.echo()
+    _show_target()
     click.echo()
     store = ProfileStore()
     names = store.list()
@@ -44,6 +47,17 @@ def _runtimes() -> Table:
             found = f"missing: pip install {runtime.distribution}"
         table.add_row(name, f"*{runtime.suffix}", found)
     return table
+
+
+def _show_target() -> None:
+    target = targets.choose()
+    board = targets.board() or "a machine without a board name"
+    click.echo(f"Target {target.name}, chosen for {board}; --target takes another.")
+    table = output.table("setting", "value", "rests on")
+    for name, value in asdict(target.settings).items():
+        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+        table.add_row(name, shown, target.grounds[name])
+    output.show(table)
 
 
 def _show_models() -> None:

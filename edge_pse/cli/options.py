@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
+from edge_pse import targets
 from edge_pse.backends import RUNTIMES
 from edge_pse.bundle import DEFAULT_MODEL
 
-model = click.option(
-    "--model",
-    default=DEFAULT_MODEL,
+OF_TARGET = "the target's"
+"""Shown as the default of an option that the target of the machine decides; its value is then None."""
+
+_Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _model(default: str | None, shown: bool | str) -> _Option:
+    return click.option(
+        "--model",
+        default=default,
+        show_default=shown,
+        help="Name of an installed model, or path of a model file.",
+    )
+
+
+def _backend(default: str | None, shown: bool | str) -> _Option:
+    return click.option(
+        "--backend",
+        type=click.Choice(["auto", *RUNTIMES]),
+        default=default,
+        show_default=shown,
+        help="Inference runtime; auto takes the first installed one that has the model.",
+    )
+
+
+model, model_of_target = _model(DEFAULT_MODEL, True), _model(None, OF_TARGET)
+backend, backend_of_target = _backend("auto", True), _backend(None, OF_TARGET)
+target = click.option(
+    "--target",
+    type=click.Choice([targets.AUTO, *targets.names()]),
+    default=targets.AUTO,
     show_default=True,
-    help="Name of an installed model, or path of a model file.",
-)
-backend = click.option(
-    "--backend",
-    type=click.Choice(["auto", *RUNTIMES]),
-    default="auto",
-    show_default=True,
-    help="Inference runtime; auto takes the first installed one that has the model.",
+    help="Settings for this kind of machine, where no option says otherwise; auto looks at the board.",
 )

@@ -13,17 +13,18 @@ from pathlib import Path
 
 import click
 
+from edge_pse import targets
 from edge_pse.audio.live import Live
 from edge_pse.audio.recorder import Recorder
 from edge_pse.audio.session import VIRTUAL, Options
 from edge_pse.audio.streams import StreamHung
-from edge_pse.bundle import Bundle
 from edge_pse.cli import options
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.live_screen import Lines, Screen, View
 from edge_pse.enhancer import Enhancer
 from edge_pse.errors import EdgePseError
 from edge_pse.profiles import ProfileStore
+from edge_pse.service import Service
 
 _RESUMED = "EDGE_PSE_RESUMED"
 """Environment variable: what the user had set when the process had to replace itself (JSON)."""
@@ -44,7 +45,7 @@ _HUNG_PAUSE_S = 0.5
     help=f"Where to play: a device, or `{VIRTUAL}`, the virtual microphone.",
 )
 @click.option(
-    "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0 is the input."
+    "--strength", type=click.FloatRange(0, 1), show_default=options.OF_TARGET, help="0 is the input."
 )
 @click.option("--bypass", is_flag=True, help="Begin with the input as it is, at the same delay.")
 @click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Also write what is played.")
@@ -52,27 +53,28 @@ _HUNG_PAUSE_S = 0.5
 @click.option(
     "--latency",
     type=click.FloatRange(5, 1000),
-    default=40.0,
-    show_default=True,
+    show_default=options.OF_TARGET,
     help="Of each device's buffer, ms.",
 )
 @click.option(
     "--on-demand", is_flag=True, help="Open the microphone only while a program records (output virtual)."
 )
-@options.model
-@options.backend
+@options.target
+@options.model_of_target
+@options.backend_of_target
 def run(
     name: str | None,
     source: str | None,
     sink: str | None,
-    strength: float,
+    strength: float | None,
     bypass: bool,
     record: Path | None,
     channel: int | None,
-    latency: float,
+    latency: float | None,
     on_demand: bool,
-    model: str,
-    backend: str,
+    target: str,
+    model: str | None,
+    backend: str | None,
 ) -> None:
     """Enhance the microphone live, until Ctrl-C."""
     if on_demand and sink != VIRTUAL:
@@ -81,8 +83,11 @@ def run(
     if resumed:
         name, strength, bypass = resumed["profile"], resumed["strength"], resumed["bypass"]
     profile = ProfileStore().load(name) if name else None
-    enhancer = Enhancer(Bundle.load(model, backend), profile, strength)
-    wanted = Options(source, sink, latency / 1000, channel - 1 if channel else None, on_demand)
+    settings = targets.choose(target).settings.override(
+        model=model, backend=backend, latency_ms=latency, strength=strength
+    )
+    enhancer = Enhancer(settings.load_bundle(), profile, settings.strength)
+    wanted = Options(source, sink, settings.latency_ms / 1000, channel - 1 if channel else None, on_demand)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
@@ -101,12 +106,15 @@ class _Run:
         resumed: bool,
         bypass: bool,
     ):
-        self._stop, self._resumed = stop, resumed
-        self._view = self._make_view()
+        self._stop = stop
+        self._view, self._service = self._make_view(), Service()
+        # A service may be started before its devices are there.
+        self._patient = resumed or self._service.managed
         self._recorder = None
         if record is not None:
-            self._recorder = Recorder(record, enhancer.sample_rate_hz, self._view.say, append=resumed)
-        self._live = Live(enhancer, wanted, self._view.say, self._recorder.add if self._recorder else None)
+            self._recorder = Recorder(record, enhancer.sample_rate_hz, self._say, append=resumed)
+        on_output = self._recorder.add if self._recorder else None
+        self._live = Live(enhancer, wanted, self._say, on_output, self._service.alive)
         self._live.bypass = bypass
 
     def until_stopped(self) -> None:
@@ -118,13 +126,18 @@ class _Run:
         began = time.monotonic()
         try:
             with quiet_libraries(), self._view:
-                self._live.run(self._stop, patient=self._resumed)
-                self._view.say(self._summary(time.monotonic() - began))
+                self._live.run(self._stop, patient=self._patient)
+                self._service.stopping()
+                self._say(self._summary(time.monotonic() - began))
         except StreamHung:
             self._end_recording()
             self._replace_process()
         finally:
             self._end_recording()
+
+    def _say(self, sentence: str) -> None:
+        self._view.say(sentence)
+        self._service.status(sentence)
 
     def _summary(self, seconds: float) -> str:
         counters = self._live.counters
@@ -162,7 +175,7 @@ class _Run:
         try:
             enhancer.profile = store.load(following) if following else None
         except EdgePseError as error:
-            self._view.say(str(error))
+            self._say(str(error))
 
     def _end_recording(self) -> None:
         if self._recorder is not None:

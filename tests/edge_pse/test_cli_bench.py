@@ -7,7 +7,7 @@ from edge_pse.bundle import available_models
 
 
 def test_a_table_of_one_model(run, bundle):
-    result = run("bench", "--seconds", "0.3")
+    result = run("bench", "--seconds", "0.3", "--model", bundle.path)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("30 frames of 10 ms, one thread")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_pse import ProfileStore, __version__
+from edge_pse import ProfileStore, __version__, targets
 from edge_pse.backends import RUNTIMES, Runtime
 from edge_pse.cli import commands
 
@@ -12,7 +12,7 @@ def test_one_screen_says_what_is_here(run, home, bundle, female_profile):
     result = run("info")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert len(lines) <= 24
+    assert len(lines) <= 30
     assert lines[0].startswith(f"edge-pse {__version__}, Python 3.")
     (model,) = [line.split() for line in lines if line.startswith(bundle.path.name)]
     contract = bundle.contract
@@ -20,6 +20,10 @@ def test_one_screen_says_what_is_here(run, home, bundle, female_profile):
     (runtime,) = [line.split() for line in lines if line.startswith("onnx ")]
     assert runtime == ["onnx", "*.onnx", RUNTIMES["onnx"].installed_version()]
     assert lines[-1] == f"1 profile in {home}/profiles"
+    target = targets.choose()
+    (setting,) = [line.split(maxsplit=2) for line in lines if line.startswith("latency_ms ")]
+    assert setting == ["latency_ms", str(target.settings.latency_ms), target.grounds["latency_ms"]]
+    assert any(line.startswith(f"Target {target.name}, ") for line in lines)
 
 
 def test_what_is_missing_is_named_with_the_way_to_get_it(run, monkeypatch):

@@ -1,0 +1,97 @@
+"""Settings for each kind of machine: one TOML file beside this one for each, chosen by the name of the board.
+
+A file holds what the kind is, which boards are of it, and one table for each field of ``Settings``: ``value``, and
+on what it rests, ``measured`` (the command that measured it) or ``guess`` (why it was chosen all the same).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from edge_pse.bundle import Bundle
+from edge_pse.errors import TargetError
+
+AUTO = "auto"
+FALLBACK = "laptop"
+"""What a machine is that names no board that a file knows."""
+
+_FILES = Path(__file__).parent
+_BOARD = "proc/device-tree/model"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the network is run, and how the devices are opened."""
+
+    model: str
+    """See ``Bundle.load``."""
+    backend: str | tuple[str, ...]
+    """See ``Bundle.load``."""
+    threads: int
+    """For the work on one frame."""
+    latency_ms: float
+    """Asked of each sound device: its buffer."""
+    strength: float
+    """See ``Enhancer``."""
+
+    def override(self, **given: Any) -> Settings:
+        """These settings, but for those that are given and not None."""
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+    def load_bundle(self) -> Bundle:
+        """The model, open in its runtime; BundleError if that can't be."""
+        return Bundle.load(self.model, self.backend, self.threads)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of machine."""
+
+    name: str
+    description: str
+    boards: tuple[str, ...]
+    """How the names of its boards begin, as the kernel's device tree has them."""
+    settings: Settings
+    grounds: dict[str, str]
+    """For each of the settings what it rests on: ``measured: COMMAND`` or ``guess: REASON``."""
+
+
+def names() -> list[str]:
+    """All targets, in alphabetical order."""
+    return sorted(path.stem for path in _FILES.glob("*.toml"))
+
+
+def load(name: str) -> Target:
+    """A target by name; TargetError if there is none of that name."""
+    if name not in names():
+        raise TargetError(f"There is no target {name!r}: choose one of {AUTO}, {', '.join(names())}.")
+    content = tomllib.loads((_FILES / f"{name}.toml").read_text(encoding="utf-8"))
+    values, grounds = {}, {}
+    for field in fields(Settings):
+        entry = content[field.name]
+        value = entry.pop("value")
+        ((kind, ground),) = entry.items()
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+        grounds[field.name] = f"{kind}: {ground}"
+    return Target(name, content["description"], tuple(content["boards"]), Settings(**values), grounds)
+
+
+def choose(name: str = AUTO, root: Path = Path("/")) -> Target:
+    """The target of that name, or with ``auto`` the one for the machine whose file system begins at ``root``."""
+    if name != AUTO:
+        return load(name)
+    found = board(root)
+    targets = [load(known) for known in names()]
+    fitting = [target for target in targets if found and found.startswith(target.boards)]
+    return fitting[0] if fitting else load(FALLBACK)
+
+
+def board(root: Path = Path("/")) -> str | None:
+    """What the device tree calls this machine, as ``Raspberry Pi 4 Model B Rev 1.4``; None without one."""
+    try:
+        return (root / _BOARD).read_bytes().rstrip(b"\0").decode(errors="replace") or None
+    except OSError:
+        return None

@@ -1,0 +1,123 @@
+"""Which settings a machine gets, what they rest on, and that options override them."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from edge_pse import targets
+from edge_pse.backends import RUNTIMES
+from edge_pse.bundle import available_models
+from edge_pse.errors import TargetError
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """``machine(name)`` -> the root of a file system whose device tree has that name."""
+
+    def make(name):
+        (tmp_path / "proc/device-tree").mkdir(parents=True)
+        (tmp_path / "proc/device-tree/model").write_bytes(name.encode() + b"\0")
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("board", "target"),
+    [
+        ("Raspberry Pi Zero 2 W Rev 1.0", "raspberry-pi-zero-2-w"),
+        ("Raspberry Pi 3 Model A Plus Rev 1.0", "raspberry-pi-3"),
+        ("Raspberry Pi 3 Model B Plus Rev 1.3", "raspberry-pi-3"),
+        ("Raspberry Pi 4 Model B Rev 1.5", "raspberry-pi-4"),
+        ("Raspberry Pi 400 Rev 1.0", "raspberry-pi-4"),
+        ("Raspberry Pi Compute Module 4 Rev 1.1", "raspberry-pi-4"),
+        ("Raspberry Pi 5 Model B Rev 1.0", "raspberry-pi-5"),
+        ("Raspberry Pi 500 Rev 1.0", "raspberry-pi-5"),
+        ("Raspberry Pi Zero W Rev 1.1", "laptop"),
+        ("Another Board", "laptop"),
+        ("", "laptop"),
+    ],
+)
+def test_the_board_chooses(machine, board, target):
+    root = machine(board)
+    assert targets.board(root) == (board or None)
+    assert targets.choose(root=root).name == target
+    assert targets.choose("raspberry-pi-4", root).name == "raspberry-pi-4"
+
+
+def test_without_a_device_tree_it_is_a_laptop(tmp_path):
+    assert targets.board(tmp_path) is None
+    assert targets.choose(root=tmp_path).name == "laptop"
+
+
+def test_a_target_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(TargetError, match=r"no target '\.\./laptop': choose one of auto, laptop, raspberry"):
+        targets.load("../laptop")
+
+
+@pytest.mark.parametrize("name", targets.names())
+def test_every_value_is_usable_and_says_what_it_rests_on(name):
+    target = targets.load(name)
+    assert {path.name.rsplit(".", 1)[0] for path in available_models()} >= {target.settings.model}
+    assert set(target.settings.backend) <= set(RUNTIMES)
+    assert target.settings.threads >= 1
+    assert 5 <= target.settings.latency_ms <= 1000
+    assert 0 <= target.settings.strength <= 1
+    for ground in target.grounds.values():
+        assert ground.startswith(("measured: edge-pse ", "measured: python -m ", "guess: "))
+    content = (Path(targets.__file__).parent / f"{name}.toml").read_text()
+    assert content.count("[") >= 2 + len(target.grounds)
+
+
+def test_the_first_runtime_that_is_installed_is_taken():
+    for name in targets.names():
+        settings = targets.load(name).settings
+        first = next(runtime for runtime in settings.backend if RUNTIMES[runtime].installed_version())
+        bundle = settings.load_bundle()
+        assert bundle.backend.name == first
+        assert bundle.path.stem == settings.model
+
+
+def test_a_model_file_finds_its_runtime_whatever_the_target_prefers(run, bundle):
+    (result,) = json.loads(run("bench", "--seconds", "0.1", "--json", "--model", bundle.path).stdout)
+    assert result["backend"] == "onnx"
+
+
+def test_options_override_the_target(run):
+    measured = ("bench", "--seconds", "0.1", "--json", "--target", "raspberry-pi-4")
+    (of_target,) = json.loads(run(*measured).stdout)
+    assert of_target["model"].startswith("pvqe-s.int8.")
+    assert of_target["threads"] == 1
+    overridden = ("--model", "pvqe-s.fp32", "--backend", "onnx", "--threads", "2")
+    (result,) = json.loads(run(*measured, *overridden).stdout)
+    assert (result["model"], result["backend"], result["threads"]) == ("pvqe-s.fp32.onnx", "onnx", 2)
+
+
+def test_given_values_count_even_if_they_are_zero():
+    settings = targets.load("laptop").settings
+    assert settings.override(strength=0.0, latency_ms=None).strength == 0
+    assert settings.override(strength=None) == settings
+
+
+def test_an_unknown_target_is_a_usage_error(refused):
+    assert "--target" in refused("run", "--target", "toaster", status=2)
+
+
+def test_the_wheel_carries_the_settings(tmp_path):
+    """Only what is in the package reaches a device."""
+    built = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, PROJECT],
+        capture_output=True,
+        text=True,
+    )
+    if built.returncode:
+        pytest.skip(f"no wheel can be built here: {built.stderr.strip().splitlines()[-1]}")
+    (wheel,) = tmp_path.glob("*.whl")
+    files = zipfile.ZipFile(wheel).namelist()
+    assert {f"edge_pse/targets/{name}.toml" for name in targets.names()} <= set(files)
