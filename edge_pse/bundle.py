@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -130,26 +131,35 @@ class Bundle:
     backend: Backend
 
     @classmethod
-    def load(cls, model: str | Path = DEFAULT_MODEL, backend: str = "auto", far_end: bool = False) -> Bundle:
+    def load(
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        backend: str | Sequence[str] = "auto",
+        threads: int = 1,
+        far_end: bool = False,
+    ) -> Bundle:
         """Open a model.
 
         ``model``: a name (``pvqe-s``, or with its precision ``pvqe-s.int8``) of a model that came with the
         package, or the path of a model file. ``backend``: a key of ``edge_pse.backends.RUNTIMES``, or
-        ``auto`` for the first installed one that has the model; ``Bundle.backend.name`` says which.
-        ``far_end``: there is one, so that the place of a model given by its name is taken by its variant with
-        a far end (``pvqe-s-far`` for ``pvqe-s``) where that is installed; ``Bundle.contract.far_end`` says.
-        Raises BundleError when there is no such model or runtime, or when file and metadata do not fit each other or
-        this program.
+        ``auto`` for the first installed one that has the model, or several to choose from, the preferred one
+        first; ``Bundle.backend.name`` says which it is. ``threads``: for the work on one frame, which is
+        little: more than one may well be slower. ``far_end``: there is one, so that the place of a model
+        given by its name is taken by its variant with a far end (``pvqe-s-far`` for ``pvqe-s``) where that
+        is installed; ``Bundle.contract.far_end`` says. Raises BundleError when there is no such model or
+        runtime, or when file and metadata do not fit each other or this program.
         """
-        if backend != "auto" and backend not in RUNTIMES:
-            raise BundleError(f"There is no backend {backend!r}: choose one of auto, {', '.join(RUNTIMES)}.")
+        named = [backend] if isinstance(backend, str) else backend
+        wanted = list(RUNTIMES) if backend == "auto" else named
+        for name in wanted:
+            if name not in RUNTIMES:
+                raise BundleError(f"There is no backend {name!r}: choose one of auto, {', '.join(RUNTIMES)}.")
         # Those that are missing come last: if one of them is needed, the error says what to install.
-        installed_first = sorted(RUNTIMES, key=lambda name: RUNTIMES[name].installed_version() is None)
-        candidates = installed_first if backend == "auto" else [backend]
+        candidates = sorted(wanted, key=lambda name: RUNTIMES[name].installed_version() is None)
         found = _find_variant(model, candidates) if far_end and _is_name(model) else None
         path, runtime_name = found or _find(model, candidates)
         try:
-            opened = open_model(path, runtime_name)
+            opened = open_model(path, runtime_name, threads)
             contract = Contract.from_json(opened.metadata)
             contract.check_graph(opened)
         except BundleError as error:
