@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 from edge_pse.audio import sound_server, virtual_mic
 
@@ -30,9 +31,13 @@ class Demand:
         """Whether somebody records."""
         return self._wanted.is_set()
 
-    def wait(self, stop: threading.Event) -> bool:
-        """Sleep until somebody records: True; or until ``stop`` is set or the server has ended: False."""
+    def wait(self, stop: threading.Event, look: Callable[[], None]) -> bool:
+        """Sleep until somebody records: True; or until ``stop`` is set or the server has ended: False.
+
+        Calls ``look`` now and then.
+        """
         while not stop.is_set() and self.alive:
+            look()
             if self._wanted.wait(_LOOK_S):
                 return True
         return False

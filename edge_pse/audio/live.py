@@ -27,7 +27,8 @@ class Live:
     """From a microphone through an enhancer to an output, until told to stop.
 
     ``say`` is given one sentence for each thing that the user should know. ``on_output`` is given what is
-    played, in hops at the model's rate, on the worker's thread.
+    played, in hops at the model's rate, on the worker's thread. ``alive`` is called several times a second while
+    sound moves, or while what is missing (a device, somebody who records) is waited for.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Live:
         options: Options,
         say: Callable[[str], None],
         on_output: Callable[[Samples], None] | None = None,
+        alive: Callable[[], None] = lambda: None,
     ):
         self.enhancer = enhancer
         self.options = options
@@ -44,6 +46,7 @@ class Live:
         self._bypass = False
         self._say = say
         self._on_output = on_output
+        self._alive = alive
         self._session: Session | None = None
         self._past = Counters()
         self._trouble = ""
@@ -88,6 +91,7 @@ class Live:
 
     def _run_on_demand(self, stop: threading.Event) -> None:
         while not stop.is_set():
+            self._alive()
             try:
                 demand = Demand()
             except AudioError as error:
@@ -95,7 +99,7 @@ class Live:
                 stop.wait(_LAST_RETRY_S)
                 continue
             try:
-                while demand.wait(stop):
+                while demand.wait(stop, self._alive):
                     self._rescan()
                     self._reopen(stop, demand)
             finally:
@@ -105,6 +109,7 @@ class Live:
         """Open and open again, with longer and longer pauses, until ``stop`` or the end of demand."""
         retry_s = _FIRST_RETRY_S
         while not stop.wait(retry_s) and (demand is None or demand.wanted):
+            self._alive()
             retry_s = min(2 * retry_s, _LAST_RETRY_S)
             try:
                 self._rescan()
@@ -118,6 +123,7 @@ class Live:
         session = self._session = Session(self.enhancer, self.options, self._say, self._on_output)
         session.engine.bypass = self._bypass
         ran = False
+        hops = 0
         try:
             while not stop.wait(_LOOK_S):
                 fault = session.fault()
@@ -129,6 +135,10 @@ class Live:
                     ran = True
                     self._tell_running(session)
                 self._tell_of_load()
+                hops, hops_before = session.counters.hops, hops
+                # Devices may move samples that the worker has ceased to enhance.
+                if hops > hops_before or not session.running:
+                    self._alive()
                 if demand is not None and demand.released(stop):
                     self._say("Nobody records any more: the microphone is closed.")
                     break
