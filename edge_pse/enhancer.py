@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
-from edge_pse.errors import AudioError, ProfileError
+from edge_pse.errors import AudioError, BundleError, ProfileError
 from edge_pse.profiles import Profile
 from edge_pse.spectral import Analysis, Samples, Synthesis
 
@@ -38,8 +38,17 @@ def checked_samples(samples: ArrayLike) -> NDArray[Any]:
     return samples
 
 
+def _one_channel(samples: ArrayLike) -> Samples:
+    samples = checked_samples(samples)
+    if samples.ndim != 1:
+        raise AudioError(f"Samples must be one channel (one-dimensional), not of shape {samples.shape}.")
+    return samples.astype(np.float32, copy=False)
+
+
 class Enhancer:
     """One stream of audio through the network: removes noise and, with a profile, all voices but that one.
+
+    A model that takes a far end removes the echo of what the loudspeaker plays as well.
 
     ``bundle``: a loaded model, or the name or path of one (see ``Bundle.load``); share a loaded one between
     several streams. ``profile``: the voice to keep, None to keep every voice. ``strength``: 0 (the input) to
@@ -59,10 +68,10 @@ class Enhancer:
         contract = self.bundle.contract
         self._hop = contract.hop_samples
         self._analysis = Analysis(contract.window_samples, contract.first_bin)
+        self._far_analysis = Analysis(contract.window_samples, contract.first_bin)
         self._synthesis = Synthesis(contract.window_samples, contract.first_bin)
         self._step = self.bundle.backend.step
         self._rising = np.arange(1, self._hop + 1, dtype=np.float32) / np.float32(self._hop)
-        self._pending: Samples = np.empty(0, np.float32)
         self.profile = profile
         self.strength = strength
         self.reset()
@@ -115,31 +124,30 @@ class Enhancer:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
         self._strength = float(strength)
 
-    def process(self, samples: ArrayLike) -> Samples:
+    def process(self, samples: ArrayLike, far_end: ArrayLike | None = None) -> Samples:
         """The next samples of the stream, as many as there are -> the output that they complete, whole hops.
 
-        ``samples``: one-dimensional, floating-point, full scale -1 to 1. Returns float32. What comes out in
-        the long run does not depend on the size of the blocks. Raises AudioError for samples that can't be
-        used; the stream is then as it was before the call.
+        ``samples``: one-dimensional, floating-point, full scale -1 to 1. ``far_end``: what the loudspeaker
+        was given meanwhile, alike, as long and by the same clock; its echo may come up to a second later, but
+        not before it. None is silence. Returns float32. What comes out in the long run does not depend on the
+        size of the blocks. Raises AudioError for samples that can't be used and BundleError for a far end
+        that the model does not take; the stream is then as it was before the call.
         """
-        samples = checked_samples(samples)
-        if samples.ndim != 1:
-            raise AudioError(f"Samples must be one channel (one-dimensional), not of shape {samples.shape}.")
-        samples = samples.astype(np.float32, copy=False)
-        self._samples_in += samples.size
-        stream = np.concatenate([self._pending, samples]) if self._pending.size else samples
-        whole = stream.size - stream.size % self._hop
+        stream = np.concatenate([self._pending, self._checked_inputs(samples, far_end)], axis=1)
+        self._samples_in += stream.shape[1] - self._pending.shape[1]
+        whole = stream.shape[1] - stream.shape[1] % self._hop
         out = np.empty(whole, np.float32)
         for start in range(0, whole, self._hop):
-            self._process_hop(stream[start : start + self._hop], out[start : start + self._hop])
-        self._pending = stream[whole:].copy()
+            hop = slice(start, start + self._hop)
+            self._process_hop(stream[:, hop], out[hop])
+        self._pending = stream[:, whole:].copy()
         self._samples_out += whole
         return out
 
     def flush(self) -> Samples:
         """The rest of the stream, then ``reset``: in all, as many samples as went in, and the delay."""
         missing = self._samples_in + self.delay_samples - self._samples_out
-        silence = np.zeros(-self._pending.size % self._hop + self.delay_samples, np.float32)
+        silence = np.zeros(-self._pending.shape[1] % self._hop + self.delay_samples, np.float32)
         rest = self.process(silence)[:missing]
         self.reset()
         return rest
@@ -147,21 +155,44 @@ class Enhancer:
     def reset(self) -> None:
         """Begin a new stream, with the same profile and strength."""
         self._analysis.reset()
+        self._far_analysis.reset()
         self._synthesis.reset()
         self._states = self.bundle.contract.initial_states()
-        self._pending = np.empty(0, np.float32)
+        self._pending: Samples = np.empty((1 + self.bundle.contract.far_end, 0), np.float32)
         self._samples_in = self._samples_out = 0
         self._strength_before: float | None = None
 
-    def enhance(self, samples: ArrayLike) -> Samples:
-        """A whole recording -> as many samples, aligned with the input. Begins and ends with ``reset``."""
+    def enhance(self, samples: ArrayLike, far_end: ArrayLike | None = None) -> Samples:
+        """A whole recording -> as many samples, aligned with the input. Begins and ends with ``reset``.
+
+        ``samples`` and ``far_end``: see ``process``.
+        """
         self.reset()
-        out = np.concatenate([self.process(samples), self.flush()])
+        out = np.concatenate([self.process(samples, far_end), self.flush()])
         return out[self.delay_samples :]
 
+    def _checked_inputs(self, samples: ArrayLike, far_end: ArrayLike | None) -> Samples:
+        """The microphone and, where the model takes one, the far end: (1 or 2, samples) float32."""
+        near = _one_channel(samples)
+        if not self.bundle.contract.far_end:
+            if far_end is not None:
+                raise BundleError(
+                    f"The model {self.bundle.path.name} cancels no echo: give it no far end, or take a model "
+                    "that does."
+                )
+            return near[None]
+        far = np.zeros_like(near) if far_end is None else _one_channel(far_end)
+        if far.size != near.size:
+            raise AudioError(
+                f"The far end has {far.size} samples and the microphone {near.size}: give as many of both."
+            )
+        return np.stack([near, far])
+
     def _process_hop(self, hop: Samples, out: Samples) -> None:
-        spectrum = self._analysis(hop)
-        enhanced, _, self._states = self._step(spectrum, self._embedding, self._states)
+        """``hop``: (1 or 2, samples), see ``_checked_inputs``."""
+        spectrum = self._analysis(hop[0])
+        far = self._far_analysis(hop[1]) if len(hop) > 1 else None
+        enhanced, _, self._states = self._step(spectrum, self._embedding, self._states, far)
         self._synthesis(enhanced, out)
         self._mix(out)
 

@@ -148,11 +148,11 @@ class SlowMachine:
     def __getattr__(self, name):
         return getattr(self._backend, name)
 
-    def step(self, spectrum, profile, states):
+    def step(self, spectrum, profile, states, far=None):
         until = time.monotonic() + self.seconds
         while time.monotonic() < until:
             time.sleep(0.001)
-        return self._backend.step(spectrum, profile, states)
+        return self._backend.step(spectrum, profile, states, far)
 
 
 def test_an_overloaded_machine_passes_the_sound_as_it_is_and_recovers(bundle, speech_pcm):
