@@ -1,6 +1,7 @@
 """Which settings a machine gets, what they rest on, and that options override them."""
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -111,8 +112,12 @@ def test_an_unknown_target_is_a_usage_error(refused):
 
 def test_the_wheel_carries_the_settings(tmp_path):
     """Only what is in the package reaches a device."""
+    source = tmp_path / "source"  # a build leaves files behind
+    shutil.copytree(PROJECT / "edge_pse", source / "edge_pse")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, source)
     built = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, PROJECT],
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, source],
         capture_output=True,
         text=True,
     )
