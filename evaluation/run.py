@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +19,7 @@ from evaluation.sets.render import Clip, DataError, render
 from evaluation.sets.scene import ProfileKind, Scene
 from evaluation.systems.process import ONE_THREAD
 from evaluation.systems.running import RunningSystem
-from evaluation.systems.spec import SystemFailure, SystemInfo, SystemSpec
+from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemFailure, SystemInfo, SystemSpec
 
 PROBE_COUNT = 3
 
@@ -141,6 +142,8 @@ class Evaluation:
         # For the workers that are started below: on short clips, threads of a numerical library cost more than they
         # give, and the workers would fight over the cores.
         os.environ.update(ONE_THREAD)
+        self._profiles = tempfile.TemporaryDirectory(prefix="evaluation-profiles-")
+        os.environ[SHARED_PROFILES_VARIABLE] = self._profiles.name
         self._pool = ProcessPoolExecutor(
             jobs, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(root,)
         )
@@ -150,6 +153,8 @@ class Evaluation:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        os.environ.pop(SHARED_PROFILES_VARIABLE, None)
+        self._profiles.cleanup()
 
     def run(self, spec: SystemSpec, advance: Callable[[int], None] = lambda scenes: None) -> SystemResult:
         """Score one system on every scene that it can take part in; `advance` hears of each scene done."""

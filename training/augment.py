@@ -38,6 +38,21 @@ def random_equaliser(random: np.random.Generator, count: int, spread_db: float, 
     return torch.from_numpy(_minimum_phase(curves_db, taps).astype(np.float32))
 
 
+def random_loudspeaker(random: np.random.Generator, count: int, taps: int = 512) -> Tensor:
+    """``count`` minimum-phase responses (count, taps) of small and better loudspeakers: little bass, uneven."""
+    hertz = np.maximum(np.fft.rfftfreq(2 * taps, 1 / SAMPLE_RATE_HZ), 1)
+    octaves = np.log2(np.maximum(hertz, 100) / 100)
+    points = np.linspace(0, octaves[-1], 2 * _CONTROL_POINTS)
+    curves_db = np.stack(
+        [np.interp(octaves, points, random.uniform(-6, 6, len(points))) for _ in range(count)]
+    )
+    low_hz = 60 * 2 ** random.uniform(0, 3.7, (count, 1))  # up to 780 Hz
+    high_hz = random.uniform(3500, 12000, (count, 1))
+    curves_db -= np.clip(random.uniform(6, 24, (count, 1)) * np.log2(low_hz / hertz), 0, 60)
+    curves_db -= np.clip(24 * np.log2(hertz / high_hz), 0, 60)
+    return torch.from_numpy(_minimum_phase(curves_db, taps).astype(np.float32))
+
+
 def _minimum_phase(curves_db: np.ndarray, taps: int) -> np.ndarray:
     """By the real cepstrum folded onto positive times."""
     log_magnitude = curves_db * (np.log(10) / 20)

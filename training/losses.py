@@ -36,14 +36,22 @@ def residual_db(output: Tensor, mixture: Tensor) -> Tensor:
     return 10 * torch.log10(output.square().sum(1) / (mixture.square().sum(1) + 1e-4) + 1e-4)
 
 
-def supervised_contrastive(embeddings: Tensor, voices: Tensor, temperature: float = 0.1) -> Tensor:
-    """Clips of one voice together, of others apart (Khosla et al., arXiv 2004.11362): a scalar.
+def identification(
+    embeddings: Tensor, voices: Tensor, remembered: Tensor, margin: float = 0.1, temperature: float = 0.1
+) -> Tensor:
+    """How hard it is to tell whose voice each embedding is among all that are remembered: a scalar.
 
-    Embeddings are compared by cosine, after removing their mean: what all voices share says nothing.
+    ``remembered`` (voice, size) is what the network made of each voice of the corpus lately, NaN where it has not heard it.
+    Cosine softmax with an additive margin on the right voice (CosFace, arXiv 1801.09414), with remembered embeddings in
+    place of learnt class vectors; what all voices share is removed first, since it says nothing.
     """
-    unit = F.normalize(embeddings - embeddings.mean(0, keepdim=True), dim=1)
-    similarity = unit @ unit.T / temperature
-    itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
-    log_share = similarity.masked_fill(itself, float("-inf")).log_softmax(1)
-    same = (voices[:, None] == voices[None, :]) & ~itself
-    return -(log_share.masked_fill(~same, 0).sum(1) / same.sum(1).clamp_min(1)).mean()
+    known = ~remembered[:, 0].isnan()
+    rows = known[voices]
+    if not rows.any():
+        return embeddings.sum() * 0
+    others = remembered[known]
+    mean = others.mean(0)
+    similarity = F.normalize(embeddings[rows] - mean, dim=1) @ F.normalize(others - mean, dim=1).T
+    which = (known.cumsum(0) - 1)[voices[rows]]
+    similarity = similarity - margin * F.one_hot(which, len(others))
+    return F.cross_entropy(similarity / temperature, which)

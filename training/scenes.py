@@ -14,6 +14,7 @@ from torch import Tensor
 
 from training.augment import convolve, random_equaliser, synthetic_noise
 from training.corpus import Bank
+from training.echo import Echoes, EchoMaker, EchoSettings
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
 from training.rooms import EARLY_SAMPLES, POSITIONS, Rooms
 
@@ -31,6 +32,7 @@ class SceneSettings:
     unprofiled_outputs: int = 1  # mixtures heard with no profile: the target is all speech
     absent_outputs: int = 1  # mixtures heard with the profile of somebody else: the target is silence
     extra_voices: int = 0  # enrolled for the speaker loss alone
+    enrolled_twice: bool = True  # each of the ring, for the speaker loss too
     clip_s: float = 3.0
     enrollment_clips: tuple[int, int] = (1, 2)  # length of enrollments, in training clips
     sir_db: tuple[float, float] = (-5.0, 5.0)
@@ -44,6 +46,7 @@ class SceneSettings:
     equaliser_db: float = 8.0
     level_dbfs: tuple[float, float] = (-40.0, -12.0)
     clipped_share: float = 0.05
+    echo: EchoSettings | None = None  # calls: far ends, and their echo in the mixtures
 
 
 @dataclass
@@ -56,6 +59,9 @@ class SceneBatch:
     output_mixture: np.ndarray  # (output,)
     output_profile: np.ndarray  # (output,) index into enrollments, or NO_PROFILE
     targets: Tensor  # (output, sample); zeros where the wanted voice is absent
+    far_ends: Tensor | None = (
+        None  # (mixture, sample): the loopbacks, zeros where there is none; None: none at all
+    )
 
     @property
     def seconds(self) -> float:
@@ -70,6 +76,7 @@ class SceneMaker:
         self.speech, self.noise, self.rooms, self.random = speech, noise, rooms, random
         self._voice_lengths = np.array([track.length for track in speech.tracks])
         self._device = speech.samples.device
+        self._echoes = EchoMaker(speech, noise, rooms, random)
 
     def draw(self, settings: SceneSettings, embeddings: np.ndarray | None = None) -> SceneBatch:
         """One step. ``embeddings`` (voice, size): what the network makes of each voice, to pick close ones by; NaN for
@@ -82,10 +89,10 @@ class SceneMaker:
         ring = self._pick_ring(settings, clip + 2 * enrollment, embeddings)
         spots = [self._place_enrollment(voice, enrollment, clip) for voice in ring]
         talkers = self._cast(settings)
-        mixtures, per_talker = self._mix(settings, ring, spots, talkers, clip)
+        mixtures, per_talker, far_ends = self._mix(settings, ring, spots, talkers, clip)
         output_mixture, output_profile, targets = self._outputs(settings, talkers, per_talker)
         enrollments, voices = self._enroll(settings, ring, spots, enrollment)
-        return SceneBatch(mixtures, enrollments, voices, output_mixture, output_profile, targets)
+        return SceneBatch(mixtures, enrollments, voices, output_mixture, output_profile, targets, far_ends)
 
     # --- who talks -------------------------------------------------------------------------------------------------
 
@@ -107,7 +114,7 @@ class SceneMaker:
         """Never the same speaker at two resampling factors: that would be one person in two roles."""
         chosen: dict[str, int] = {}
         for voice in voices:
-            chosen.setdefault(self.speech.tracks[voice].name.split("@")[0], int(voice))
+            chosen.setdefault(_speaker(self.speech, voice), int(voice))
             if len(chosen) == count:
                 break
         if len(chosen) < count:
@@ -165,8 +172,8 @@ class SceneMaker:
         spots: list[tuple[int, int, int]],
         talkers: list[list[int]],
         clip: int,
-    ) -> tuple[Tensor, Tensor]:
-        """Mixtures (mixture, sample) and, of each, its talkers' early sound (mixture, MAX_TALKERS, sample)."""
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Mixtures (mixture, sample), of each its talkers' early sound (mixture, MAX_TALKERS, sample), and far ends."""
         random, count = self.random, len(talkers)
         mixture_of = np.concatenate([np.full(len(who), m) for m, who in enumerate(talkers)])
         slot_of = np.concatenate([np.arange(len(who)) for who in talkers])
@@ -178,6 +185,9 @@ class SceneMaker:
         dry = dry * self._tensor(10 ** (gain_db / 20))[:, None]
 
         room = random.integers(len(self.rooms.responses), size=count)
+        echoes = self._call(settings, ring, room, talkers, clip)
+        if echoes is not None:
+            dry = dry * self._tensor(~echoes.far_only)[mixture_of, None]
         position = np.where(random.random(len(who)) < 0.5, 0, random.integers(1, POSITIONS, size=len(who)))
         position = np.where(slot_of == 0, position, np.maximum(position, slot_of % POSITIONS))
         in_room = self._tensor(random.random(count) >= settings.dry_share)[mixture_of, None]
@@ -191,10 +201,29 @@ class SceneMaker:
         noise = self._noise(count, clip)
         snr_db = random.uniform(*settings.snr_db, count)
         silent = random.random(count) < settings.clean_share
-        silent[[len(w) == 1 for w in talkers]] = False  # one talker and no noise teaches little
+        if echoes is None:
+            silent[[len(w) == 1 for w in talkers]] = False  # one talker and no noise teaches little
+        else:
+            mixtures = mixtures + echoes.heard
         noise_gain = np.where(silent, 0, 10 ** (-snr_db / 20))
         mixtures = mixtures + noise * self._tensor(noise_gain)[:, None]
+        mixtures, per_talker = self._record(settings, mixtures, per_talker)
+        return mixtures, per_talker, None if echoes is None else echoes.far_ends
 
+    def _call(
+        self, settings: SceneSettings, ring: np.ndarray, room: np.ndarray, talkers: list[list[int]], clip: int
+    ) -> Echoes | None:
+        """The far side of each mixture, where calls are asked for; none of the ring's speakers is there."""
+        if settings.echo is None:
+            return None
+        near = {_speaker(self.speech, voice) for voice in ring}
+        others = [v for v in range(len(self.speech.tracks)) if _speaker(self.speech, v) not in near]
+        single = np.array([len(who) == 1 for who in talkers])
+        return self._echoes.draw(settings.echo, room, single, np.array(others), clip)
+
+    def _record(self, settings: SceneSettings, mixtures: Tensor, per_talker: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixtures, and their talkers alike, through the microphone at some level; mixtures may be clipped."""
+        random, count = self.random, len(mixtures)
         equaliser = random_equaliser(random, count, settings.equaliser_db).to(self._device)
         mixtures = convolve(mixtures, equaliser)
         per_talker = convolve(per_talker.flatten(0, 1), equaliser.repeat_interleave(MAX_TALKERS, 0))
@@ -260,16 +289,19 @@ class SceneMaker:
     def _enroll(
         self, settings: SceneSettings, ring: np.ndarray, spots: list[tuple[int, int, int]], length: int
     ) -> tuple[Tensor, np.ndarray]:
-        """The ring's profiles, then a second clip of each in other conditions, then two of each extra voice."""
+        """The ring's profiles, then a second clip of each in other conditions where asked for, then two of each extra
+        voice.
+        """
         random = self.random
         eligible = np.setdiff1d(np.flatnonzero(self._voice_lengths >= 2 * length), ring)
         extra = random.choice(eligible, settings.extra_voices, replace=False)
         extra_starts = random.integers(self._voice_lengths[extra])
-        voices = np.concatenate([ring, ring, extra, extra])
+        again = spots if settings.enrolled_twice else []
+        voices = np.concatenate([ring, ring[: len(again)], extra, extra])
         starts = np.concatenate(
             [
                 [start for start, _, _ in spots],
-                [end + random.integers(max(left - length, 0) + 1) for _, end, left in spots],
+                np.array([end + random.integers(max(left - length, 0) + 1) for _, end, left in again], int),
                 extra_starts,
                 extra_starts + length,
             ]
@@ -299,6 +331,11 @@ class SceneMaker:
 
     def _index(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(np.asarray(values), device=self._device)
+
+
+def _speaker(bank: Bank, voice: int) -> str:
+    """Who a voice is: the same at every resampling factor."""
+    return bank.tracks[voice].name.split("@")[0]
 
 
 def _hops(seconds: float) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from training.echo import EchoSettings
 from training.scenes import SceneSettings
 
 DEFAULT_SCHEDULE = Path(__file__).with_name("schedule.toml")
@@ -22,7 +23,8 @@ Curve = tuple[tuple[float, float], ...]
 @dataclass(frozen=True)
 class Stage:
     """One stage of a run. ``given_share`` of the outputs are conditioned on the teacher's vector; the embedding is
-    regressed onto it with ``teacher_weight``; both are curves over the stage's progress.
+    regressed onto it with ``teacher_weight``; both are curves over the stage's progress. ``train_only``: parts of the
+    network, by their names in it, that learn; the others stay as they are, batch-norm statistics included. Empty: all.
     """
 
     name: str
@@ -30,7 +32,8 @@ class Stage:
     learning_rate: float
     given_share: Curve = ((0.0, 0.0),)
     teacher_weight: Curve = ((0.0, 0.0),)
-    contrastive_weight: float = 0.0
+    identification_weight: float = 0.0
+    train_only: tuple[str, ...] = ()
     scenes: SceneSettings = field(default_factory=SceneSettings)
 
     def needs_teacher(self) -> bool:
@@ -55,6 +58,9 @@ def load_schedule(path: Path) -> list[Stage]:
     for entry in tomllib.loads(path.read_text())["stage"]:
         scenes = {key: _frozen(value) for key, value in entry.pop("scenes", {}).items()}
         try:
+            if "echo" in scenes:
+                echo = {key: _frozen(value) for key, value in scenes["echo"].items()}
+                scenes["echo"] = EchoSettings(**echo)
             settings = SceneSettings(**scenes)
             stages.append(Stage(**{key: _frozen(value) for key, value in entry.items()}, scenes=settings))
         except TypeError as error:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.losses import compressed_mse, negative_snr_db, residual_db, supervised_contrastive
+from training.losses import compressed_mse, identification, negative_snr_db, residual_db
 from training.network import Network
 from training.scenes import NO_PROFILE, SceneBatch
 from training.spectral import analyse, synthesise
@@ -31,7 +31,8 @@ class StepLoss:
 class Guidance:
     """What stands beside the scene's own losses in this step; the teacher is for training only."""
 
-    contrastive_weight: float = 0.0
+    identification_weight: float = 0.0
+    remembered: Tensor | None = None  # (voice, embedding): what the network made of each voice lately
     teacher_weight: float = 0.0
     teacher: Tensor | None = (
         None  # (enrollment, embedding): the vector from outside for each enrollment's voice
@@ -49,7 +50,11 @@ def forward(network: Network, batch: SceneBatch, guidance: Guidance) -> tuple[Te
     # Enrollments are cut into clips for the encoder, which sees few frames at a time anyway: one pass, and so one set
     # of batch-norm statistics, serves enrollments and mixtures.
     segments = enrollment.unflatten(2, (repeats, frames)).transpose(1, 2).flatten(0, 1)
-    encoded = network.encode(torch.cat([spectrum, segments]))
+    far = None
+    if batch.far_ends is not None:
+        far = analyse(batch.far_ends)
+        far = torch.cat([far, far.new_zeros(segments.shape)])  # nobody enrolls in a call
+    encoded = network.encode(torch.cat([spectrum, segments]), far)
     mixtures = len(spectrum)
     latent = encoded.latent[mixtures:].unflatten(0, (len(enrollment), repeats)).flatten(1, 2)
     nobody = latent.new_zeros(len(enrollment), network.config.embedding_size)
@@ -88,9 +93,9 @@ def compute_loss(network: Network, batch: SceneBatch, guidance: Guidance, bfloat
     total = _SPECTRAL_WEIGHT * spectral + time
     parts = {"spectral": spectral, "time": time}
     voices = torch.as_tensor(batch.enrollment_voices, device=embeddings.device)
-    if guidance.contrastive_weight:
-        parts["contrastive"] = supervised_contrastive(embeddings, voices)
-        total = total + guidance.contrastive_weight * parts["contrastive"]
+    if guidance.identification_weight and guidance.remembered is not None:
+        parts["identification"] = identification(embeddings, voices, guidance.remembered)
+        total = total + guidance.identification_weight * parts["identification"]
     if guidance.teacher_weight and guidance.teacher is not None:
         parts["teacher"] = F.mse_loss(embeddings, guidance.teacher) / guidance.teacher.square().mean()
         total = total + guidance.teacher_weight * parts["teacher"]

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.checkpoint import load_checkpoint, save_checkpoint
+from training.checkpoint import load_checkpoint, save_checkpoint, with_far_branch
 from training.corpus import VOICE_FACTORS, load_bank
 from training.dev import dev_scores
-from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network
+from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network, NetworkConfig
 from training.rooms import load_rooms
 from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
@@ -50,7 +50,10 @@ class Trainer:
             raise click.UsageError(
                 "A stage needs speaker vectors: make them with python -m training.teacher, or skip it."
             )
+        for stage in stages:
+            check_fits(network, stage)
         self.network, self.stages, self.scenes = network.train(), stages, scenes
+        self._entered: Stage | None = None
         self.averaged = copy.deepcopy(network).eval()
         self.teacher = teacher
         self.device = next(network.parameters()).device
@@ -98,7 +101,19 @@ class Trainer:
             if self.stage_step >= stage.steps:
                 self.stage_index, self.stage_step = self.stage_index + 1, 0
 
+    def _enter(self, stage: Stage) -> None:
+        """Let the stage's parts of the network learn and keep the others as they are."""
+        for name, part in self.network.named_children():
+            learns = not stage.train_only or name in stage.train_only
+            part.requires_grad_(learns)
+            for module in part.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.train(learns)
+        self._entered = stage
+
     def _step(self, stage: Stage, spent: dict[str, float]) -> dict[str, float]:
+        if stage is not self._entered:
+            self._enter(stage)
         clock = _Clock(self.device, spent)
         batch = self.scenes.draw(stage.scenes, self.embeddings)
         clock.lap("data")
@@ -123,13 +138,17 @@ class Trainer:
         return loss.parts | {"loss": float(loss.total.detach()), "gradient": float(norm)}
 
     def _guidance(self, stage: Stage, batch: SceneBatch) -> Guidance:
+        remembered = (
+            torch.from_numpy(self.embeddings).to(self.device) if stage.identification_weight else None
+        )
         if self.teacher is None or not stage.needs_teacher():
-            return Guidance(stage.contrastive_weight)
+            return Guidance(stage.identification_weight, remembered)
         progress = self.stage_step / stage.steps
         given = self.random.random(len(batch.output_profile)) < value_at(stage.given_share, progress)
         given &= batch.output_profile != NO_PROFILE
         return Guidance(
-            stage.contrastive_weight,
+            stage.identification_weight,
+            remembered,
             value_at(stage.teacher_weight, progress),
             self.teacher[torch.as_tensor(batch.enrollment_voices, device=self.device)],
             torch.as_tensor(given, device=self.device),
@@ -150,13 +169,8 @@ class Trainer:
 
     @torch.no_grad()
     def embed_voices(self, seconds: float = 3.0, at_once: int = 16) -> None:
-        """A first embedding of every recorded voice, so that close ones can be told from the start.
-
-        Resampled ones, which are many, follow as they come up.
-        """
-        voices = np.array(
-            [v for v, spoken in enumerate(self.scenes.speech.tracks) if spoken.name.endswith("@1.0")]
-        )
+        """A first embedding of every voice, so that close ones can be told from the start."""
+        voices = np.arange(len(self.scenes.speech.tracks))
         length = round(seconds * SAMPLE_RATE_HZ / HOP_SAMPLES) * HOP_SAMPLES
         for some in np.array_split(voices, max(1, len(voices) // at_once)):
             clips = REFERENCE_LEVEL * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
@@ -175,6 +189,19 @@ class Trainer:
             "share": {key: round(value / seconds, 3) for key, value in spent.items()},
             **means,
         }
+
+
+def check_fits(network: Network, stage: Stage) -> None:
+    """Raise UsageError when the stage is of another kind of network."""
+    unknown = set(stage.train_only) - {name for name, _ in network.named_children()}
+    if unknown:
+        raise click.UsageError(
+            f"Stage {stage.name} trains {', '.join(sorted(unknown))}, which {network.config.name} does not have."
+        )
+    if stage.scenes.echo is not None and network.config.far_channels is None:
+        raise click.UsageError(
+            f"Stage {stage.name} has echo in it, {network.config.name} no far end: choose --network with one."
+        )
 
 
 class _Clock:
@@ -242,6 +269,21 @@ class Run:
             log.write(line + "\n")
 
 
+def _starting_point(config: NetworkConfig, init: Path | None) -> Network:
+    """A new network, that of a checkpoint, or that of a checkpoint with a far branch added."""
+    if init is None:
+        return Network(config)
+    network, _ = load_checkpoint(init)
+    if network.config == config:
+        return network
+    try:
+        return with_far_branch(network, config)
+    except ValueError as error:
+        raise click.UsageError(
+            f"{init} can't begin this run: {error} Choose --network accordingly."
+        ) from error
+
+
 @click.command()
 @click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
 @click.option(
@@ -285,11 +327,7 @@ def main(
         load_rooms(rooms, simulated_rooms, cache).to(where),
         np.random.default_rng(seed + 1),
     )
-    network = load_checkpoint(init)[0] if init else Network(CONFIGS[name])
-    if network.config != CONFIGS[name]:
-        raise click.UsageError(
-            f"{init} holds a {network.config.name} of other sizes: choose --network accordingly."
-        )
+    network = _starting_point(CONFIGS[name], init)
     chosen = load_schedule(schedule)
     if stages:
         chosen = [stage for stage in chosen if stage.name in stages.split(",")]

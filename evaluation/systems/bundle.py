@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from edge_pse.bundle import Bundle
 from edge_pse.enhancer import Enhancer
 from edge_pse.enrollment import embed
 from edge_pse.profiles import Profile
-from evaluation.systems.spec import SystemInfo
+from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemInfo
 
 
 class BundleSystem:
@@ -35,11 +37,24 @@ class BundleSystem:
         return self._enhancer.enhance(mixture)
 
     def _profile(self, enrollment: np.ndarray) -> Profile:
-        key = sha256(enrollment.tobytes()).hexdigest()
+        key = sha256(str(self._bundle.path).encode() + enrollment.tobytes()).hexdigest()
         if key not in self._profiles:
-            # Too short and too noisy enrollments, which enroll refuses, are among the things that are tested.
-            embedding = embed(enrollment, self._bundle)
-            self._profiles[key] = Profile(
-                "evaluation", self._bundle.contract.model_id, embedding, 0.0, snr_db=0.0
-            )
+            embedding = self._embedding(key, enrollment)
+            model_id = self._bundle.contract.model_id
+            self._profiles[key] = Profile("evaluation", model_id, embedding, 0.0, snr_db=0.0)
         return self._profiles[key]
+
+    def _embedding(self, key: str, enrollment: np.ndarray) -> np.ndarray:
+        """From the folder that the processes of a run share, or made and left there."""
+        shared = os.environ.get(SHARED_PROFILES_VARIABLE)
+        path = Path(shared, f"{key}.npy") if shared else None
+        if path and path.exists():
+            return np.load(path)
+        # Too short and too noisy enrollments, which enroll refuses, are among the things that are tested.
+        embedding = embed(enrollment, self._bundle)
+        if path:
+            unfinished = path.with_suffix(f".{os.getpid()}")
+            with unfinished.open("wb") as file:
+                np.save(file, embedding)
+            unfinished.replace(path)
+        return embedding

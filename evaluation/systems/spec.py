@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+SHARED_PROFILES_VARIABLE = "EDGE_PSE_EVALUATION_PROFILES"
+"""Names, for the processes of a run, the folder in which they leave profiles for each other."""
+
 Kind = Literal["input", "reference", "bundle", "peer", "command"]
 
 

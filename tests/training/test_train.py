@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from tests.training.conftest import QUIET
 from training.checkpoint import load_checkpoint
-from training.losses import compressed_mse, negative_snr_db, residual_db, supervised_contrastive
+from training.losses import compressed_mse, identification, negative_snr_db, residual_db
 from training.network import CONFIGS, Network
 from training.scenes import SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
@@ -38,8 +38,9 @@ def test_steps_lower_the_loss_on_one_scene(maker: SceneMaker) -> None:
     batch = maker.draw(QUIET)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     losses = []
+    remembered = torch.randn(len(maker.speech.tracks), network.config.embedding_size)
     for _ in range(12):
-        loss = compute_loss(network, batch, Guidance(contrastive_weight=0.1), bfloat16=False).total
+        loss = compute_loss(network, batch, Guidance(0.1, remembered), bfloat16=False).total
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -85,7 +86,7 @@ def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tm
 
 def test_the_default_schedule_is_read_and_an_unknown_key_refused(tmp_path: Path) -> None:
     stages = load_schedule(DEFAULT_SCHEDULE)
-    assert [stage.name for stage in stages] == ["given", "own", "alone"]
+    assert [stage.name for stage in stages] == ["given", "own", "alone", "echo"]
     assert not stages[-1].needs_teacher()
     assert value_at(((0, 1), (0.5, 0)), 0.25) == 0.5
     assert stages[0].learning_rate_at(stages[0].steps) < 0.05 * stages[0].learning_rate
@@ -108,7 +109,9 @@ def test_losses_have_their_minimum_where_they_should() -> None:
     # 10 dB below the signal is minus 10 dB, by definition
     assert float(negative_snr_db(signal + noise * 10**-0.5, signal).mean()) == pytest.approx(-10, abs=0.3)
     assert float(residual_db(0.1 * signal, signal).mean()) == pytest.approx(-20, abs=0.1)
-    voices = torch.tensor([0, 0, 1, 1])
-    together = torch.tensor([[1.0, 0], [1, 0.1], [-1, 0], [-1, 0.1]])
-    apart = together[[0, 2, 1, 3]]
-    assert supervised_contrastive(together, voices) < supervised_contrastive(apart, voices)
+    voices = torch.tensor([0, 0, 3, 3])
+    remembered = torch.tensor([[1.0, 0], [0, 1], [float("nan"), 0], [-1, 0]])
+    clips = torch.tensor([[1.0, 0], [1, 0.1], [-1, 0], [-1, 0.1]])
+    right, swapped = (identification(clips, v, remembered) for v in (voices, voices.flip(0)))
+    assert right < 0.5 < swapped
+    assert identification(clips, torch.full((4,), 2), remembered) == 0  # a voice not heard before

@@ -1,0 +1,177 @@
+"""Echo, simulated: what the far end says comes out of a small loudspeaker, through the room, into the microphone.
+
+On the way it is distorted, band-limited, delayed by buffers, and played by a clock of its own; now and
+then the delay jumps or the loudspeaker is moved. The far end begins with the clip: nothing that the network could not
+have heard comes back as echo.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.augment import convolve, random_loudspeaker
+from training.corpus import Bank
+from training.network import SAMPLE_RATE_HZ
+from training.rooms import POSITIONS, Rooms
+
+_ACTIVE_RANGE_DB = 30.0  # as for the level of a voice, see training.corpus
+_CROSSFADE_S = 0.03  # from one echo path to the next
+
+
+@dataclass(frozen=True)
+class EchoSettings:
+    """What calls are like; shares are probabilities, ranges are uniform."""
+
+    share: float = 0.7  # of the mixtures have a far end; the others get zeros for one
+    far_only_share: float = (
+        0.35  # of the one-talker mixtures with echo: the talker says nothing, the target is silence
+    )
+    unheard_share: float = 0.15  # of those with a far end: headphones, or the loopback of something else
+    ser_db: tuple[float, float] = (-20.0, 20.0)  # the near talker over the echo
+    delay_ms: tuple[float, float] = (0.0, 500.0)
+    change_share: float = 0.2  # of the echoes: another delay, place or both from some moment on
+    skewed_share: float = 0.3  # of the echoes: played by a clock of its own
+    skew_ppm: tuple[float, float] = (-200.0, 200.0)
+    other_share: float = 0.15  # of the far ends: music and other sounds; the rest is speech
+    level_dbfs: tuple[float, float] = (-40.0, -12.0)  # of the loopback
+
+
+@dataclass
+class Echoes:
+    """The far side of each mixture; zeros where there is none."""
+
+    far_ends: Tensor  # (mixture, sample): the loopback
+    heard: Tensor  # (mixture, sample): the echo, relative to a near talker of unit active level
+    far_only: np.ndarray  # (mixture,) bool: nobody else is to talk
+
+
+class EchoMaker:
+    """Draws the far sides of mixtures; see ``training.scenes.SceneMaker``, which owns one."""
+
+    def __init__(self, speech: Bank, noise: Bank, rooms: Rooms, random: np.random.Generator):
+        self.speech, self.noise, self.rooms, self.random = speech, noise, rooms, random
+        self._device = speech.samples.device
+
+    def draw(
+        self, settings: EchoSettings, rooms: np.ndarray, single: np.ndarray, voices: np.ndarray, length: int
+    ) -> Echoes:
+        """For mixtures in ``rooms`` (mixture,), of one near talker where ``single`` (mixture,) says so.
+
+        ``voices``: tracks of the speech bank to draw far-end talkers from, none of them a near talker's.
+        """
+        random, count = self.random, len(rooms)
+        present = random.random(count) < settings.share
+        heard = present & (random.random(count) >= settings.unheard_share)
+        far_only = heard & single & (random.random(count) < settings.far_only_share)
+        far = self._far_ends(settings, voices, count, length)
+        level_db = random.uniform(*settings.level_dbfs, count)
+        loopback = far / active_level(far) * self._tensor(10 ** (level_db / 20))[:, None]
+        loopback = loopback.clamp(-1, 1)
+        echo = self._echo(settings, self._played(loopback), rooms)
+        gain_db = -random.uniform(*settings.ser_db, count)
+        echo = echo / active_level(echo) * self._tensor(10 ** (gain_db / 20))[:, None]
+        return Echoes(
+            loopback * self._tensor(present)[:, None], echo * self._tensor(heard)[:, None], far_only
+        )
+
+    def _far_ends(self, settings: EchoSettings, voices: np.ndarray, count: int, length: int) -> Tensor:
+        """Mostly one talker, sometimes two, sometimes anything that a loudspeaker may play: (mixture, sample)."""
+        random = self.random
+        who = random.choice(voices, (2, count))
+        starts = random.random((2, count)) * [[self.speech.tracks[v].length for v in row] for row in who]
+        talk = self.speech.cut(who.ravel(), starts.astype(int).ravel(), length).unflatten(0, (2, count))
+        second = self._tensor((random.random(count) < 0.15) * 10 ** (random.uniform(-10, 10, count) / 20))
+        far = talk[0] + talk[1] * second[:, None]
+        tracks = random.integers(len(self.noise.tracks), size=count)
+        starts = random.random(count) * [self.noise.tracks[t].length for t in tracks]
+        sounds = self.noise.cut(tracks, starts.astype(int), length)
+        other = torch.as_tensor(random.random(count) < settings.other_share, device=self._device)
+        return torch.where(other[:, None], sounds, far)
+
+    def _played(self, loopback: Tensor) -> Tensor:
+        """What the loudspeaker makes of it: distorted, then band-limited."""
+        driven = torch.stack([self._distorted(x / x.abs().max().clamp_min(1e-5)) for x in loopback])
+        return convolve(driven, random_loudspeaker(self.random, len(driven)).to(self._device))
+
+    def _distorted(self, x: Tensor) -> Tensor:
+        """One clip of peak one: (sample,)."""
+        random = self.random
+        kind = random.choice(["linear", "hard", "soft", "asymmetric"], p=[0.35, 0.15, 0.25, 0.25])
+        if kind == "hard":
+            ceiling = random.uniform(0.2, 0.8)
+            return x.clamp(-ceiling, ceiling)
+        if kind == "soft":
+            drive = random.uniform(1.0, 4.0)
+            return torch.tanh(drive * x)
+        if kind == "asymmetric":
+            # Memoryless model of a loudspeaker, used since Zhang and Wang (Interspeech 2018) to train echo cancellers.
+            b = 1.5 * x - 0.3 * x.square()
+            slope = torch.where(b > 0, 4.0, 0.5)
+            return 4 * (2 / (1 + torch.exp(-slope * b)) - 1)
+        return x
+
+    def _echo(self, settings: EchoSettings, played: Tensor, rooms: np.ndarray) -> Tensor:
+        """Delayed, skewed and through the room, with a change of path where there is one."""
+        random, (count, length) = self.random, played.shape
+        skew = random.uniform(*settings.skew_ppm, count) * (random.random(count) < settings.skewed_share)
+        delay_s = random.uniform(*settings.delay_ms, count) / 1000
+        place = random.integers(POSITIONS, size=count)
+        before = self._path(played, rooms, place, delay_s, skew)
+        moves = random.random(count) < 0.5
+        jumps = ~moves | (random.random(count) < 0.3)
+        limits_s = np.array(settings.delay_ms) / 1000
+        other_s = np.clip(delay_s + jumps * random.uniform(-0.15, 0.15, count), *limits_s)
+        after = self._path(played, rooms, np.where(moves, (place + 1) % POSITIONS, place), other_s, skew)
+        changes = random.random(count) < settings.change_share
+        moment = np.where(changes, random.uniform(0.25, 0.75, count) * length, 2 * length)
+        ramp = torch.arange(length, device=self._device) - self._tensor(moment)[:, None]
+        share = (ramp / (_CROSSFADE_S * SAMPLE_RATE_HZ)).clamp(0, 1)
+        return before + share * (after - before)
+
+    def _path(
+        self, played: Tensor, rooms: np.ndarray, place: np.ndarray, delay_s: np.ndarray, skew_ppm: np.ndarray
+    ) -> Tensor:
+        times = torch.arange(played.shape[1], device=self._device, dtype=torch.float64)
+        speed = torch.as_tensor(1 + 1e-6 * skew_ppm, device=self._device)[:, None]
+        delay = torch.as_tensor(np.round(delay_s * SAMPLE_RATE_HZ), device=self._device)[:, None]
+        return convolve(
+            read_at(played, times * speed - delay), self.rooms.responses[rooms, place].to(self._device)
+        )
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(np.asarray(values, np.float32), device=self._device)
+
+
+def read_at(clips: Tensor, positions: Tensor) -> Tensor:
+    """Clips (clip, sample) at fractional positions (clip, place): cubic interpolation, silence outside.
+
+    At whole positions it gives the samples themselves.
+    """
+    whole = positions.floor().long()
+    t = (positions - whole).to(clips.dtype)
+    length = clips.shape[1]
+
+    def at(offset: int) -> Tensor:
+        index = whole + offset
+        inside = (index >= 0) & (index < length)
+        return clips.gather(1, index.clamp(0, length - 1)) * inside
+
+    y0, y1, y2, y3 = (at(offset) for offset in (-1, 0, 1, 2))
+    slope1, slope2 = (y2 - y0) / 2, (y3 - y1) / 2  # Catmull-Rom
+    return y1 + t * (
+        slope1 + t * (3 * (y2 - y1) - 2 * slope1 - slope2 + t * (2 * (y1 - y2) + slope1 + slope2))
+    )
+
+
+def active_level(clips: Tensor) -> Tensor:
+    """Root mean square of each clip's 10 ms frames that are not silence: (clip, 1), never zero."""
+    hop = SAMPLE_RATE_HZ // 100
+    power = clips[:, : clips.shape[1] // hop * hop].unflatten(1, (-1, hop)).square().mean(2)
+    active = power > power.amax(1, keepdim=True) * math.pow(10, -_ACTIVE_RANGE_DB / 10)
+    mean = (power * active).sum(1, keepdim=True) / active.sum(1, keepdim=True).clamp_min(1)
+    return mean.sqrt().clamp_min(1e-4)
