@@ -17,7 +17,7 @@ _FEEDS_PER_TIMEOUT = 4
 
 
 class Service:
-    """This process as a service. Telling never fails and never waits: sound does not depend on it."""
+    """The link to the manager of this process. Telling never fails and never waits: sound does not depend on it."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ):
         self._address = environment.get("NOTIFY_SOCKET", "")
