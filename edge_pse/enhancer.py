@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,18 @@ def checked_samples(samples: ArrayLike) -> NDArray[Any]:
     return samples
 
 
+@dataclass(frozen=True)
+class Heard:
+    """One hop of a stream as the network hears it without a profile: what enrollments are made of."""
+
+    power: float
+    """Mean square of the windowed samples."""
+    kept: float
+    """What is left of it without a profile, which keeps every voice and takes noise away."""
+    embedding: Samples
+    """Of this hop, (embedding_size,) float32; a profile is a mean of these."""
+
+
 def _one_channel(samples: ArrayLike) -> Samples:
     samples = checked_samples(samples)
     if samples.ndim != 1:
@@ -72,6 +86,11 @@ class Enhancer:
         self._synthesis = Synthesis(contract.window_samples, contract.first_bin)
         self._step = self.bundle.backend.step
         self._rising = np.arange(1, self._hop + 1, dtype=np.float32) / np.float32(self._hop)
+        # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
+        self._power_scale = 2 / (contract.window_samples * self._hop)
+        self._nobody = np.zeros((1, contract.embedding_size), np.float32)
+        self.on_heard: Callable[[Heard], None] | None = None
+        """Called in each hop; while a profile is set, listening without one costs a second step of the network."""
         self.profile = profile
         self.strength = strength
         self.reset()
@@ -158,6 +177,7 @@ class Enhancer:
         self._far_analysis.reset()
         self._synthesis.reset()
         self._states = self.bundle.contract.initial_states()
+        self._listening = self.bundle.contract.initial_states()
         self._pending: Samples = np.empty((1 + self.bundle.contract.far_end, 0), np.float32)
         self._samples_in = self._samples_out = 0
         self._strength_before: float | None = None
@@ -192,9 +212,19 @@ class Enhancer:
         """``hop``: (1 or 2, samples), see ``_checked_inputs``."""
         spectrum = self._analysis(hop[0])
         far = self._far_analysis(hop[1]) if len(hop) > 1 else None
-        enhanced, _, self._states = self._step(spectrum, self._embedding, self._states, far)
+        enhanced, embedding, self._states = self._step(spectrum, self._embedding, self._states, far)
         self._synthesis(enhanced, out)
         self._mix(out)
+        if self.on_heard is not None:
+            if self._profile is not None:
+                enhanced, embedding, self._listening = self._step(
+                    spectrum, self._nobody, self._listening, far
+                )
+            self.on_heard(self._heard(spectrum, enhanced, embedding))
+
+    def _heard(self, spectrum: Samples, enhanced: Samples, embedding: Samples) -> Heard:
+        power, kept = (self._power_scale * float(np.vdot(s, s)) for s in (spectrum, enhanced))
+        return Heard(power, kept, embedding[0])
 
     def _mix(self, out: Samples) -> None:
         """Bring the input back into ``out`` as far as the strength says."""

@@ -169,7 +169,9 @@ def test_a_profile_of_another_model_is_refused_and_changes_nothing(bundle, noisy
     assert enhancer.profile is male_profile
     np.testing.assert_array_equal(enhancer.enhance(noisy), Enhancer(bundle, male_profile).enhance(noisy))
     with pytest.raises(ProfileError):
-        enhancer.profile = dataclasses.replace(male_profile, embedding=male_profile.embedding[:128])
+        enhancer.profile = dataclasses.replace(
+            male_profile, embedding=male_profile.embedding[:128], recordings=()
+        )
 
 
 @pytest.mark.parametrize(
@@ -215,3 +217,25 @@ def test_two_streams_on_one_bundle_do_not_mix(bundle, noisy, recording):
         together.append(one.process(noisy[start : start + 800]))
         other.process(speech[start : start + 800])
     np.testing.assert_array_equal(np.concatenate(together), alone)
+
+
+@pytest.mark.parametrize("with_profile", [False, True])
+def test_what_is_heard_makes_the_profile_of_an_enrollment(
+    bundle, recording, female_profile, male_profile, with_profile
+):
+    speech = recording("ls367_enrollment")
+    enhancer = Enhancer(bundle, male_profile if with_profile else None)
+    heard = []
+    enhancer.on_heard = heard.append
+    enhancer.process(np.concatenate([speech, np.zeros(-speech.size % HOP + HOP, np.float32)]))
+    embedding = np.mean([hop.embedding for hop in heard], axis=0)
+    np.testing.assert_allclose(embedding, female_profile.embedding, atol=1e-5)
+    assert np.mean([hop.power for hop in heard]) == pytest.approx(np.mean(speech**2), rel=0.05)
+    assert 0.2 < np.mean([hop.kept for hop in heard]) / np.mean([hop.power for hop in heard]) < 1
+
+
+def test_listening_leaves_the_stream_as_it_is(bundle, noisy, female_profile):
+    plain = Enhancer(bundle, female_profile).process(noisy)
+    listening = Enhancer(bundle, female_profile)
+    listening.on_heard = lambda hop: None
+    np.testing.assert_array_equal(listening.process(noisy), plain)
