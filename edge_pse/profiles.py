@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,23 +22,66 @@ from numpy.typing import NDArray
 
 from edge_pse.errors import ProfileError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 held one recording, in the fields of the profile itself; it is still read."""
 SUFFIX = ".profile.json"
 HOME_VARIABLE = "EDGE_PSE_HOME"
 
 # No separators and no leading dot, so that a name can't leave the directory or hide in it.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
-# A profile takes two kilobytes; whatever is much larger was never one, and is not read into memory to find
-# out.
+# A recording takes two kilobytes; whatever is much larger than the most of them was never a profile, and is not
+# read into memory to find out.
 _SIZE_LIMIT_BYTES = 1 << 20
+MOST_RECORDINGS = 32
+"""A profile of more keeps the mean of its two oldest as one, which changes nothing of their combination."""
+_LONGEST_MICROPHONE = 100
 
 
 Names = list[str]  # inside ProfileStore, ``list`` is its method
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What a profile keeps of one recording: numbers, no audio."""
+
+    embedding: NDArray[np.float32]
+    """The network's mean embedding of it, (embedding_size,) float32, read-only."""
+    speech_seconds: float
+    """How much speech is in it."""
+    snr_db: float
+    """Speech over background noise."""
+    microphone: str = ""
+    """What it was recorded with; empty if unknown, as for a file."""
+    created: str = dataclasses.field(default_factory=_now)
+    """When, ISO 8601."""
+    agreement: float | None = None
+    """How well its parts agree with each other, see ``enrollment.agreement``; None if nobody has looked."""
+
+    def __post_init__(self) -> None:
+        embedding = np.array(self.embedding, np.float32)
+        if embedding.ndim != 1 or not embedding.size or not np.isfinite(embedding).all():
+            raise ProfileError("A recording holds no usable embedding: enroll the voice again.")
+        numbers = (self.speech_seconds, self.snr_db, self.agreement or 0.0)
+        if not np.isfinite(numbers).all() or self.speech_seconds < 0:
+            raise ProfileError("A recording has measures that are no numbers: enroll the voice again.")
+        embedding.flags.writeable = False
+        object.__setattr__(self, "embedding", embedding)
+        # It is printed, and may come from another machine: no control characters.
+        printable = "".join(character for character in self.microphone if character.isprintable())
+        object.__setattr__(self, "microphone", printable[:_LONGEST_MICROPHONE])
+
+
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """One voice, as one model knows it."""
+    """One voice, as one model knows it, from one recording or several, through one microphone or several.
+
+    The embedding of several recordings is their mean, weighted with the seconds of speech in each: about what
+    one recording of them all would give, since an embedding is itself a mean over time.
+    """
 
     name: str
     model_id: str
@@ -45,18 +89,79 @@ class Profile:
     embedding: NDArray[np.float32]
     """What the network is given, (embedding_size,) float32, read-only; 256 floats for ``pvqe-s``."""
     speech_seconds: float
-    """How much speech it was made of."""
+    """How much speech it was made of, in all."""
     snr_db: float
-    """Speech over background noise in that recording."""
-    created: str = dataclasses.field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    """When it was enrolled, ISO 8601."""
+    """Speech over background noise; of several recordings the mean, weighted like the embedding."""
+    created: str = dataclasses.field(default_factory=_now)
+    """When it was enrolled first, ISO 8601."""
+    recordings: tuple[Recording, ...] = ()
+    """What it is the combination of, the oldest first. Given none, it is one recording, of the fields above."""
 
     def __post_init__(self) -> None:
-        embedding = np.array(self.embedding, np.float32)
-        if embedding.ndim != 1 or not embedding.size or not np.isfinite(embedding).all():
-            raise ProfileError(f"Profile {self.name!r} holds no usable embedding: enroll the voice again.")
-        embedding.flags.writeable = False
-        object.__setattr__(self, "embedding", embedding)
+        try:
+            own = Recording(self.embedding, self.speech_seconds, self.snr_db, created=self.created)
+        except ProfileError:
+            raise ProfileError(
+                f"Profile {self.name!r} holds no usable embedding: enroll the voice again."
+            ) from None
+        object.__setattr__(self, "embedding", own.embedding)
+        if not self.recordings:
+            object.__setattr__(self, "recordings", (own,))
+        elif not np.array_equal(own.embedding, _combination(self.recordings).embedding):
+            raise ProfileError(
+                f"The embedding of profile {self.name!r} is not that of its recordings: "
+                "make it with Profile.of_recordings."
+            )
+
+    @classmethod
+    def of_recordings(cls, name: str, model_id: str, recordings: Sequence[Recording]) -> Profile:
+        """The combination of at least one recording; ProfileError if they are of different models."""
+        kept = list(recordings)
+        if len({recording.embedding.size for recording in kept}) != 1:
+            raise ProfileError(
+                f"The recordings of profile {name!r} are of different models: enroll the voice again."
+            )
+        while len(kept) > MOST_RECORDINGS:
+            kept[:2] = [_combination(kept[:2])]
+        whole = _combination(kept)
+        measures = whole.speech_seconds, whole.snr_db, whole.created
+        return cls(name, model_id, whole.embedding, *measures, recordings=tuple(kept))
+
+    def with_recording(
+        self,
+        embedding: NDArray[np.float32],
+        speech_seconds: float,
+        snr_db: float,
+        microphone: str = "",
+        agreement: float | None = None,
+    ) -> Profile:
+        """The same voice with one more recording, made by the same model; see ``Recording`` for the fields."""
+        added = Recording(embedding, speech_seconds, snr_db, microphone, agreement=agreement)
+        return Profile.of_recordings(self.name, self.model_id, [*self.recordings, added])
+
+
+def _combination(recordings: Sequence[Recording]) -> Recording:
+    """Several recordings as one. Combining in steps gives the same as at once."""
+    first, *others = recordings
+    if not others:
+        return first
+    seconds = np.array([recording.speech_seconds for recording in recordings])
+    weights = seconds if seconds.any() else np.ones(seconds.size)
+
+    def mean(values: Sequence[NDArray[np.float32]] | Sequence[float]) -> NDArray[np.float64]:
+        return np.average(np.asarray(values, np.float64), axis=0, weights=weights)
+
+    agreements = [recording.agreement for recording in recordings]
+    known = [agreement for agreement in agreements if agreement is not None]
+    microphones = {recording.microphone for recording in recordings}
+    return Recording(
+        embedding=mean([recording.embedding for recording in recordings]).astype(np.float32),
+        speech_seconds=round(float(seconds.sum()), 2),
+        snr_db=round(float(mean([recording.snr_db for recording in recordings])), 1),
+        microphone=first.microphone if len(microphones) == 1 else "",
+        created=first.created,
+        agreement=float(mean(known)) if len(known) == len(agreements) else None,
+    )
 
 
 class ProfileStore:
@@ -139,9 +244,22 @@ class ProfileStore:
 
 
 def _encode(profile: Profile) -> bytes:
-    content = dataclasses.asdict(profile)
-    content["schema_version"] = SCHEMA_VERSION
-    content["embedding"] = base64.b64encode(profile.embedding.astype("<f4").tobytes()).decode()
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "name": profile.name,
+        "model_id": profile.model_id,
+        "recordings": [
+            {
+                "microphone": recording.microphone,
+                "created": recording.created,
+                "speech_seconds": recording.speech_seconds,
+                "snr_db": recording.snr_db,
+                "agreement": recording.agreement,
+                "embedding": base64.b64encode(recording.embedding.astype("<f4").tobytes()).decode(),
+            }
+            for recording in profile.recordings
+        ],
+    }
     content["sha256"] = _checksum(content)
     return json.dumps(content, indent=1).encode()
 
@@ -165,9 +283,9 @@ def _read(path: Path) -> Profile:
         raise ProfileError(
             f"{path} is damaged or not a voice profile: enroll the voice again, or export and copy it again."
         ) from None
-    if schema != SCHEMA_VERSION:
+    if schema not in (1, SCHEMA_VERSION):
         raise ProfileError(
-            f"{path} has profile format {schema!r}, this program reads {SCHEMA_VERSION}: enroll again."
+            f"{path} has profile format {schema!r}, this program reads up to {SCHEMA_VERSION}: enroll again."
         )
     if checksum != _checksum(content):
         raise ProfileError(
@@ -175,21 +293,38 @@ def _read(path: Path) -> Profile:
         )
     try:
         return _decode(content)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise ProfileError(f"{path} lacks what a profile needs ({error}): enroll the voice again.") from error
 
 
 def _decode(content: dict[str, Any]) -> Profile:
-    texts = {field: content[field] for field in ("name", "model_id", "created")}
-    if not all(isinstance(text, str) for text in texts.values()):
-        raise TypeError("name, model_id and created must be text")
-    datetime.fromisoformat(texts["created"])
-    return Profile(
-        embedding=np.frombuffer(base64.b64decode(content["embedding"], validate=True), "<f4"),
-        speech_seconds=float(content["speech_seconds"]),
-        snr_db=float(content["snr_db"]),
-        **texts,
+    name, model_id = _text(content, "name"), _text(content, "model_id")
+    # In version 1 the fields of the only recording are among those of the profile.
+    entries = [content] if content["schema_version"] == 1 else content["recordings"]
+    if not isinstance(entries, list) or not 0 < len(entries) <= MOST_RECORDINGS:
+        raise ValueError(f"a list of 1 to {MOST_RECORDINGS} recordings")
+    return Profile.of_recordings(name, model_id, [_decode_recording(entry) for entry in entries])
+
+
+def _decode_recording(entry: dict[str, Any]) -> Recording:
+    agreement = entry.get("agreement")
+    created = _text(entry, "created")
+    datetime.fromisoformat(created)
+    return Recording(
+        embedding=np.frombuffer(base64.b64decode(entry["embedding"], validate=True), "<f4"),
+        speech_seconds=float(entry["speech_seconds"]),
+        snr_db=float(entry["snr_db"]),
+        microphone=_text(entry, "microphone") if "microphone" in entry else "",
+        created=created,
+        agreement=None if agreement is None else float(agreement),
     )
+
+
+def _text(content: dict[str, Any], field: str) -> str:
+    text = content[field]
+    if not isinstance(text, str):
+        raise TypeError(f"{field} must be text")
+    return text
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from edge_pse import Enhancer, Profile, ProfileStore
 from edge_pse.errors import ProfileError
+from edge_pse.profiles import MOST_RECORDINGS
 
 
 @pytest.fixture
@@ -40,6 +41,10 @@ def rewrite(path, **changes):
     content = json.loads(path.read_text())
     del content["sha256"]
     content |= changes
+    seal(path, content)
+
+
+def seal(path, content):
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     content["sha256"] = hashlib.sha256(canonical.encode()).hexdigest()
     path.write_text(json.dumps(content))
@@ -47,9 +52,12 @@ def rewrite(path, **changes):
 
 def assert_same(one, other):
     np.testing.assert_array_equal(one.embedding, other.embedding)
-    assert dataclasses.replace(one, embedding=[0]).__dict__.keys() == other.__dict__.keys()
     for field in ("name", "model_id", "speech_seconds", "snr_db", "created"):
         assert getattr(one, field) == getattr(other, field)
+    for ours, theirs in zip(one.recordings, other.recordings, strict=True):
+        np.testing.assert_array_equal(ours.embedding, theirs.embedding)
+        for field in ("speech_seconds", "snr_db", "microphone", "created", "agreement"):
+            assert getattr(ours, field) == getattr(theirs, field)
 
 
 def test_what_is_saved_is_what_is_loaded(store, profile):
@@ -68,7 +76,7 @@ def test_a_real_profile_serves_as_well_from_the_disk(store, bundle, recording, f
 
 def test_the_embedding_is_read_only_and_not_the_callers(profile):
     mine = np.ones(256, np.float32)
-    kept = dataclasses.replace(profile, embedding=mine)
+    kept = dataclasses.replace(profile, embedding=mine, recordings=())
     mine[:] = 7
     np.testing.assert_array_equal(kept.embedding, 1)
     with pytest.raises(ValueError, match="read-only"):
@@ -96,15 +104,17 @@ def test_nobody_else_can_read_the_files_or_the_directory(store, profile, tmp_pat
 def test_a_file_has_the_documented_fields_and_no_audio(store, profile):
     store.save(profile)
     content = json.loads(file_of(store, "anna").read_text())
-    fields = "schema_version name model_id created speech_seconds snr_db embedding sha256"
-    assert set(content) == set(fields.split())
-    assert base64.b64decode(content["embedding"]) == profile.embedding.astype("<f4").tobytes()
+    assert set(content) == {"schema_version", "name", "model_id", "recordings", "sha256"}
+    (recording,) = content["recordings"]
+    fields = "microphone created speech_seconds snr_db agreement embedding"
+    assert set(recording) == set(fields.split())
+    assert base64.b64decode(recording["embedding"]) == profile.embedding.astype("<f4").tobytes()
     assert file_of(store, "anna").stat().st_size < 2_500
 
 
 def test_saving_again_replaces(store, profile):
     store.save(profile)
-    store.save(dataclasses.replace(profile, speech_seconds=4.0))
+    store.save(dataclasses.replace(profile, speech_seconds=4.0, recordings=()))
     assert store.load("anna").speech_seconds == 4.0
     assert names_in(store.root) == ["anna.profile.json"]
 
@@ -115,7 +125,7 @@ def test_a_full_disk_leaves_the_old_profile_and_nothing_else(small_disk, fill, p
     fill(small_disk)
     before = file_of(store, "anna").read_bytes()
     with pytest.raises(ProfileError, match=r"No space left on device.*make room"):
-        store.save(dataclasses.replace(profile, speech_seconds=4.0))
+        store.save(dataclasses.replace(profile, speech_seconds=4.0, recordings=()))
     with pytest.raises(ProfileError, match="No space left on device"):
         store.save(dataclasses.replace(profile, name="bert"))
     with pytest.raises(ProfileError, match="No space left on device"):
@@ -129,13 +139,13 @@ def test_readers_see_the_old_or_the_new_profile_whole_while_it_is_replaced(store
     """One process writes without pause while this one reads: no read may fail or see a mixture."""
     store.save(profile)
     writer = (
-        "import dataclasses, sys, numpy as np; from pathlib import Path; from edge_pse import ProfileStore\n"
+        "import sys, numpy as np; from pathlib import Path; from edge_pse import Profile, ProfileStore\n"
         "store = ProfileStore(Path(sys.argv[1])); profile = store.load('anna'); count = 0\n"
         "print('ready', flush=True)\n"
         "while True:\n"
         "    count += 1\n"
         "    embedding = np.full(256, count, np.float32)\n"
-        "    store.save(dataclasses.replace(profile, embedding=embedding, speech_seconds=float(count)))\n"
+        "    store.save(Profile('anna', profile.model_id, embedding, speech_seconds=float(count), snr_db=9.0))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", writer, str(store.root)], stdout=subprocess.PIPE, text=True
@@ -144,6 +154,7 @@ def test_readers_see_the_old_or_the_new_profile_whole_while_it_is_replaced(store
         assert process.stdout.readline() == "ready\n"
         seen = set()
         while len(seen) < 50:
+            assert process.poll() is None
             loaded = store.load("anna")
             if loaded.speech_seconds != profile.speech_seconds:
                 np.testing.assert_array_equal(loaded.embedding, loaded.speech_seconds)
@@ -197,9 +208,79 @@ def test_a_changed_file_is_refused(store, profile, old, new):
 
 def test_a_newer_format_is_refused_as_such(store, profile):
     store.save(profile)
-    rewrite(file_of(store, "anna"), schema_version=2)
-    with pytest.raises(ProfileError, match="format 2, this program reads 1"):
+    rewrite(file_of(store, "anna"), schema_version=3)
+    with pytest.raises(ProfileError, match="format 3, this program reads up to 2"):
         store.load("anna")
+
+
+def write_version_1(path, profile, **changes):
+    """A profile as the first version of this program wrote it."""
+    content = {
+        "name": profile.name,
+        "model_id": profile.model_id,
+        "embedding": base64.b64encode(profile.embedding.astype("<f4").tobytes()).decode(),
+        "speech_seconds": profile.speech_seconds,
+        "snr_db": profile.snr_db,
+        "created": profile.created,
+        "schema_version": 1,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seal(path, content | changes)
+
+
+def test_a_profile_of_version_1_is_one_recording(store, profile):
+    write_version_1(file_of(store, "anna"), profile)
+    loaded = store.load("anna")
+    assert_same(loaded, profile)
+    store.save(loaded)
+    assert json.loads(file_of(store, "anna").read_text())["schema_version"] == 2
+    assert_same(store.load("anna"), profile)
+
+
+def test_a_profile_of_version_1_takes_more_recordings(store, profile):
+    write_version_1(file_of(store, "anna"), profile)
+    store.save(store.load("anna").with_recording(-profile.embedding, 9.5, 20.0, "headset"))
+    np.testing.assert_array_equal(store.load("anna").embedding, 0)
+
+
+def test_recordings_are_combined_by_their_seconds_of_speech(store, profile):
+    other = np.random.default_rng(2).standard_normal(256).astype(np.float32)
+    both = profile.with_recording(other, 28.5, 11.25, "USB headset", agreement=0.75)
+    np.testing.assert_allclose(both.embedding, 0.25 * profile.embedding + 0.75 * other, rtol=1e-5)
+    assert (both.speech_seconds, both.snr_db, both.created) == (38.0, 16.2, profile.created)
+    assert [recording.microphone for recording in both.recordings] == ["", "USB headset"]
+    assert [recording.agreement for recording in both.recordings] == [None, 0.75]
+    np.testing.assert_array_equal(profile.recordings[0].embedding, profile.embedding)
+    store.save(both)
+    assert_same(store.load("anna"), both)
+
+
+def test_recordings_beyond_the_most_are_merged_and_the_combination_stays_the_same(store, profile):
+    random = np.random.default_rng(3)
+    embeddings = random.standard_normal((MOST_RECORDINGS + 8, 256)).astype(np.float32)
+    seconds = random.uniform(1, 10, len(embeddings)).round(2)
+    profile = Profile("anna", profile.model_id, embeddings[0], seconds[0], snr_db=20.0)
+    for embedding, speech_seconds in zip(embeddings[1:], seconds[1:], strict=True):
+        profile = profile.with_recording(embedding, speech_seconds, 20.0, "desk")
+    assert len(profile.recordings) == MOST_RECORDINGS
+    np.testing.assert_allclose(profile.embedding, np.average(embeddings, 0, seconds), atol=1e-5)
+    assert profile.speech_seconds == pytest.approx(seconds.sum())
+    store.save(profile)
+    assert_same(store.load("anna"), profile)
+
+
+def test_what_does_not_belong_together_is_refused(profile):
+    with pytest.raises(ProfileError, match="different models"):
+        profile.with_recording(np.ones(128, np.float32), 9.0, 20.0)
+    with pytest.raises(ProfileError, match="not that of its recordings"):
+        dataclasses.replace(profile, embedding=np.ones(256, np.float32))
+    with pytest.raises(ProfileError, match="no numbers"):
+        profile.with_recording(profile.embedding, 9.0, -np.inf)
+
+
+def test_a_microphones_name_can_not_speak_to_the_terminal(profile):
+    added = profile.with_recording(profile.embedding, 9.0, 20.0, "desk\x1b[2J\n" + 200 * "k")
+    assert added.recordings[1].microphone == "desk[2J" + 93 * "k"
 
 
 @pytest.mark.parametrize(
@@ -211,11 +292,21 @@ def test_a_newer_format_is_refused_as_such(store, profile):
         {"model_id": 7},
         {"created": "yesterday"},
         {"snr_db": None},
+        {"speech_seconds": -1},
+        {"microphone": 7},
+        {"agreement": "good"},
+        {"recordings": {}},
+        {"recordings": []},
+        {"recordings": 40 * [{}]},
+        {"recordings": [7]},
     ],
 )
 def test_a_file_with_a_good_checksum_over_bad_content_is_refused(store, profile, changes):
     store.save(profile)
-    rewrite(file_of(store, "anna"), **changes)
+    path = file_of(store, "anna")
+    (recording,) = json.loads(path.read_text())["recordings"]
+    whole = {key: value for key, value in changes.items() if key in ("model_id", "recordings")}
+    rewrite(path, **{"recordings": [recording | changes], **whole})
     with pytest.raises(ProfileError, match="enroll the voice again"):
         store.load("anna")
 
