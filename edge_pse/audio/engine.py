@@ -1,7 +1,7 @@
 """The worker between microphone and output: all that happens to the samples, on one thread.
 
 Microphone block -> one channel -> model's rate -> network, or the same delay without it -> hops added or
-given back -> output's rate -> playback buffer.
+given back -> output's rate -> playback buffer. The far end, if there is one, joins at the network.
 """
 
 from __future__ import annotations
@@ -15,17 +15,14 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
+from edge_pse.audio.far_end import FarEnd
 from edge_pse.audio.low_delay import LowDelayResampler
-from edge_pse.audio.playback import DelayControl, Pcm, PlaybackBuffer
+from edge_pse.audio.playback import FULL_SCALE, DelayKeeper, Pcm, PlaybackBuffer, to_pcm
 from edge_pse.audio.splicing import Splicer
 from edge_pse.enhancer import Enhancer
 from edge_pse.spectral import Samples
 
-FULL_SCALE = 32768
-"""Of 16-bit samples: dividing by it and multiplying again gives every one of them back."""
-
 _WAIT_S = 0.2
-_WINDOW_S = 2.0
 _BEHIND_S = 0.2
 """Working without a rest for so long, the network can't keep up; bursts of a device take a few ms."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
@@ -59,12 +56,12 @@ class Pathway:
         self._before: Samples = np.zeros(hop, np.float32)
         self._hops_at_network = 3
 
-    def process(self, hop: Samples, past_network: bool) -> Samples:
-        """One hop (hop,) float32 -> the hop before, enhanced unless ``past_network``."""
+    def process(self, hop: Samples, past_network: bool, far_end: Samples | None = None) -> Samples:
+        """One hop, and that of the far end, (hop,) float32 -> the hop before, enhanced unless ``past_network``."""
         dry, self._before = self._before, hop
         if past_network and not self._hops_at_network:
             return dry
-        enhanced = self.enhancer.process(hop)
+        enhanced = self.enhancer.process(hop, far_end)
         if past_network:
             self._hops_at_network = 0
             return enhanced + self._rising * (dry - enhanced)
@@ -99,6 +96,8 @@ class Engine:
         self.playback = PlaybackBuffer(half_second, self._output_hop)
         self.bypass = False
         """Past the network, at the wish of the user."""
+        self.far_end: FarEnd | None = None
+        """What the loudspeaker plays; may be set at any time, if the model takes one."""
         self.counters = Counters()
         self.hop_times_s: deque[float] = deque(maxlen=1000)
         self.input_power = self.output_power = 0.0
@@ -110,13 +109,10 @@ class Engine:
         self._pathway = Pathway(enhancer)
         self._channels = ChannelChoice(channel, round(_CHANNEL_SECONDS * input_rate_hz))
         self._splicer = Splicer(self.hop)
-        self._control = DelayControl()
+        self._keeper = DelayKeeper(self.playback, self._output_hop)
         self._on_output = on_output
         self._pending: Samples = np.zeros(0, np.float32)
         self._overload = Overload()
-        self._window_ends: float | None = None
-        self._settled = False
-        self._underruns_seen = 0
         self._thread = threading.Thread(target=self._run, name="edge-pse worker", daemon=True)
         self._stop = False
 
@@ -156,7 +152,9 @@ class Engine:
 
     def _process_hop(self, hop: Samples) -> None:
         began = time.perf_counter()
-        out = self._pathway.process(hop, self.bypass or self._overload.active)
+        far_end = self.far_end
+        far_hop = None if far_end is None else far_end.next_hop(hop)
+        out = self._pathway.process(hop, self.bypass or self._overload.active, far_hop)
         self.hop_times_s.append(time.perf_counter() - began)
         self.counters.hops += 1
         self.input_power += _SMOOTHING * (float(hop @ hop) / hop.size - self.input_power)
@@ -191,21 +189,13 @@ class Engine:
 
     def keep_delay(self, now: float) -> None:
         """At the end of a window, add or give back what the playback buffer had too little or too much."""
-        playback = self.playback
-        if playback.least is None:
-            return  # nothing played yet
-        if self._window_ends is None:
-            self._window_ends = now + _WINDOW_S
-        if now < self._window_ends:
-            return
-        self._window_ends = now + _WINDOW_S
-        underruns = playback.underruns - self._underruns_seen
-        self._underruns_seen += underruns
-        # In the first window, running dry is how the delay is found, and no fault.
-        self.counters.underruns += underruns if self._settled else 0
-        self._settled = True
-        self._splicer.request(self._control.decide(playback.least / self._output_hop, underruns > 0))
-        playback.least = None
+        wanted = self._keeper.look(now)
+        if wanted is not None:
+            self._splicer.request(wanted)
+            self.counters.underruns = self._keeper.underruns
+        far_end = self.far_end
+        if far_end is not None:
+            far_end.keep_delay(now)
 
 
 class ChannelChoice:
@@ -258,9 +248,3 @@ class Overload:
         self._until = now + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
         return True
-
-
-def to_pcm(samples: Samples) -> Pcm:
-    """Full scale 1 -> 16 bits, rounded and limited."""
-    scaled = np.rint(samples * np.float32(FULL_SCALE))
-    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

@@ -9,8 +9,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from edge_pse.audio.devices import Device, find_format
-from edge_pse.audio.engine import FULL_SCALE
-from edge_pse.audio.playback import Pcm
+from edge_pse.audio.playback import FULL_SCALE, Pcm
 from edge_pse.audio.streams import BLOCKS_PER_SECOND, InputStream
 from edge_pse.errors import AudioError
 

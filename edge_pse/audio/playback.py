@@ -1,4 +1,5 @@
-"""Between the worker and the output device: a bounded buffer, and the rules for how full it should be.
+"""Between two clocks, as those of the worker and the output device: a bounded buffer, and rules for how full it
+should be.
 
 What the devices need in reserve is found by running dry: the silence that is then played is delay from then
 on. Whatever proves to be too much is given back, so that the delay never grows for long.
@@ -11,7 +12,12 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_pse.spectral import Samples
+
 Pcm = NDArray[np.int16]
+
+FULL_SCALE = 32768
+"""Of 16-bit samples: dividing by it and multiplying again gives every one of them back."""
 
 _FADE_SAMPLES = 80
 
@@ -129,3 +135,41 @@ class DelayControl:
         if least_hops > self.MOST_HOPS + self._reserve_hops:
             return -floor(least_hops - self.MOST_HOPS + 1 - self._reserve_hops)
         return 0
+
+
+class DelayKeeper:
+    """Watches a buffer in windows of two seconds and says what to add to the stream that fills it."""
+
+    _WINDOW_S = 2.0
+
+    def __init__(self, buffer: PlaybackBuffer, hop_samples: int):
+        self.underruns = 0
+        """Of the buffer, without those of the first window, in which running dry is how the delay is found."""
+        self._buffer, self._hop = buffer, hop_samples
+        self._control = DelayControl()
+        self._window_ends: float | None = None
+        self._settled = False
+        self._underruns_seen = 0
+
+    def look(self, now: float) -> int | None:
+        """At the end of a window: hops to add, negative to drop; None at other times (monotonic seconds)."""
+        least = self._buffer.least
+        if least is None:
+            return None  # nothing read yet
+        if self._window_ends is None:
+            self._window_ends = now + self._WINDOW_S
+        if now < self._window_ends:
+            return None
+        self._window_ends = now + self._WINDOW_S
+        underruns = self._buffer.underruns - self._underruns_seen
+        self._underruns_seen += underruns
+        self.underruns += underruns if self._settled else 0
+        self._settled = True
+        self._buffer.least = None
+        return self._control.decide(least / self._hop, underruns > 0)
+
+
+def to_pcm(samples: Samples) -> Pcm:
+    """Full scale 1 -> 16 bits, rounded and limited."""
+    scaled = np.rint(samples * np.float32(FULL_SCALE))
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

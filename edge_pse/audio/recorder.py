@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import soundfile
 
-from edge_pse.audio.engine import to_pcm
+from edge_pse.audio.playback import to_pcm
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
 

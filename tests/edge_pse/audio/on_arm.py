@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import FULL_SCALE
+from edge_pse.audio.playback import FULL_SCALE
 from tests.edge_pse.audio.running import Command, share_found
 
 PROJECT = Path(__file__).parents[3]

@@ -20,7 +20,8 @@ import numpy as np
 import soundfile
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import Engine, to_pcm
+from edge_pse.audio.engine import Engine
+from edge_pse.audio.playback import to_pcm
 from edge_pse.audio.virtual_mic import SOURCE
 from tests.edge_pse.audio.running import Command, SoundServer
 

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import FULL_SCALE, to_pcm
+from edge_pse.audio.playback import FULL_SCALE, to_pcm
 from tests.edge_pse.audio.running import aligned, share_found
 
 SECONDS = 4

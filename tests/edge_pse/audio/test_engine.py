@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import FULL_SCALE, ChannelChoice, Engine, Pathway, to_pcm
+from edge_pse.audio.engine import ChannelChoice, Engine, Pathway
 from edge_pse.audio.low_delay import LowDelayResampler
-from edge_pse.audio.playback import DelayControl, PlaybackBuffer
+from edge_pse.audio.playback import FULL_SCALE, DelayControl, PlaybackBuffer, to_pcm
 from edge_pse.audio.splicing import Splicer
 
 HOP = 160

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_pse.audio.engine import FULL_SCALE
+from edge_pse.audio.playback import FULL_SCALE
 from edge_pse.audio.recorder import Recorder
 from edge_pse.errors import AudioError
 
