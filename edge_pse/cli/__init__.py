@@ -12,6 +12,7 @@ import click
 from edge_pse import __version__
 from edge_pse.cli.bench import bench
 from edge_pse.cli.devices import devices
+from edge_pse.cli.doctor import doctor
 from edge_pse.cli.enhance import enhance
 from edge_pse.cli.enroll import enroll
 from edge_pse.cli.info import info
@@ -37,7 +38,7 @@ def commands() -> None:
     """Enroll a voice once, then keep only that one: noise and other talkers are taken away."""
 
 
-for _command in (enroll, profiles, enhance, run, virtual_mic, devices, bench, info):
+for _command in (enroll, profiles, enhance, run, virtual_mic, devices, doctor, bench, info):
     commands.add_command(_command)
 
 

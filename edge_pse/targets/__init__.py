@@ -69,7 +69,8 @@ def load(name: str) -> Target:
     if name not in names():
         raise TargetError(f"There is no target {name!r}: choose one of {AUTO}, {', '.join(names())}.")
     content = tomllib.loads((_FILES / f"{name}.toml").read_text(encoding="utf-8"))
-    values, grounds = {}, {}
+    values: dict[str, Any] = {}
+    grounds = {}
     for field in fields(Settings):
         entry = content[field.name]
         value = entry.pop("value")

@@ -1,0 +1,49 @@
+"""``edge-pse doctor``: will live sound work here, and if not, why?"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import Counter
+
+import click
+
+from edge_pse.cli.libraries import quiet_libraries
+from edge_pse.diagnosis import CHECKS, examine
+from edge_pse.diagnosis.finding import Status
+
+_COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+def doctor() -> None:
+    """Check this machine for live sound; each line says what to do.
+
+    Changes nothing and needs no root. The exit status is 1 if something fails.
+    """
+    width = max(map(len, CHECKS))
+    counted: Counter[Status] = Counter()
+    with quiet_libraries():
+        for name, finding in examine():
+            counted[finding.status] += 1
+            status = click.style(f"{finding.status:<4}", fg=_COLOURS[finding.status])
+            click.echo(f"{status}  {name:<{width}}  {finding.sentence}")
+            if finding.advice:
+                click.echo(f"{'':<{width + 6}}  {finding.advice}")
+    failures, warnings = counted["fail"], counted["warn"]
+    click.echo(f"\n{_number(failures, 'failure')}, {_number(warnings, 'warning')}.")
+    _leave(1 if failures else 0)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+
+
+def _leave(status: int) -> None:
+    """End; past the usual way out, if a check hangs that it would wait for."""
+    if any(thread.name in CHECKS for thread in threading.enumerate()):
+        sys.stdout.flush()
+        os._exit(status)
+    if status:
+        sys.exit(status)

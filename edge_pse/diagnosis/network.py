@@ -1,0 +1,83 @@
+"""The network: whether something runs it here, and runs it in time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from edge_pse import targets
+from edge_pse.backends import RUNTIMES
+from edge_pse.benchmark import FrameTimes, speech_like
+from edge_pse.diagnosis.finding import Finding, fail, ok, warn
+from edge_pse.enhancer import Enhancer
+from edge_pse.errors import BundleError
+from edge_pse.spectral import Samples
+from edge_pse.targets import Settings, Target
+
+_FRAMES = 300
+_EASY_SHARE = 0.5
+"""A network that takes more of its time than this leaves little for the rest of the machine."""
+
+
+def runtimes(target: Target | None = None) -> Finding:
+    """Which inference runtimes are installed, and whether the best one for this machine is."""
+    target = target or targets.choose()
+    installed = {name: version for name in RUNTIMES if (version := RUNTIMES[name].installed_version())}
+    if not installed:
+        bits = " and use a system of 64 bits" if sys.maxsize < 2**32 else ""
+        return fail(
+            "No inference runtime is installed.", f"pip install {RUNTIMES['onnx'].distribution}{bits}"
+        )
+    listed = ", ".join(f"{name} {version}" for name, version in installed.items())
+    best = target.settings.backend[0]
+    if target.boards and best not in installed:
+        return warn(
+            f"{listed}; {best}, the fastest one, is missing.", f"pip install {RUNTIMES[best].distribution}"
+        )
+    return ok(f"{listed}.")
+
+
+def in_time(settings: Settings | None = None) -> Finding:
+    """Whether the network takes less than a hop for a hop, at the pace of live sound.
+
+    At that pace, because a processor that is idle in between lowers its clock, and a busy one is not free at once.
+    """
+    settings = settings or targets.choose().settings
+    try:
+        bundle = settings.load_bundle()
+    except BundleError as error:
+        return fail(str(error), "edge-pse info shows what is installed.")
+    contract = bundle.contract
+    hop_s = contract.hop_samples / contract.sample_rate_hz
+    frames = _paced(speech_like(_FRAMES, contract), hop_s)
+    times = FrameTimes.of(Enhancer(bundle).process, frames)
+    return verdict(times, 1000 * hop_s, f"{bundle.path.name} on {bundle.backend.name}")
+
+
+def verdict(times: FrameTimes, hop_ms: float, what: str) -> Finding:
+    """What the times of many hops mean for live sound."""
+    sentence = f"{what}: 99 % of the hops of {hop_ms:.0f} ms take less than {times.p99_ms:.1f} ms"
+    median = f"half of them less than {times.p50_ms:.1f} ms"
+    if times.p99_ms <= _EASY_SHARE * hop_ms:
+        return ok(f"{sentence}, {median}.")
+    if times.p50_ms <= _EASY_SHARE * hop_ms:
+        cause = f"{sentence}, though {median}: other programs are in the way (load {os.getloadavg()[0]:.1f})."
+        advice = "End other programs, or take a larger buffer: edge-pse run --latency 100"
+    else:
+        cause = f"{sentence}, {median}: this machine is slow for it."
+        advice = (
+            "pip install ai-edge-litert, then edge-pse run --model pvqe-s.int8; cool the machine; "
+            "edge-pse bench --all shows what is fastest."
+        )
+    return (warn if times.p99_ms <= hop_ms else fail)(cause, advice)
+
+
+def _paced(frames: Iterator[Samples], hop_s: float) -> Iterator[Samples]:
+    """Each frame at its time, and never two at once to catch up."""
+    due = time.monotonic()
+    for frame in frames:
+        time.sleep(max(0.0, due - time.monotonic()))
+        due = max(due, time.monotonic()) + hop_s
+        yield frame
