@@ -91,6 +91,8 @@ class Enhancer:
         self._nobody = np.zeros((1, contract.embedding_size), np.float32)
         self.on_heard: Callable[[Heard], None] | None = None
         """Called in each hop; while a profile is set, listening without one costs a second step of the network."""
+        self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
+        self._pending = self._nothing
         self.profile = profile
         self.strength = strength
         self.reset()
@@ -178,7 +180,7 @@ class Enhancer:
         self._synthesis.reset()
         self._states = self.bundle.contract.initial_states()
         self._listening = self.bundle.contract.initial_states()
-        self._pending: Samples = np.empty((1 + self.bundle.contract.far_end, 0), np.float32)
+        self._pending = self._nothing
         self._samples_in = self._samples_out = 0
         self._strength_before: float | None = None
 

@@ -50,6 +50,8 @@ class Device:
     """Name at the sound server; None for an ALSA device and for the server's default one."""
     through_server: bool = False
     monitor: bool = False
+    loopback: bool = False
+    """To be opened for what the loudspeaker plays, beside the microphone."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,11 @@ def devices(kind: Kind) -> list[Device]:
     return found
 
 
-def resolve(kind: Kind, wanted: str | None = None) -> Device:
+def resolve(kind: Kind, wanted: str | None = None, listed: bool = False) -> Device:
     """The device that a user means: a name or part of it, a number of PortAudio's, or an ALSA PCM string.
 
-    None is the default: that of the sound server if one runs, else ALSA's. AudioError names what there is.
+    None is the default: that of the sound server if one runs, else ALSA's. ``listed``: only devices that are
+    listed, because to open other PCMs PortAudio must scan again, see ``rescan``. AudioError names what there is.
     """
     known = devices(kind)
     if wanted is None:
@@ -125,7 +128,7 @@ def resolve(kind: Kind, wanted: str | None = None) -> Device:
     if len(chosen) > 1:
         names = ", ".join(device.name for device in chosen)
         raise AudioError(f"{wanted!r} may be any of {names}: give the whole name.")
-    alsa = _alsa_device(kind, wanted)
+    alsa = None if listed else _alsa_device(kind, wanted)
     if alsa is None:
         raise AudioError(
             f"There is no {kind} device {wanted!r} now: `edge-pse devices` lists those there are."
@@ -160,26 +163,27 @@ def find_format(device: Device, rate_hz: int, channel: int | None = None) -> For
 class server_device:
     """``with server_device(device):`` what is opened through the sound server leads to that device.
 
-    libpulse reads its name from the environment when it connects.
+    libpulse reads its name, and what the stream is to be marked with, from the environment when it connects.
     """
 
     def __init__(self, device: Device):
-        self._variable = "PULSE_SOURCE" if device.kind == "input" else "PULSE_SINK"
-        self._name = device.server_name
-        self._before: str | None = None
+        self._wanted: dict[str, str] = {}
+        if device.server_name is not None:
+            self._wanted["PULSE_SOURCE" if device.kind == "input" else "PULSE_SINK"] = device.server_name
+        if device.loopback:
+            self._wanted["PULSE_PROP"] = f"{sound_server.LOOPBACK_PROPERTY}=1"
+        self._before: dict[str, str | None] = {}
 
     def __enter__(self) -> None:
-        self._before = os.environ.get(self._variable)
-        if self._name is not None:
-            os.environ[self._variable] = self._name
+        self._before = {name: os.environ.get(name) for name in self._wanted}
+        os.environ.update(self._wanted)
 
     def __exit__(self, *_: object) -> None:
-        if self._name is None:
-            return
-        if self._before is None:
-            del os.environ[self._variable]
-        else:
-            os.environ[self._variable] = self._before
+        for name, value in self._before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _default(kind: Kind, known: list[Device]) -> Device:
@@ -211,7 +215,7 @@ def _alsa_device(kind: Kind, pcm: str) -> Device | None:
     """A PCM that PortAudio does not list: it gets a name of its own, which PortAudio does list."""
     if not re.fullmatch(r"[\w:,.=-]+", pcm):
         return None
-    name = f"edge_pse_{kind}"
+    name = _aliases.setdefault((kind, pcm), f"edge_pse_{kind}_{len(_aliases) + 1}")
     configuration = _configuration_directory() / f"{name}.conf"
     configuration.write_text(f'pcm.{name} {{ type empty slave.pcm "{pcm}" hint.show on }}\n')
     paths = os.environ.get(_ALSA_CONFIGURATION, _ALSA_DEFAULTS).split(":")
@@ -224,6 +228,7 @@ def _alsa_device(kind: Kind, pcm: str) -> Device | None:
     return None
 
 
+_aliases: dict[tuple[Kind, str], str] = {}
 _directory: tempfile.TemporaryDirectory[str] | None = None
 
 

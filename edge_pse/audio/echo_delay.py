@@ -66,9 +66,9 @@ class EchoDelay:
         self._waiting += self._new[0][-1].size
         if self._waiting < _UPDATE_S * _RATE_HZ:
             return False
-        new = np.stack([np.concatenate(parts) for parts in self._new])
+        both = np.stack([np.concatenate(parts) for parts in self._new])
         self._new, self._waiting = [[], []], 0
-        self._recent = np.concatenate([self._recent, new], axis=1)[:, -self._length :]
+        self._recent = np.concatenate([self._recent, both], axis=1)[:, -self._length :]
         if np.mean(self._recent[1] ** 2) < _ACTIVE_POWER:
             return False
         return self._measure()

@@ -198,6 +198,11 @@ class Engine:
             far_end.keep_delay(now)
 
 
+def dbfs(power: float) -> float:
+    """Mean square of full scale 1 -> level in dB, at least -120."""
+    return float(10 * np.log10(max(power, 1e-12)))
+
+
 class ChannelChoice:
     """One channel of a block: the one asked for, or the one that proves loudest in the first second."""
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from edge_pse.audio import sound_server, virtual_mic
 from edge_pse.audio.devices import Device, find_format, resolve
-from edge_pse.audio.engine import Counters, Engine
+from edge_pse.audio.engine import Counters, Engine, dbfs
+from edge_pse.audio.loopback import FarEndStatus, Loopback
 from edge_pse.audio.streams import BLOCKS_PER_SECOND, InputStream, OutputStream, Stream
 from edge_pse.enhancer import Enhancer
 from edge_pse.errors import AudioError
@@ -48,6 +49,8 @@ class Options:
     """Of the input, from 0; None for the loudest."""
     on_demand: bool = False
     """Open the devices only while a program records from the virtual microphone."""
+    loopback: str | None = None
+    """Where to hear what the loudspeaker plays, see ``Loopback``; None for no far end."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Status:
     device_ms: float
     """The part of it that is in the devices' buffers."""
     overloaded: bool
+    far_end: FarEndStatus | None
+    """None if none is wanted."""
 
 
 class Session:
@@ -78,6 +83,9 @@ class Session:
         on_output: Callable[[Samples], None] | None = None,
     ):
         source, sink = _resolve_input(options.input), _resolve_output(options.output)
+        self._loopback = None
+        if options.loopback is not None:
+            self._loopback = Loopback(options.loopback, source, options.latency_s, say)
         source_format = find_format(source, enhancer.sample_rate_hz, options.channel)
         sink_format = find_format(sink, enhancer.sample_rate_hz)
         self.engine = Engine(enhancer, source_format.rate_hz, sink_format.rate_hz, options.channel, on_output)
@@ -97,7 +105,8 @@ class Session:
                 source, source_format, options.latency_s, self.engine.blocks, queue_blocks
             )
             self.streams.insert(0, self.input)
-            if source.through_server or sink.through_server:
+            loopback_served = self._loopback is not None and self._loopback.through_server
+            if source.through_server or sink.through_server or loopback_served:
                 self._changes = sound_server.Changes(self._changed.set)
         except BaseException:
             self.close()
@@ -122,17 +131,21 @@ class Session:
         return Status(
             input=self.input.device.description,
             output=self.output.device.description,
-            input_dbfs=_dbfs(engine.input_power),
-            output_dbfs=_dbfs(engine.output_power),
+            input_dbfs=dbfs(engine.input_power),
+            output_dbfs=dbfs(engine.output_power),
             hop_p50_ms=float(np.percentile(times_ms, 50)),
             hop_p99_ms=float(np.percentile(times_ms, 99)),
             latency_ms=1000 * (device_s + engine.latency_s),
             device_ms=1000 * device_s,
             overloaded=engine.overloaded,
+            far_end=None if self._loopback is None else self._loopback.status(),
         )
 
     def fault(self) -> str | None:
-        """What is wrong with the streams now, as a sentence; raises what the worker has died of."""
+        """What is wrong with the streams now, as a sentence; raises what the worker has died of.
+
+        The far end is looked after here too, but never a fault.
+        """
         if self.engine.failure is not None:
             raise self.engine.failure
         now = time.monotonic()
@@ -145,10 +158,11 @@ class Session:
                 return f"No samples go {way} {name}: it is suspended, blocked or gone. Waiting for it."
         if now - self._rate_checked_s > _RATE_WINDOW_S:
             return self._wrong_rate(now)
-        if self._changed.is_set():
-            self._changed.clear()
-            return self._moved()
-        return None
+        changed = self._changed.is_set()
+        self._changed.clear()
+        if self._loopback is not None:
+            self._loopback.look(self.engine, changed)
+        return self._moved() if changed else None
 
     def close(self) -> None:
         """End everything at once; StreamHung if PortAudio does not come back."""
@@ -157,6 +171,8 @@ class Session:
         try:
             for stream in self.streams:
                 stream.close()
+            if self._loopback is not None:
+                self._loopback.close(self.engine)
         finally:
             self.engine.close()
 
@@ -216,7 +232,3 @@ def _resolve_output(wanted: str | None) -> Device:
         return resolve("output", wanted)
     virtual_mic.ensure()
     return resolve("output", virtual_mic.SINK)
-
-
-def _dbfs(power: float) -> float:
-    return float(10 * np.log10(max(power, 1e-12)))

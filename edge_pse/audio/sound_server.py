@@ -18,6 +18,9 @@ from edge_pse.errors import AudioError
 
 Kind = Literal["input", "output"]
 
+LOOPBACK_PROPERTY = "edge_pse.loopback"
+"""Marks the stream that hears what the loudspeaker plays, among those of this process."""
+
 _TIMEOUT_S = 3.0
 _OBJECTS = {"input": ("source", "source-outputs"), "output": ("sink", "sink-inputs")}
 
@@ -64,11 +67,22 @@ def default_source() -> str | None:
     return (_run("get-default-source") or "").strip() or None
 
 
-def device_in_use(kind: Kind, process_id: int) -> str | None:
-    """Name of the device that this process records from or plays to, None if it does neither."""
+def default_sink() -> str | None:
+    """Name of the sink that programs play to which name none."""
+    return (_run("get-default-sink") or "").strip() or None
+
+
+def device_in_use(kind: Kind, process_id: int, loopback: bool = False) -> str | None:
+    """Name of the device that this process records from or plays to, None if it does neither.
+
+    Its stream with ``LOOPBACK_PROPERTY`` counts only, and alone, with ``loopback``.
+    """
     what, streams = _OBJECTS[kind]
     for stream in _json("list", streams) or []:
-        if stream.get("properties", {}).get("application.process.id") == str(process_id):
+        properties = stream.get("properties", {})
+        if (LOOPBACK_PROPERTY in properties) != loopback:
+            continue
+        if properties.get("application.process.id") == str(process_id):
             index = stream[what]
             return next((device.name for device in devices(kind) if device.index == index), None)
     return None

@@ -18,6 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_pse.audio.live import Live
+from edge_pse.audio.loopback import FarEndStatus
+from edge_pse.audio.session import Status
 
 _LINE_EVERY_S = 30.0
 _METER_WIDTH, _METER_FLOOR_DBFS = 30, -60.0
@@ -64,7 +66,7 @@ class Lines:
             status, counters = live.status(), live.counters
             if status is not None:
                 self.say(
-                    f"in {status.input_dbfs:.0f} dBFS, out {status.output_dbfs:.0f} dBFS, "
+                    f"in {status.input_dbfs:.0f} dBFS, out {status.output_dbfs:.0f} dBFS, {_far_end(status)}"
                     f"hop {status.hop_p50_ms:.2f} / {status.hop_p99_ms:.2f} ms, delay {status.latency_ms:.0f} ms, "
                     f"underruns {counters.underruns}, restarts {live.restarts}{_heat()}"
                 )
@@ -127,6 +129,9 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         table.add_row("in", _meter(status.input_dbfs), status.input)
         table.add_row("out", _meter(status.output_dbfs), status.output)
+        if status.far_end is not None:
+            table.add_row("far end", *_far_end_row(status.far_end))
+            table.add_row("echo", *_echo_row(status.far_end))
         removed = max(0.0, status.input_dbfs - status.output_dbfs)
         way = "bypassed" if live.bypass else "passing as it is: too busy" if status.overloaded else ""
         voice = "every voice" if enhancer.profile is None else enhancer.profile.name
@@ -144,6 +149,29 @@ class Screen:
 def _meter(dbfs: float) -> Text:
     filled = round(_METER_WIDTH * min(max(1 - dbfs / _METER_FLOOR_DBFS, 0.0), 1.0))
     return Text("█" * filled + "·" * (_METER_WIDTH - filled) + f" {max(dbfs, -99):4.0f} dBFS")
+
+
+def _far_end(status: Status) -> str:
+    """For the line; empty without a far end."""
+    far_end = status.far_end
+    if far_end is None:
+        return ""
+    delay, held = _echo_row(far_end)
+    return f"far end {far_end.dbfs:.0f} dBFS, echo {delay}{', ' if held else ''}{held}, "
+
+
+def _far_end_row(far_end: FarEndStatus) -> tuple[Text | str, str]:
+    if far_end.device is None:
+        return "", "waiting for it"
+    return _meter(far_end.dbfs), far_end.device
+
+
+def _echo_row(far_end: FarEndStatus) -> tuple[str, str]:
+    if far_end.echo_delay_ms is None:
+        return "not heard yet", ""
+    if far_end.echo_delay_ms < 0:
+        return f"{far_end.echo_delay_ms:.0f} ms", "before the far end: try a smaller --latency"
+    return f"{far_end.echo_delay_ms:.0f} ms", f"far end held back {far_end.held_ms:.0f} ms"
 
 
 def _heat() -> str:

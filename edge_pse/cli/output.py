@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from edge_pse.bundle import Bundle, far_end_variant
+
 # Where no terminal sets a limit nothing is wrapped, so that each line can be searched and cut.
 _UNLIMITED_WIDTH = 1000
 
@@ -29,6 +31,12 @@ def show(columns: Table) -> None:
         console.print(columns)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+def no_far_end(bundle: Bundle) -> str:
+    """What to say where a far end is given and ``bundle`` does not take one."""
+    wanted = far_end_variant(bundle.contract.network)
+    return f"{bundle.path.name} cancels no echo, and {wanted}, which does, is not installed: echo stays."
 
 
 def duration(seconds: float) -> str:

@@ -15,10 +15,11 @@ import click
 
 from edge_pse import targets
 from edge_pse.audio.live import Live
+from edge_pse.audio.loopback import AUTO
 from edge_pse.audio.recorder import Recorder
 from edge_pse.audio.session import VIRTUAL, Options
 from edge_pse.audio.streams import StreamHung
-from edge_pse.cli import options
+from edge_pse.cli import options, output
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.live_screen import Lines, Screen, View
 from edge_pse.enhancer import Enhancer
@@ -59,6 +60,11 @@ _HUNG_PAUSE_S = 0.5
 @click.option(
     "--on-demand", is_flag=True, help="Open the microphone only while a program records (output virtual)."
 )
+@click.option(
+    "--loopback",
+    metavar="DEVICE",
+    help=f"Where to hear what the loudspeaker plays, to cancel its echo; `{AUTO}` is the default output's monitor.",
+)
 @options.target
 @options.model_of_target
 @options.backend_of_target
@@ -72,6 +78,7 @@ def run(
     channel: int | None,
     latency: float | None,
     on_demand: bool,
+    loopback: str | None,
     target: str,
     model: str | None,
     backend: str | None,
@@ -86,8 +93,14 @@ def run(
     settings = targets.choose(target).settings.override(
         model=model, backend=backend, latency_ms=latency, strength=strength
     )
-    enhancer = Enhancer(settings.load_bundle(), profile, settings.strength)
-    wanted = Options(source, sink, settings.latency_ms / 1000, channel - 1 if channel else None, on_demand)
+    bundle = settings.load_bundle(far_end=loopback is not None)
+    if loopback is not None and not bundle.contract.far_end:
+        click.echo(output.no_far_end(bundle))
+        loopback = None
+    enhancer = Enhancer(bundle, profile, settings.strength)
+    wanted = Options(
+        source, sink, settings.latency_ms / 1000, channel - 1 if channel else None, on_demand, loopback
+    )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())

@@ -41,9 +41,9 @@ class Settings:
         """These settings, but for those that are given and not None."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
-    def load_bundle(self) -> Bundle:
-        """The model, open in its runtime; BundleError if that can't be."""
-        return Bundle.load(self.model, self.backend, self.threads)
+    def load_bundle(self, far_end: bool = False) -> Bundle:
+        """The model, open in its runtime; BundleError if that can't be. ``far_end``: see ``Bundle.load``."""
+        return Bundle.load(self.model, self.backend, self.threads, far_end)
 
 
 @dataclass(frozen=True)

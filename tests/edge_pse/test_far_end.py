@@ -1,0 +1,117 @@
+"""Models with a far end: how they are chosen, what they are given, and who refuses one."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from edge_pse import Bundle, Enhancer
+from edge_pse import bundle as bundle_module
+from edge_pse.bundle import far_end_variant
+from edge_pse.enrollment import embed
+from edge_pse.errors import AudioError, BundleError
+from tests.edge_pse.graphs import far_end_model
+
+HOP = 160
+
+
+@pytest.fixture
+def canceller(tmp_path):
+    """Takes the far end away just as it is."""
+    return Bundle.load(far_end_model(tmp_path / "canceller.onnx", 1, -1))
+
+
+@pytest.fixture
+def speech(recording):
+    return recording("ls367_speech")
+
+
+@pytest.fixture
+def far(recording, speech):
+    return np.resize(recording("ls2033_speech"), speech.size)
+
+
+def test_the_far_end_reaches_the_same_frame(canceller, speech, far):
+    residue = Enhancer(canceller).enhance(speech + far, far) - Enhancer(canceller).enhance(speech)
+    assert np.abs(residue).max() < 1e-5
+    assert np.abs(Enhancer(canceller).enhance(far, far)).max() < 1e-5
+    late = Enhancer(canceller).enhance(far, np.roll(far, HOP))
+    assert np.std(late) > 0.5 * np.std(far), "a hop too late must not go unseen"
+
+
+def test_no_far_end_is_silence(canceller, speech):
+    enhancer = Enhancer(canceller)
+    np.testing.assert_array_equal(enhancer.enhance(speech), enhancer.enhance(speech, np.zeros_like(speech)))
+
+
+def test_the_size_of_the_blocks_changes_nothing_for_the_far_end(canceller, speech, far):
+    whole = Enhancer(canceller).enhance(speech, far)
+    enhancer = Enhancer(canceller)
+    ends = np.cumsum(np.random.default_rng(1).integers(0, 700, 400))
+    ends = ends[ends < speech.size]
+    blocks = zip(np.split(speech, ends), np.split(far, ends), strict=True)
+    out = np.concatenate([*(enhancer.process(*block) for block in blocks), enhancer.flush()])
+    np.testing.assert_array_equal(out[enhancer.delay_samples :], whole)
+
+
+def test_the_far_end_may_come_and_go(canceller, speech, far):
+    enhancer = Enhancer(canceller)
+    blocks = [far[start : start + 250] for start in range(0, far.size, 250)]
+    out = np.concatenate(
+        [enhancer.process(block, block if i % 2 else None) for i, block in enumerate(blocks)]
+    )
+    at_times = np.concatenate([np.full(block.size, 1 - i % 2) for i, block in enumerate(blocks)])
+    expected = Enhancer(canceller).enhance(far * at_times.astype(np.float32))
+    inside = out.size - enhancer.delay_samples
+    np.testing.assert_allclose(out[enhancer.delay_samples :], expected[:inside], atol=1e-5)
+
+
+def test_reset_forgets_the_far_end(canceller, speech, far):
+    enhancer = Enhancer(canceller)
+    enhancer.process(speech[:1_000], far[:1_000])
+    enhancer.reset()
+    np.testing.assert_array_equal(enhancer.enhance(speech), Enhancer(canceller).enhance(speech))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda far: far[1:], "far end has 93999 samples and .* give as many of both"),
+        (lambda far: far[:, None], "one channel"),
+        (lambda far: far * np.nan, "NaN"),
+        (lambda far: (far * 32768).astype(np.int16), "not int16"),
+    ],
+)
+def test_a_far_end_that_does_not_fit_is_refused_and_leaves_the_stream_as_it_was(
+    canceller, speech, far, spoil, message
+):
+    enhancer = Enhancer(canceller)
+    first = enhancer.process(speech[:1_000], far[:1_000])
+    with pytest.raises(AudioError, match=message):
+        enhancer.process(speech, spoil(far))
+    rest = enhancer.process(speech[1_000:], far[1_000:])
+    out = np.concatenate([first, rest, enhancer.flush()])[enhancer.delay_samples :]
+    np.testing.assert_array_equal(out, Enhancer(canceller).enhance(speech, far))
+
+
+def test_a_model_without_a_far_end_refuses_one(bundle, speech, far):
+    with pytest.raises(BundleError, match=r"pvqe-s.fp32.onnx cancels no echo: give it no far end"):
+        Enhancer(bundle).process(speech, far)
+
+
+def test_a_voice_is_heard_without_a_far_end(canceller, speech):
+    assert embed(speech, canceller).shape == (canceller.contract.embedding_size,)
+
+
+def test_the_variant_with_a_far_end_is_chosen_where_there_is_one(tmp_path, monkeypatch, bundle):
+    assert far_end_variant("pvqe-s") == "pvqe-s-far"
+    assert far_end_variant("pvqe-s.int8") == "pvqe-s-far.int8"
+    assert far_end_variant("pvqe-s-far") == "pvqe-s-far"
+    shutil.copy(bundle.path, tmp_path / "pvqe-s.fp32.onnx")
+    monkeypatch.setattr(bundle_module, "MODELS_DIR", tmp_path)
+    assert not Bundle.load("pvqe-s", far_end=True).contract.far_end
+    installed = far_end_model(tmp_path / "pvqe-s-far.fp32.onnx", 1, -1)
+    assert Bundle.load("pvqe-s", far_end=True).path == installed
+    assert Bundle.load("pvqe-s-far").path == installed
+    assert not Bundle.load("pvqe-s").contract.far_end
+    assert not Bundle.load(tmp_path / "pvqe-s.fp32.onnx", far_end=True).contract.far_end, "a path is meant"
