@@ -15,10 +15,11 @@ import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
-from edge_pse.enhancer import checked_samples
+from edge_pse.enhancer import Enhancer, Heard, checked_samples
 from edge_pse.errors import AudioError, EnrollmentError
-from edge_pse.profiles import Profile
-from edge_pse.spectral import Analysis, Samples
+from edge_pse.profiles import Profile, Recording
+from edge_pse.spectral import Samples
+from edge_pse.verification import agreement
 
 # What the limits below rest on: the first model of pvqe-s and ten seconds of each of the five LibriSpeech
 # speakers of the dev split. "Right" is an excerpt whose embedding is nearest to that of clean speech of the
@@ -50,6 +51,7 @@ _SPEECH_RANGE = 1e-3  # in power, from the loud frames down: what is fainter is 
 _SPEECH_OVER_NOISE = 4.0  # in power: noise alone seldom fluctuates by more
 _SPEECH_KEPT = 0.2  # in power: of clean speech all but its faint ends, of rain 0.14, of white noise less
 _NEAR_PEAK = 0.99
+_MARGIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,7 @@ def assess(
     audio: ArrayLike, sample_rate_hz: float = 16_000, bundle: Bundle | str | Path = DEFAULT_MODEL
 ) -> EnrollmentReport:
     """What ``enroll`` would think of a recording; the same arguments and errors, but for EnrollmentError."""
-    report, _ = _examine(audio, sample_rate_hz, Bundle.of(bundle))
-    return report
+    return _listen_to(audio, sample_rate_hz, Bundle.of(bundle))[1]
 
 
 def enroll(
@@ -83,31 +84,123 @@ def enroll(
     sample_rate_hz: float = 16_000,
     bundle: Bundle | str | Path = DEFAULT_MODEL,
     name: str = "",
+    microphone: str = "",
 ) -> Profile:
     """The profile of the voice in a recording.
 
     ``audio``: floating-point samples, full scale -1 to 1, shape (samples,) or (samples, channels), at any
-    rate; the channels are averaged. Ten seconds of one voice alone are plenty. The profile is the mean of the
-    network's embedding over all frames, run without a profile (arXiv 2406.09928, "internal embedding").
+    rate; the channels are averaged. Ten seconds of one voice alone are plenty. ``microphone``: what it was
+    recorded with, to be shown. The profile is the mean of the network's embedding over all frames, run without
+    a profile (arXiv 2406.09928, "internal embedding").
 
     Raises AudioError for samples that can't be used and EnrollmentError, with all that is wrong, for a
     recording that would not make a good profile.
     """
     bundle = Bundle.of(bundle)
-    report, embedding = _examine(audio, sample_rate_hz, bundle)
-    if report.problems:
-        raise EnrollmentError(f"This recording would not make a good profile. {' '.join(report.problems)}")
-    return Profile(
-        name=name,
-        model_id=bundle.contract.model_id,
-        embedding=embedding,
-        speech_seconds=round(report.speech_seconds, 2),
-        snr_db=round(report.snr_db, 1),
-    )
+    listener, report = _listen_to(audio, sample_rate_hz, bundle)
+    recording = listener.recording(report, microphone)
+    return Profile.of_recordings(name, bundle.contract.model_id, [recording])
 
 
-def _examine(audio: ArrayLike, sample_rate_hz: float, bundle: Bundle) -> tuple[EnrollmentReport, Samples]:
-    """The report and the embedding, (embedding_size,) float32."""
+def embed(mono: Samples, bundle: Bundle) -> Samples:
+    """The embedding of a recording, (embedding_size,) float32, whatever ``enroll`` would say of its quality.
+
+    ``mono``: (samples,) float32 at the model's rate.
+    """
+    listener = Listener(bundle)
+    listener.add(mono)
+    listener.finish()
+    return listener.embedding()
+
+
+class Listener:
+    """Hears one voice, in a recording or as it is spoken, and says what there is to enroll.
+
+    Samples are mono, at the rate of the model, in blocks of any size.
+    """
+
+    def __init__(self, bundle: Bundle):
+        self.bundle = bundle
+        self._enhancer = Enhancer(bundle)
+        self._enhancer.on_heard = self._note
+        self._power: list[float] = []
+        self._kept: list[float] = []
+        self._embeddings: list[Samples] = []
+        self._samples = 0
+
+    @property
+    def seconds(self) -> float:
+        """How much was heard so far."""
+        return self._samples / self.bundle.contract.sample_rate_hz
+
+    @property
+    def frame_seconds(self) -> float:
+        """Length of a frame of ``speech`` and of the ranges below."""
+        return self.bundle.contract.hop_samples / self.bundle.contract.sample_rate_hz
+
+    def add(self, mono: Samples) -> None:
+        """The next samples, (samples,) float32; AudioError if they can't be used."""
+        self._enhancer.process(mono)
+        self._samples += mono.size
+
+    def finish(self) -> None:
+        """The end: brings out the last frame, as in training, with a hop of silence."""
+        self._enhancer.flush()
+
+    def embedding(self, frames: slice = slice(None)) -> Samples:
+        """Mean over the frames, (embedding_size,) float32."""
+        heard = np.asarray(self._embeddings[frames], np.float64)
+        return np.asarray(heard.mean(axis=0), np.float32)
+
+    def speech(self) -> Speech:
+        """Where somebody speaks, so far."""
+        if not self._power:
+            return Speech(np.zeros(0, bool), 0.0, 0.0)
+        return find_speech(np.asarray(self._power), np.asarray(self._kept))
+
+    def voice(self) -> slice:
+        """The frames from the first speech to the last, and half a second on either side."""
+        spoken = np.flatnonzero(self.speech().where)
+        if not spoken.size:
+            return slice(0, len(self._power))
+        margin = round(_MARGIN_SECONDS / self.frame_seconds)
+        return slice(max(0, int(spoken[0]) - margin), int(spoken[-1]) + 1 + margin)
+
+    def report(self, clipped_share: float) -> EnrollmentReport:
+        """What ``enroll`` thinks of it so far; ``clipped_share``: see the function of that name."""
+        speech = self.speech()
+        speech_seconds = float(speech.where.sum()) * self.frame_seconds
+        level, snr = levels_db(speech)
+        problems = _problems(self.seconds, speech_seconds, level, clipped_share, snr)
+        return EnrollmentReport(self.seconds, speech_seconds, level, clipped_share, snr, tuple(problems))
+
+    def recording(
+        self, report: EnrollmentReport, microphone: str = "", frames: slice = slice(None)
+    ) -> Recording:
+        """What a profile keeps of it; EnrollmentError, with all that is wrong, if it will not do."""
+        if report.problems:
+            raise EnrollmentError(
+                f"This recording would not make a good profile. {' '.join(report.problems)}"
+            )
+        return Recording(
+            embedding=self.embedding(frames),
+            speech_seconds=round(report.speech_seconds, 2),
+            snr_db=round(report.snr_db, 1),
+            microphone=microphone,
+            agreement=self.agreement(),
+        )
+
+    def agreement(self) -> float | None:
+        """See ``verification.agreement``."""
+        return agreement(np.asarray(self._embeddings), self.speech().where, self.frame_seconds)
+
+    def _note(self, heard: Heard) -> None:
+        self._power.append(heard.power)
+        self._kept.append(heard.kept)
+        self._embeddings.append(heard.embedding)
+
+
+def _listen_to(audio: ArrayLike, sample_rate_hz: float, bundle: Bundle) -> tuple[Listener, EnrollmentReport]:
     recording = checked_samples(audio)
     if recording.ndim == 1:
         recording = recording[:, None]
@@ -120,74 +213,42 @@ def _examine(audio: ArrayLike, sample_rate_hz: float, bundle: Bundle) -> tuple[E
     mono = recording.mean(axis=1).astype(np.float32)
     if sample_rate_hz != bundle.contract.sample_rate_hz:
         mono = soxr.resample(mono, sample_rate_hz, bundle.contract.sample_rate_hz)
-    heard = _listen(mono, bundle)
+    listener = Listener(bundle)
+    listener.add(mono)
+    listener.finish()
     # Clipping is looked for before resampling and mixing, which round off its edges.
-    return _judge(len(recording) / sample_rate_hz, _clipped_share(recording), heard, bundle), heard.embedding
-
-
-def embed(mono: Samples, bundle: Bundle) -> Samples:
-    """The embedding of a recording, (embedding_size,) float32, whatever ``enroll`` would say of its quality.
-
-    ``mono``: (samples,) float32 at the model's rate.
-    """
-    return _listen(mono, bundle).embedding
+    return listener, listener.report(clipped_share(recording))
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What the network makes of a recording, run without a profile."""
+class Speech:
+    """Where somebody speaks, and how loud that is."""
 
-    power: NDArray[np.float64]
-    """Mean square of the samples in each frame, (frames,)."""
-    kept: NDArray[np.float64]
-    """The same of the network's output."""
-    embedding: Samples
-    """Mean over the frames, (embedding_size,)."""
-
-
-def _listen(mono: Samples, bundle: Bundle) -> _Heard:
-    contract = bundle.contract
-    hop = contract.hop_samples
-    # Whole hops, and one of silence to bring out the last, as in training.
-    padded = np.concatenate([mono, np.zeros(-mono.size % hop + hop, np.float32)])
-    analysis = Analysis(contract.window_samples, contract.first_bin)
-    states = contract.initial_states()
-    nobody = np.zeros((1, contract.embedding_size), np.float32)
-    frames = padded.size // hop
-    power, kept = np.empty(frames), np.empty(frames)
-    total = np.zeros(contract.embedding_size)
-    for frame in range(frames):
-        spectrum = analysis(padded[frame * hop : (frame + 1) * hop])
-        enhanced, embedding, states = bundle.backend.step(spectrum, nobody, states)
-        power[frame] = np.vdot(spectrum, spectrum)
-        kept[frame] = np.vdot(enhanced, enhanced)
-        total += embedding[0]
-    # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
-    scale = 2 / (contract.window_samples * hop)
-    return _Heard(power * scale, kept * scale, (total / frames).astype(np.float32))
+    where: NDArray[np.bool_]
+    """Of each hop, (hops,)."""
+    power: float
+    """Mean square over these; 0 without any."""
+    noise_power: float
+    """The same of the pauses."""
 
 
-def _judge(seconds: float, clipped_share: float, heard: _Heard, bundle: Bundle) -> EnrollmentReport:
-    power, kept = _smoothed(heard.power), _smoothed(heard.kept)
+def find_speech(power: NDArray[np.float64], kept: NDArray[np.float64]) -> Speech:
+    """Tell speech from the rest by what the network keeps; arrays (hops,), see ``enhancer.Heard``."""
+    power, kept = _smoothed(power), _smoothed(kept)
     # Digital silence is what a device gives before it starts: it says nothing about the room.
     silence = 10 ** (_SILENCE_DBFS / 10)
     sounding = np.sort(power[power > silence])
     noise = sounding[: max(1, int(_PAUSES_SHARE * sounding.size))].mean() if sounding.size else silence
     faintest = max(_SPEECH_OVER_NOISE * noise, _SPEECH_RANGE * np.percentile(power, 95))
-    speech = (power > faintest) & (kept > _SPEECH_KEPT * power)
-    speech_seconds = float(speech.sum()) * bundle.contract.hop_samples / bundle.contract.sample_rate_hz
-    level = snr = -np.inf
-    if speech.any():
-        loudness = power[speech].mean()
-        level, snr = 10 * np.log10(loudness), 10 * np.log10(loudness / noise - 1)
-    return EnrollmentReport(
-        seconds=seconds,
-        speech_seconds=speech_seconds,
-        speech_level_dbfs=float(level),
-        clipped_share=clipped_share,
-        snr_db=float(snr),
-        problems=tuple(_problems(seconds, speech_seconds, level, clipped_share, snr)),
-    )
+    where = (power > faintest) & (kept > _SPEECH_KEPT * power)
+    return Speech(where, float(power[where].mean()) if where.any() else 0.0, float(noise))
+
+
+def levels_db(speech: Speech) -> tuple[float, float]:
+    """Level of the speech in dBFS and how far it is above the noise, in dB; both -inf without speech."""
+    if not speech.where.any():
+        return -np.inf, -np.inf
+    return float(10 * np.log10(speech.power)), float(10 * np.log10(speech.power / speech.noise_power - 1))
 
 
 def _smoothed(frames: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -195,7 +256,7 @@ def _smoothed(frames: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.convolve(padded, np.full(_SMOOTHED_FRAMES, 1 / _SMOOTHED_FRAMES), "valid")
 
 
-def _clipped_share(recording: NDArray[np.floating]) -> float:
+def clipped_share(recording: NDArray[np.floating]) -> float:
     """Share of samples that, with the next one, stand at the peak of their channel; (samples, channels)."""
     if len(recording) < 2:
         return 0.0
