@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pse.spectral import Samples
-
 _PART_SECONDS = 2.0
 
 
-def cosine(one: Samples, other: Samples) -> float:
+def cosine(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """Cosine of the angle between two embeddings, (embedding_size,); 0 if one of them is zero."""
     norms = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(one @ other) / norms if norms else 0.0

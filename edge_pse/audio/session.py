@@ -14,9 +14,9 @@ from edge_pse.audio import sound_server, virtual_mic
 from edge_pse.audio.devices import Device, find_format, resolve
 from edge_pse.audio.engine import Counters, Engine, dbfs
 from edge_pse.audio.loopback import FarEndStatus, Loopback
+from edge_pse.audio.microphone import resolve_microphone
 from edge_pse.audio.streams import BLOCKS_PER_SECOND, InputStream, OutputStream, Stream
 from edge_pse.enhancer import Enhancer
-from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
 
 VIRTUAL = "virtual"
@@ -82,7 +82,7 @@ class Session:
         say: Callable[[str], None],
         on_output: Callable[[Samples], None] | None = None,
     ):
-        source, sink = _resolve_input(options.input), _resolve_output(options.output)
+        source, sink = resolve_microphone(options.input), _resolve_output(options.output)
         self._loopback = None
         if options.loopback is not None:
             self._loopback = Loopback(options.loopback, source, options.latency_s, say)
@@ -214,17 +214,6 @@ class Session:
                 self._places[device.kind] = place
                 self._say(f"The sound server moved the {device.kind} to {place}.")
         return None
-
-
-def _resolve_input(wanted: str | None) -> Device:
-    device = resolve("input", wanted)
-    name = device.server_name or (sound_server.default_source() if device.through_server else None)
-    if name in virtual_mic.OWN_SOURCES:
-        raise AudioError(
-            "The microphone chosen is the virtual one itself: name the real one with --input "
-            "(`edge-pse devices` lists them)."
-        )
-    return device
 
 
 def _resolve_output(wanted: str | None) -> Device:

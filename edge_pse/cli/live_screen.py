@@ -127,8 +127,8 @@ class Screen:
         if status is None:
             return Text("waiting for the devices")
         table = Table.grid(padding=(0, 2))
-        table.add_row("in", _meter(status.input_dbfs), status.input)
-        table.add_row("out", _meter(status.output_dbfs), status.output)
+        table.add_row("in", meter(status.input_dbfs), status.input)
+        table.add_row("out", meter(status.output_dbfs), status.output)
         if status.far_end is not None:
             table.add_row("far end", *_far_end_row(status.far_end))
             table.add_row("echo", *_echo_row(status.far_end))
@@ -146,7 +146,8 @@ class Screen:
         return table
 
 
-def _meter(dbfs: float) -> Text:
+def meter(dbfs: float) -> Text:
+    """A bar for a level, and the level."""
     filled = round(_METER_WIDTH * min(max(1 - dbfs / _METER_FLOOR_DBFS, 0.0), 1.0))
     return Text("█" * filled + "·" * (_METER_WIDTH - filled) + f" {max(dbfs, -99):4.0f} dBFS")
 
@@ -163,7 +164,7 @@ def _far_end(status: Status) -> str:
 def _far_end_row(far_end: FarEndStatus) -> tuple[Text | str, str]:
     if far_end.device is None:
         return "", "waiting for it"
-    return _meter(far_end.dbfs), far_end.device
+    return meter(far_end.dbfs), far_end.device
 
 
 def _echo_row(far_end: FarEndStatus) -> tuple[str, str]:
