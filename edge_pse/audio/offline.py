@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -43,6 +44,7 @@ def enhance_file(
     strength: float = 1.0,
     keep_channels: bool = False,
     on_progress: Progress | None = None,
+    far_end: str | Path | None = None,
 ) -> EnhancedFile:
     """Enhance ``source`` into ``target``, which may be the same file.
 
@@ -50,17 +52,24 @@ def enhance_file(
     channel, enhanced from the mean of all; with ``keep_channels`` each channel goes through the network by
     itself. Sound above half the model's rate (8 kHz) is not kept. ``on_progress`` is called now and then
     with the seconds done and the seconds there are. ``bundle``, ``profile``, ``strength``: see ``Enhancer``.
+    ``far_end``: a file of what the loudspeaker was given meanwhile, see ``Enhancer.process``, of any rate and
+    number of channels; what it lacks at its end is silence, and what it has too much is left out.
 
-    Raises AudioError for a source that can't be read or a target that can't be written, BundleError and
-    ProfileError as Enhancer does. After any exception the target is as it was before.
+    Raises AudioError for a source or far end that can't be read or a target that can't be written, BundleError
+    and ProfileError as Enhancer does. After any exception the target is as it was before.
     """
-    with AudioReader(source) as reader:
+    with ExitStack() as files:
+        reader = files.enter_context(AudioReader(source))
         channels = reader.channels if keep_channels else 1
+        # Each channel reads the far end for itself: it is the same for all of them, but they take turns.
+        far_readers = [
+            None if far_end is None else files.enter_context(AudioReader(far_end)) for _ in range(channels)
+        ]
         with AudioWriter(target, reader, channels) as writer:
             bundle = Bundle.of(bundle)
             streams = [
-                _AlignedStream(Enhancer(bundle, profile, strength), reader.sample_rate_hz)
-                for _ in range(channels)
+                _AlignedStream(Enhancer(bundle, profile, strength), reader.sample_rate_hz, far_reader)
+                for far_reader in far_readers
             ]
             frames = 0
             for block in reader.blocks():
@@ -77,8 +86,9 @@ def enhance_file(
 class _AlignedStream:
     """One channel at the file's rate, through the network at its own, without the delay of either step."""
 
-    def __init__(self, enhancer: Enhancer, sample_rate_hz: int):
+    def __init__(self, enhancer: Enhancer, sample_rate_hz: int, far_end: AudioReader | None):
         self._enhancer = enhancer
+        self._far_end = None if far_end is None else _FarEndFile(far_end, enhancer.sample_rate_hz)
         self._to_model = Resampler(sample_rate_hz, enhancer.sample_rate_hz)
         self._from_model = Resampler(enhancer.sample_rate_hz, sample_rate_hz)
         self._early = enhancer.delay_samples
@@ -102,7 +112,8 @@ class _AlignedStream:
         return self._deliver(np.concatenate(rest))
 
     def _through(self, at_model: Samples) -> Samples:
-        return self._from_model.process(self._without_delay(self._enhancer.process(at_model)))
+        far_end = None if self._far_end is None else self._far_end.take(at_model.size)
+        return self._from_model.process(self._without_delay(self._enhancer.process(at_model, far_end)))
 
     def _without_delay(self, enhanced: Samples) -> Samples:
         early, self._early = self._early, max(0, self._early - enhanced.size)
@@ -112,3 +123,23 @@ class _AlignedStream:
         ready = ready[: self._missing]
         self._missing -= ready.size
         return ready
+
+
+class _FarEndFile:
+    """The mean of a file's channels at the model's rate, as much as is asked for; after its end comes silence."""
+
+    def __init__(self, reader: AudioReader, model_rate_hz: int):
+        self._blocks = reader.blocks()
+        self._to_model = Resampler(reader.sample_rate_hz, model_rate_hz)
+        self._ready = np.empty(0, np.float32)
+        self._ended = False
+
+    def take(self, count: int) -> Samples:
+        """The next samples, (count,) float32."""
+        while self._ready.size < count and not self._ended:
+            block = next(self._blocks, None)
+            self._ended = block is None
+            more = self._to_model.flush() if block is None else self._to_model.process(block.mean(axis=1))
+            self._ready = np.concatenate([self._ready, more])
+        taken, self._ready = self._ready[:count], self._ready[count:]
+        return np.pad(taken, (0, count - taken.size))

@@ -31,6 +31,12 @@ _LONG_SECONDS = 10
     help="How much of the rest to take away; 0 is nothing.",
 )
 @click.option("--keep-channels", is_flag=True, help="Enhance each channel for itself, not their mean.")
+@click.option(
+    "--far-end",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="What the loudspeaker played meanwhile, from the same moment on: its echo is cancelled.",
+)
 @options.model
 @options.backend
 def enhance(
@@ -39,19 +45,25 @@ def enhance(
     name: str | None,
     strength: float,
     keep_channels: bool,
+    far_end: Path | None,
     model: str,
     backend: str,
 ) -> None:
-    """Take noise and other voices out of an audio file.
+    """Take noise, other voices and echo out of an audio file.
 
     OUT has the rate and length of IN, is aligned with it, and may be IN itself. The ending of its name
     chooses the format. It has one channel, unless --keep-channels is given.
     """
     profile = edge_pse.ProfileStore().load(name) if name is not None else None
-    bundle = edge_pse.Bundle.load(model, backend)
+    bundle = edge_pse.Bundle.load(model, backend, far_end=far_end is not None)
+    if far_end is not None and not bundle.contract.far_end:
+        click.echo(output.no_far_end(bundle), err=True)
+        far_end = None
     started = time.monotonic()
     with _bar(source.name) as on_progress:
-        done = offline.enhance_file(source, target, bundle, profile, strength, keep_channels, on_progress)
+        done = offline.enhance_file(
+            source, target, bundle, profile, strength, keep_channels, on_progress, far_end
+        )
     took = time.monotonic() - started
     click.echo(
         f"Wrote {target}: {output.duration(done.seconds)} in {output.duration(took)}, "

@@ -1,0 +1,126 @@
+"""``enhance --far-end``: files of any rate and length, in step with the microphone's."""
+
+import re
+import shutil
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from edge_pse import Bundle, Enhancer
+from edge_pse import bundle as bundle_module
+from edge_pse.audio.offline import enhance_file
+from tests.edge_pse.graphs import far_end_model
+
+
+@pytest.fixture
+def canceller(tmp_path):
+    """Takes the far end away just as it is: whatever is left of it was out of step."""
+    return Bundle.load(far_end_model(tmp_path / "canceller.onnx", 1, -1))
+
+
+@pytest.fixture
+def far(recording):
+    return recording("ls2033_speech")[:80_000]
+
+
+@pytest.fixture
+def enhanced(tmp_path, canceller):
+    """``enhanced(microphone, rate, far end, its rate)`` -> what is left."""
+
+    def run(microphone, rate, far, far_rate, **settings):
+        soundfile.write(tmp_path / "microphone.wav", microphone, rate, "FLOAT")
+        soundfile.write(tmp_path / "far.wav", far, far_rate, "FLOAT")
+        out = tmp_path / "out.wav"
+        enhance_file(tmp_path / "microphone.wav", out, canceller, far_end=tmp_path / "far.wav", **settings)
+        samples, rate_out = soundfile.read(out, dtype="float32", always_2d=True)
+        assert (len(samples), rate_out) == (len(microphone), rate)
+        return samples
+
+    return run
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+@pytest.mark.parametrize("far_rate", [16_000, 44_100, 8_000])
+def test_the_far_end_is_in_step_at_any_rate(enhanced, far, rate, far_rate):
+    # Nothing above 3 kHz, which all of these rates keep.
+    far = soxr.resample(soxr.resample(far, 16_000, 6_000), 6_000, 16_000)
+    microphone = soxr.resample(far, 16_000, rate)
+    left = enhanced(microphone, rate, soxr.resample(far, 16_000, far_rate), far_rate)[:, 0]
+    inside = slice(rate // 10, -rate // 10)
+    assert np.std(left[inside]) < 0.02 * np.std(microphone[inside])
+
+
+@pytest.mark.parametrize("length", [30_000, 79_999, 120_000])
+def test_a_far_end_of_another_length_is_filled_up_or_cut(enhanced, far, canceller, length):
+    other = np.resize(far, length)
+    heard = np.pad(other, (0, max(0, far.size - length)))[: far.size]
+    expected = Enhancer(canceller).enhance(far, heard)
+    np.testing.assert_allclose(enhanced(far, 16_000, other, 16_000)[:, 0], expected, atol=1e-6)
+
+
+def test_every_channel_has_the_same_far_end(enhanced, far):
+    stereo = np.stack([far, 0.5 * far], axis=1)
+    left = enhanced(stereo, 16_000, np.stack([far, far], axis=1), 16_000, keep_channels=True)
+    assert np.abs(left[:, 0]).max() < 1e-5
+    np.testing.assert_allclose(np.std(left[:, 1]), 0.5 * np.std(far), rtol=0.05)
+
+
+def test_memory_does_not_grow_with_the_length_of_the_far_end(enhanced, far):
+    used = {}
+
+    def watch(seconds_done, _):
+        used[round(seconds_done)] = tracemalloc.get_traced_memory()[0]
+
+    long = np.tile(soxr.resample(far, 16_000, 48_000), 6)
+    tracemalloc.start()
+    try:
+        enhanced(long, 48_000, np.tile(far, 6), 16_000, on_progress=watch)
+    finally:
+        tracemalloc.stop()
+    early, late = min(used), max(used)
+    assert late - early > 20
+    assert abs(used[late] - used[early]) < 400_000, "a second of one more signal that is kept is 64 000 bytes"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.wav", "Can't read .*missing.wav"),
+        ("text.wav", "is not audio"),
+        ("silent.wav", "holds no sound"),
+    ],
+)
+def test_a_far_end_that_can_not_be_read_leaves_nothing(
+    refused, tmp_path, far, canceller, names_in, name, message
+):
+    soundfile.write(tmp_path / "microphone.wav", far, 16_000)
+    (tmp_path / "text.wav").write_text("not a sound " * 99)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(0), 16_000)
+    before = names_in(tmp_path)
+    arguments = ("-o", tmp_path / "out.wav", "--far-end", tmp_path / name, "--model", canceller.path)
+    assert re.search(message, refused("enhance", tmp_path / "microphone.wav", *arguments))
+    assert names_in(tmp_path) == before
+
+
+def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, bundle, monkeypatch):
+    models = tmp_path / "models"
+    models.mkdir()
+    shutil.copy(bundle.path, models)
+    monkeypatch.setattr(bundle_module, "MODELS_DIR", models)
+    soundfile.write(tmp_path / "microphone.wav", far, 16_000, "FLOAT")
+    out = tmp_path / "out.wav"
+    arguments = ("enhance", tmp_path / "microphone.wav", "-o", out, "--far-end", tmp_path / "microphone.wav")
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "pvqe-s.fp32.onnx cancels no echo, and pvqe-s-far, which does, is not installed: echo stays.\n"
+    )
+    noise_only, _ = soundfile.read(out, dtype="float32")
+    np.testing.assert_allclose(noise_only, Enhancer(bundle).enhance(far), atol=1e-6)
+    far_end_model(models / "pvqe-s-far.fp32.onnx", 1, -1)
+    result = run(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert np.abs(soundfile.read(out)[0]).max() < 1e-5
