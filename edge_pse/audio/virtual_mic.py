@@ -112,7 +112,7 @@ def _server() -> str:
         raise AudioError(
             "No sound server answers, so there is no place for a virtual microphone: start PipeWire or "
             "PulseAudio and install `pactl` (sudo apt install pulseaudio-utils), or use snd-aloop "
-            "(targets/laptop/README.md)."
+            "(targets/raspberry-pi/README.md)."
         )
     return server
 

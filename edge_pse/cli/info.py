@@ -69,6 +69,10 @@ def _show_models() -> None:
     problems = []
     for path in paths:
         size = f"{path.stat().st_size / 1e6:.1f} MB"
+        needed = [runtime for runtime in RUNTIMES.values() if runtime.suffix == path.suffix]
+        if not any(runtime.installed_version() for runtime in needed):
+            table.add_row(path.name, size, "", "", "", f"nothing here: needs {needed[0].distribution}")
+            continue
         try:
             bundle = Bundle.load(path)
         except BundleError as error:

@@ -27,15 +27,11 @@ def runtimes(target: Target | None = None) -> Finding:
     installed = {name: version for name in RUNTIMES if (version := RUNTIMES[name].installed_version())}
     if not installed:
         bits = " and use a system of 64 bits" if sys.maxsize < 2**32 else ""
-        return fail(
-            "No inference runtime is installed.", f"pip install {RUNTIMES['onnx'].distribution}{bits}"
-        )
+        return fail("No inference runtime is installed.", _install("onnx") + bits)
     listed = ", ".join(f"{name} {version}" for name, version in installed.items())
     best = target.settings.backend[0]
     if target.boards and best not in installed:
-        return warn(
-            f"{listed}; {best}, the fastest one, is missing.", f"pip install {RUNTIMES[best].distribution}"
-        )
+        return warn(f"{listed}; {best}, the fastest one, is missing.", _install(best))
     return ok(f"{listed}.")
 
 
@@ -68,10 +64,15 @@ def verdict(times: FrameTimes, hop_ms: float, what: str) -> Finding:
     else:
         cause = f"{sentence}, {median}: this machine is slow for it."
         advice = (
-            "pip install ai-edge-litert, then edge-pse run --model pvqe-s.int8; cool the machine; "
+            f"{_install('litert')}; then edge-pse run --model pvqe-s.int8; cool the machine; "
             "edge-pse bench --all shows what is fastest."
         )
     return (warn if times.p99_ms <= hop_ms else fail)(cause, advice)
+
+
+def _install(runtime: str) -> str:
+    """The command that installs a runtime where this program runs."""
+    return f"{sys.executable} -m pip install {RUNTIMES[runtime].distribution}"
 
 
 def _paced(frames: Iterator[Samples], hop_s: float) -> Iterator[Samples]:

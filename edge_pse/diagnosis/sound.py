@@ -98,7 +98,7 @@ def server() -> Finding:
     if kind is None:
         return warn(
             "No sound server answers; the virtual microphone needs one.",
-            "Start PipeWire or PulseAudio, or do without (targets/laptop/README.md, snd-aloop).",
+            "Start PipeWire or PulseAudio, or do without (targets/raspberry-pi/README.md, snd-aloop).",
         )
     try:
         leads_there = any(device.name == devices.THROUGH_SERVER for device in devices.devices("input"))
