@@ -15,6 +15,7 @@ from training.spectral import analyse, synthesise
 
 MINIMUM_FRAMES = 1000
 TOLERANCE = 1e-5
+FAR_END_EARLIER_SAMPLES = 1600
 REAL_SPEECH = (
     Path(__file__).parents[1] / "tests/fixtures/ls367_enrollment.opus",
     Path(__file__).parents[1] / "tests/fixtures/ls2033_enrollment.opus",
@@ -41,8 +42,8 @@ class Parity:
 
 @torch.no_grad()
 def measure_parity(network: Network, model: Path, recordings: tuple[Path, Path] = REAL_SPEECH) -> Parity:
-    """Enroll the first recording's voice, then enhance both recordings on top of one another with that
-    profile.
+    """Enroll the first recording's voice, then enhance both recordings on top of one another with that profile;
+    a far end says what the other one does, a little earlier.
 
     Raises ValueError when the recordings are not 16 kHz or too short to prove anything.
     """
@@ -53,14 +54,20 @@ def measure_parity(network: Network, model: Path, recordings: tuple[Path, Path] 
     )
     spectrum = analyse(torch.from_numpy(mixture)[None])
     profile = network.embed(analyse(torch.from_numpy(enrollment)[None]))
-    wanted, wanted_embedding, _ = network(spectrum, profile)
+    far = None
+    if network.config.far_channels is not None:
+        loopback = np.resize(other[FAR_END_EARLIER_SAMPLES:], len(mixture))
+        far = analyse(torch.from_numpy(loopback)[None])
+    wanted, wanted_embedding, _ = network(spectrum, profile, far=far)
 
     bundle = Bundle.load(model)
     states = bundle.contract.initial_states()
     frames, embeddings = [], []
     for t in range(spectrum.shape[2]):
-        frame = np.ascontiguousarray(spectrum[:, :, t : t + 1].numpy())
-        enhanced, embedding, states = bundle.backend.step(frame, profile.numpy(), states)
+        far_frame = None if far is None else _frame(far, t)
+        enhanced, embedding, states = bundle.backend.step(
+            _frame(spectrum, t), profile.numpy(), states, far_frame
+        )
         frames.append(np.array(enhanced))
         embeddings.append(np.array(embedding[0]))
     got = synthesise(torch.from_numpy(np.concatenate(frames, axis=2)))
@@ -70,6 +77,10 @@ def measure_parity(network: Network, model: Path, recordings: tuple[Path, Path] 
         samples=float((got - synthesise(wanted)).abs().max()),
         embedding=float((torch.from_numpy(np.stack(embeddings)) - wanted_embedding[0]).abs().max()) / scale,
     )
+
+
+def _frame(spectrum: torch.Tensor, t: int) -> np.ndarray:
+    return np.ascontiguousarray(spectrum[:, :, t : t + 1].numpy())
 
 
 def _read(path: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ from edge_pse.bundle import Bundle
 from export import onnx as exporter
 from export.graph import StepGraph
 from export.parity import measure_parity
-from export.writing import write_proven
+from export.writing import ParityError, write_proven
 from tests.training.test_network import trained_like
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint
 
@@ -70,6 +70,34 @@ def test_folding_changes_nothing(name: str) -> None:
     assert torch.allclose(got_embedding, embedding[:, 0], atol=1e-5)
     for state, wanted_state in zip(got_states, following.values(), strict=True):
         assert torch.allclose(state, wanted_state, atol=1e-4)
+
+
+def test_a_network_with_a_far_end_is_equal_too_and_takes_it_after_the_spectrum(tmp_path: Path) -> None:
+    network = trained_like("pvqe-xs-far")
+    path = tmp_path / "pvqe-xs-far.fp32.onnx"
+    write_proven(network, path, exporter.write_onnx)
+    bundle = Bundle.load(path)
+    assert bundle.contract.far_end
+    names = list(bundle.backend.inputs)
+    assert names[:3] == ["spectrum", "far", "profile"]
+    assert names[3:] == [state.name for state in bundle.contract.states]
+    assert bundle.backend.inputs["align_far"] == (1, 12, 63, 40)
+
+
+def test_the_proof_fails_when_the_far_end_is_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = exporter.StepGraph
+
+    def deaf(network: torch.nn.Module) -> StepGraph:
+        network = copy.deepcopy(network)
+        with torch.no_grad():
+            network.far1.conv.conv.weight.zero_()
+        return original(network)
+
+    monkeypatch.setattr(exporter, "StepGraph", deaf)
+    with pytest.raises(ParityError):
+        write_proven(trained_like("pvqe-xs-far"), tmp_path / "deaf.onnx", exporter.write_onnx)
 
 
 def test_a_file_that_differs_is_refused_and_not_written(
