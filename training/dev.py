@@ -1,4 +1,4 @@
-"""Dev scores of a network in training: the evaluation's quick set, run through PyTorch in batches."""
+"""Dev scores of a network in training: the evaluation's quick set and, of a network with a far end, its echo set."""
 
 from __future__ import annotations
 
@@ -8,19 +8,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evaluation.metrics.signal import erle_db, si_sdr
 from evaluation.quick import QuickSet
-from training.network import HOP_SAMPLES, Network
+from evaluation.sets import SETS_FOLDER
+from evaluation.sets.render import Clip, render
+from evaluation.sets.scene import read_scenes
+from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.spectral import analyse, synthesise
 
 _AT_ONCE = 8
 
 
 @torch.no_grad()
-def enhance(network: Network, samples: Tensor, profiles: Tensor) -> Tensor:
-    """(clip, sample), any length, and (clip, embedding; zeros: no profile) -> (clip, sample), aligned."""
+def enhance(network: Network, samples: Tensor, profiles: Tensor, far_ends: Tensor | None = None) -> Tensor:
+    """(clip, sample), any length, and (clip, embedding; zeros: no profile) -> (clip, sample), aligned.
+
+    ``far_ends`` (clip, sample): the loopbacks, None where there is none.
+    """
     length = samples.shape[1]
-    padded = torch.nn.functional.pad(samples, (0, -length % HOP_SAMPLES))
-    enhanced, _, _ = network(analyse(padded), profiles)
+    spectrum, far = (
+        None if x is None else analyse(torch.nn.functional.pad(x, (0, -length % HOP_SAMPLES)))
+        for x in (samples, far_ends)
+    )
+    enhanced, _, _ = network(spectrum, profiles, far=far)
     return synthesise(enhanced)[:, :length]
 
 
@@ -45,7 +55,40 @@ def dev_scores(network: Network, data: Path) -> dict[str, float]:
     halves = [np.array_split(clip, 2) for clip in clips.values()]
     first, second = (torch.stack([_embed(network, half[i], device) for half in halves]) for i in (0, 1))
     scores = {**quick.scores(outputs), "eer": equal_error_rate(first, second)}
+    if network.config.far_channels is not None:
+        scores |= echo_scores(network, data)
     return {name: round(value, 3) for name, value in scores.items()}
+
+
+def echo_scores(network: Network, data: Path) -> dict[str, float]:
+    """Of the evaluation's echo set, with no profile, means in dB: ERLE on far-end single talk, recorded and synthetic,
+    and SI-SDR gain where the near end is known, in double talk and alone (where any loss is damage).
+    """
+    device = next(network.parameters()).device
+    nobody = torch.zeros(1, network.config.embedding_size, device=device)
+    scores: dict[str, list[float]] = {}
+    for scene in read_scenes(SETS_FOLDER / "echo.jsonl"):
+        assert scene.echo is not None
+        source, kind = scene.tags["source"], scene.echo.talk_type
+        if source == "real" and kind != "st":
+            continue  # nobody knows the clean near end
+        clip = render(scene, data)
+        heard, far = (torch.from_numpy(x)[None].to(device) for x in (clip.mixture, clip.far_end))
+        output = enhance(network, heard, nobody, far)[0].cpu().numpy()
+        if kind == "st":
+            scores.setdefault(f"echo_erle_{source}", []).append(erle_db(clip.mixture, output))
+        else:
+            name = {"dt": "echo_double_talk_gain", "nst": "echo_near_end_gain"}[kind]
+            scores.setdefault(name, []).append(_near_end_gain(clip, output))
+    return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def _near_end_gain(clip: Clip, output: np.ndarray) -> float:
+    """SI-SDR gain from the moment at which the near end begins to talk."""
+    assert clip.reference is not None and clip.scene.target is not None
+    start = round(clip.scene.target.at * SAMPLE_RATE_HZ)
+    reference = clip.reference[start:]
+    return si_sdr(reference, output[start:]) - si_sdr(reference, clip.mixture[start:])
 
 
 def _embed(network: Network, clip: np.ndarray, device: torch.device) -> Tensor:

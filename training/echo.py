@@ -28,12 +28,12 @@ class EchoSettings:
     """What calls are like; shares are probabilities, ranges are uniform."""
 
     share: float = 0.7  # of the mixtures have a far end; the others get zeros for one
-    far_only_share: float = (
-        0.35  # of the one-talker mixtures with echo: the talker says nothing, the target is silence
-    )
+    far_only_share: float = 0.35  # of the one-talker mixtures with echo: the talker is silent
     unheard_share: float = 0.15  # of those with a far end: headphones, or the loopback of something else
     ser_db: tuple[float, float] = (-20.0, 20.0)  # the near talker over the echo
     delay_ms: tuple[float, float] = (0.0, 500.0)
+    held_share: float = 0.6  # of the echoes: the device holds the far end back until shortly before them
+    held_delay_ms: tuple[float, float] = (20.0, 150.0)  # what it leaves of the delay
     change_share: float = 0.2  # of the echoes: another delay, place or both from some moment on
     skewed_share: float = 0.3  # of the echoes: played by a clock of its own
     skew_ppm: tuple[float, float] = (-200.0, 200.0)
@@ -119,7 +119,9 @@ class EchoMaker:
         """Delayed, skewed and through the room, with a change of path where there is one."""
         random, (count, length) = self.random, played.shape
         skew = random.uniform(*settings.skew_ppm, count) * (random.random(count) < settings.skewed_share)
-        delay_s = random.uniform(*settings.delay_ms, count) / 1000
+        held = random.random(count) < settings.held_share
+        delays_ms = random.uniform(*settings.held_delay_ms, count), random.uniform(*settings.delay_ms, count)
+        delay_s = np.where(held, *delays_ms) / 1000
         place = random.integers(POSITIONS, size=count)
         before = self._path(played, rooms, place, delay_s, skew)
         moves = random.random(count) < 0.5
