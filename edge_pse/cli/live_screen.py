@@ -20,11 +20,11 @@ from rich.text import Text
 from edge_pse.audio.live import Live
 from edge_pse.audio.loopback import FarEndStatus
 from edge_pse.audio.session import Status
+from edge_pse.diagnosis.machine import NOW, firmware_bits
 
 _LINE_EVERY_S = 30.0
 _METER_WIDTH, _METER_FLOOR_DBFS = 30, -60.0
 _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
-_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 
 
 class View(Protocol):
@@ -181,8 +181,4 @@ def _heat() -> str:
         text = f", {int(_THERMAL.read_text()) / 1000:.0f} °C"
     except (OSError, ValueError):
         return ""
-    try:
-        # Bits 0 to 3: too little voltage, capped, throttled, soft limit, each at this moment.
-        return text + (", throttled" if int(_THROTTLED.read_text(), 16) & 0xF else "")
-    except (OSError, ValueError):
-        return text
+    return text + (", throttled" if (firmware_bits() or 0) & NOW else "")

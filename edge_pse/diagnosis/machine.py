@@ -26,6 +26,7 @@ _HOT_C = 80
 _VCGENCMD_S = 3.0
 _THROTTLED_BITS = ("too little voltage", "a capped clock", "throttling", "the soft temperature limit")
 """Bits 0 to 3 of what the firmware says: now. Bits 16 to 19: since the start. (``vcgencmd get_throttled``)"""
+NOW = 0xF
 _POWER_AND_COOLING = "Use the power supply made for this board and a short cable, and a heat sink or a fan."
 
 
@@ -60,10 +61,12 @@ def governor(root: Path = ROOT) -> Finding:
 
 def throttling(root: Path = ROOT) -> Finding:
     """Whether the firmware of a Raspberry Pi slows the processor down, now or since the start."""
-    bits = _throttled(root)
+    bits = firmware_bits(root)
+    if bits is None and shutil.which("vcgencmd"):
+        bits = _as_bits(_vcgencmd())
     if bits is None:
         return ok("No Raspberry Pi firmware to ask.")
-    now, before = (_named(bits >> shift) for shift in (0, 16))
+    now, before = _named(bits & NOW), _named(bits >> 16)
     if now:
         return fail(f"The firmware slows this board down now: {now}.", _POWER_AND_COOLING)
     if before:
@@ -97,15 +100,15 @@ def real_time(root: Path = ROOT) -> Finding:
     )
 
 
-def _throttled(root: Path) -> int | None:
+def firmware_bits(root: Path = ROOT) -> int | None:
+    """What the firmware of a Raspberry Pi says of its speed, see ``_THROTTLED_BITS``; None where there is none."""
     platform = root / "sys/devices/platform"
-    texts = [_text(path) for pattern in _FIRMWARE for path in platform.glob(pattern)]
-    if not texts and shutil.which("vcgencmd"):
-        texts = [_vcgencmd()]
-    for text in texts:
-        if re.fullmatch(r"(0x)?[0-9a-fA-F]+", text):
-            return int(text, 16)
-    return None
+    found = [_as_bits(_text(path)) for pattern in _FIRMWARE for path in platform.glob(pattern)]
+    return next((bits for bits in found if bits is not None), None)
+
+
+def _as_bits(text: str) -> int | None:
+    return int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]+", text) else None
 
 
 def _vcgencmd() -> str:
