@@ -66,7 +66,7 @@ def throttling(root: Path = ROOT) -> Finding:
         bits = _as_bits(_vcgencmd())
     if bits is None:
         return ok("No Raspberry Pi firmware to ask.")
-    now, before = _named(bits & NOW), _named(bits >> 16)
+    now, before = _named(bits), _named(bits >> 16)
     if now:
         return fail(f"The firmware slows this board down now: {now}.", _POWER_AND_COOLING)
     if before:
