@@ -1,4 +1,4 @@
-"""Small models with a far end, made for the test: they prove the way to a network, not a network."""
+"""Small models with a far end, made for the tests: they prove the way to a network, not a network."""
 
 import json
 from pathlib import Path
@@ -8,60 +8,101 @@ import pytest
 
 BINS, HOP, EMBEDDING = 160, 160, 4
 FRAME = [1, 2, 1, BINS]
+CONTRACT = {
+    "schema_version": 1, "network": "test-far", "model_id": "test-far-0", "precision": "fp32", "licence": "MIT",
+    "sample_rate_hz": 16_000, "hop_samples": HOP, "window_samples": 2 * HOP, "first_bin": 1, "bins": BINS,
+    "embedding_size": EMBEDDING, "far_end": True,
+}  # fmt: skip
 
 
-def far_end_model(
-    path: Path, microphone: float, far_end: float, delay_frames: int = 0, model_id: str = "test-far-0"
-) -> Path:
-    """Write a model whose output is ``microphone`` times the spectrum plus ``far_end`` times the far end's.
+def far_end_model(path: Path, microphone: float, far_end: float) -> Path:
+    """Write a model whose output is ``microphone`` times the spectrum plus ``far_end`` times the far end's."""
+    nodes = [
+        ("Mul", "spectrum of_spectrum", "near"),
+        ("Mul", "far of_far", "echo"),
+        ("Add", "near echo", "enhanced"),
+    ]
+    return _write(path, nodes, {"of_spectrum": microphone, "of_far": far_end}, {})
 
-    The far end's frame is that of ``delay_frames`` before, by a state of the model; the embedding is zeros.
+
+def adaptive_filter_model(path: Path, taps: int = 20, step: float = 0.5) -> Path:
+    """Write a classical canceller: a normalised LMS filter over the last ``taps`` frames in each bin.
+
+    S. Haykin: "Adaptive Filter Theory", the NLMS recursion, on complex bins: with the far end's frames x and
+    the microphone's d, e = d - w'x and w += step * conj(x) e / |x|^2. It cancels an echo only if that comes
+    after its far end, and within its taps.
     """
+    nodes = [
+        ("Concat 2", "far history", "all"),
+        ("Slice", "all zero taps time", "x"),
+        ("Split 1", "x", "xr xi"),
+        ("Split 1", "filter", "wr wi"),
+        *_complex_product("xr xi wr wi", "yr yi"),
+        ("ReduceSum", "yr time", "sr"),
+        ("ReduceSum", "yi time", "si"),
+        ("Concat 1", "sr si", "estimate"),
+        ("Sub", "spectrum estimate", "enhanced"),
+        ("Mul", "x x", "squares"),
+        ("ReduceSum", "squares parts", "energy"),
+        ("Add", "energy least", "norm"),
+        ("Mul", "enhanced step", "scaled"),
+        ("Div", "scaled norm", "error"),
+        ("Split 1", "error", "er ei"),
+        ("Neg", "xi", "minus_xi"),
+        *_complex_product("xr minus_xi er ei", "gr gi"),
+        ("Concat 1", "gr gi", "change"),
+        ("Add", "filter change", "filter_next"),
+        ("Identity", "x", "history_next"),
+    ]
+    constants = {
+        "zero": [0], "taps": [taps], "time": [2], "parts": [1, 2], "least": 1e-2, "step": step,
+    }  # fmt: skip
+    return _write(path, nodes, constants, {"history": [1, 2, taps, BINS], "filter": [1, 2, taps, BINS]})
+
+
+def _complex_product(factors: str, product: str) -> list[tuple[str, str, str]]:
+    """Two complex numbers as real and imaginary part -> nodes that multiply them."""
+    ar, ai, br, bi = factors.split()
+    pr, pi = product.split()
+    return [
+        ("Mul", f"{ar} {br}", f"{pr}1"), ("Mul", f"{ai} {bi}", f"{pr}2"), ("Sub", f"{pr}1 {pr}2", pr),
+        ("Mul", f"{ar} {bi}", f"{pi}1"), ("Mul", f"{ai} {br}", f"{pi}2"), ("Add", f"{pi}1 {pi}2", pi),
+    ]  # fmt: skip
+
+
+def _write(path: Path, nodes: list, constants: dict, states: dict[str, list[int]]) -> Path:
+    """``nodes``: operator with its axis, inputs, outputs; the embedding of every frame is zeros."""
     onnx = pytest.importorskip("onnx", reason="making a model needs the onnx package")
     from onnx import TensorProto, helper, numpy_helper
 
-    def tensor(name, shape):
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-    def constant(name, values, kind=np.float32):
-        return numpy_helper.from_array(np.array(values, kind), name)
-
-    past = [1, 2, delay_frames, BINS]
-    nodes = [
-        helper.make_node("Mul", ["spectrum", "of_spectrum"], ["near"]),
-        helper.make_node("Mul", ["delayed", "of_far"], ["echo"]),
-        helper.make_node("Add", ["near", "echo"], ["enhanced"]),
-        helper.make_node("Mul", ["profile", "nothing"], ["embedding"]),
-    ]
-    constants = [
-        constant("of_spectrum", microphone),
-        constant("of_far", far_end),
-        constant("nothing", 0),
-    ]
-    inputs = [tensor("spectrum", FRAME), tensor("far", FRAME), tensor("profile", [1, EMBEDDING])]
-    outputs = [tensor("enhanced", FRAME), tensor("embedding", [1, EMBEDDING])]
-    states = []
-    if delay_frames:
-        nodes[:0] = [
-            helper.make_node("Concat", ["past", "far"], ["history"], axis=2),
-            helper.make_node("Slice", ["history", "zero", "one", "time"], ["delayed"]),
-            helper.make_node("Slice", ["history", "one", "end", "time"], ["past_next"]),
+    def tensors(shapes):
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
         ]
-        places = {"zero": [0], "one": [1], "end": [delay_frames + 1], "time": [2]}
-        constants += [constant(name, value, np.int64) for name, value in places.items()]
-        inputs.append(tensor("past", past))
-        outputs.append(tensor("past_next", past))
-        states.append({"name": "past", "shape": past})
-    else:
-        nodes[1].input[0] = "far"
-    graph = helper.make_graph(nodes, "far end", inputs, outputs, constants)
+
+    def node(operator, inputs, outputs):
+        name, *axis = operator.split()
+        return helper.make_node(
+            name, inputs.split(), outputs.split(), **({"axis": int(axis[0])} if axis else {})
+        )
+
+    def constant(name, value):
+        kind = np.int64 if isinstance(value, list) else np.float32
+        return numpy_helper.from_array(np.array(value, kind), name)
+
+    embedding = [1, EMBEDDING]
+    graph = helper.make_graph(
+        [*(node(*one) for one in nodes), node("Mul", "profile nothing", "embedding")],
+        "far end",
+        tensors({"spectrum": FRAME, "far": FRAME, "profile": embedding, **states}),
+        tensors(
+            {"enhanced": FRAME, "embedding": embedding, **{f"{name}_next": states[name] for name in states}}
+        ),
+        [constant(name, value) for name, value in {**constants, "nothing": 0.0}.items()],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    contract = {
-        "schema_version": 1, "network": "test-far", "model_id": model_id, "precision": "fp32",
-        "licence": "MIT", "sample_rate_hz": 16_000, "hop_samples": HOP, "window_samples": 2 * HOP,
-        "first_bin": 1, "bins": BINS, "embedding_size": EMBEDDING, "far_end": True, "states": states,
-    }  # fmt: skip
-    helper.set_model_props(model, {"edge_pse": json.dumps(contract)})
+    listed = [{"name": name, "shape": shape} for name, shape in states.items()]
+    helper.set_model_props(model, {"edge_pse": json.dumps({**CONTRACT, "states": listed})})
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path
