@@ -14,11 +14,11 @@ PACKAGES="python3 python3-venv libportaudio2 libasound2-plugins pulseaudio-utils
 
 usage() {
     cat <<END
-Usage: install.sh [--wheel FILE] [--backend onnxruntime|litert] [--no-service]
+Usage: install.sh [--wheel FILE] [--backend onnx|litert] [--no-service]
        install.sh --uninstall [--purge]
 
   --wheel FILE   install this wheel; without it, the checkout that this script lies in
-  --backend B    the one inference runtime to install (onnxruntime); litert is smaller and faster
+  --backend B    the one inference runtime to install (onnx); litert is smaller and faster
   --no-service   no virtual microphone and no service
   --uninstall    remove it; profiles and the service's options are kept,
   --purge        unless this is given, too
@@ -31,7 +31,7 @@ fail() {
 }
 
 main() {
-    wheel='' backend=onnxruntime service=yes action=install purge=no
+    wheel='' backend=onnx service=yes action=install purge=no
     while [ $# -gt 0 ]; do
         case $1 in
         --wheel) [ $# -gt 1 ] || fail "--wheel needs the name of a file."; wheel=$2; shift ;;
@@ -50,7 +50,7 @@ main() {
         return
     fi
     [ "$purge" = no ] || fail "--purge goes with --uninstall."
-    case $backend in onnxruntime | litert) ;; *) fail "There is no backend $backend: onnxruntime or litert." ;; esac
+    case $backend in onnx | litert) ;; *) fail "There is no backend $backend: onnx or litert." ;; esac
     [ -z "$wheel" ] || [ -f "$wheel" ] || fail "There is no file $wheel."
     install
 }
@@ -136,13 +136,13 @@ build_wheel() {
 
 install_wheel() {
     extra=''
-    [ "$backend" = onnxruntime ] || extra="[$backend]"
+    [ "$backend" = onnx ] || extra="[$backend]"
     echo "Installing edge-pse with $backend into $VENV"
     "$VENV/bin/python" -m pip install --quiet "$wheel$extra" || return 1
     # The version may be the one that is there, and its files others.
     "$VENV/bin/python" -m pip install --quiet --no-deps --force-reinstall "$wheel" || return 1
     # The package always asks for ONNX Runtime, so that pip alone gives something that works.
-    [ "$backend" = onnxruntime ] || "$VENV/bin/python" -m pip uninstall --quiet -y onnxruntime
+    [ "$backend" = onnx ] || "$VENV/bin/python" -m pip uninstall --quiet -y onnxruntime
 }
 
 install_service() {

@@ -1,0 +1,171 @@
+"""From nothing to a running service and back, by the script alone, in a fresh Debian: ``make test-install``.
+
+The Debian is a booted container with systemd and PipeWire, whose every change is gone with it. Its sound devices
+are sinks of PipeWire. The first run builds the root, which takes minutes. The tests go on from one another, as a
+user does.
+"""
+
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.edge_pse.audio.running import aligned
+from tests.footprint import INSTALLED_MB, RESIDENT_MB
+from tests.targets import debian
+from tests.targets.container import Container
+
+PROGRAMS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
+SYSTEM = (
+    "systemd-sysv,dbus-user-session,libpam-systemd,sudo,pipewire,pipewire-pulse,wireplumber,ca-certificates"
+)
+OFFLINE = "export PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels;"
+INSTALL = f"{OFFLINE} /opt/edge-pse/targets/install.sh"
+EDGE_PSE = "~/.local/bin/edge-pse"
+MAIN_PROCESS = "systemctl --user show --property=MainPID --value edge-pse"
+# The home, without what PipeWire, pip and sudo keep for themselves.
+FILES = (
+    r"find . -type f -o -type l | grep -vE '/(\.cache|\.local/state|\.config/pulse)/|sudo_as_admin' | sort"
+)
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def machine(request, fixtures, tmp_path_factory):
+    debian.need(PROGRAMS)
+    release = request.param
+    root = debian.built_root(f"debian-{release}", f"--include={SYSTEM}", release)
+    temporary = tmp_path_factory.mktemp(release)
+    see = {
+        debian.copy_checkout(temporary / "checkout"): "/opt/edge-pse",
+        debian.downloaded_wheels(release, "x86_64"): "/opt/wheels",
+        fixtures: "/opt/fixtures",
+    }
+    container = Container(root, see, temporary / "boot.log")
+    yield container
+    container.end()
+
+
+@pytest.fixture(scope="module")
+def untouched(machine):
+    """The files of a new home."""
+    return machine.output(FILES)
+
+
+def test_what_fails_says_so_in_a_sentence_and_leaves_nothing(machine, untouched):
+    failed = machine.run("export PIP_NO_INDEX=1; /opt/edge-pse/targets/install.sh", status=1)
+    assert failed.stderr.splitlines()[-1].startswith("install.sh: pip could not install edge-pse")
+    assert machine.output(FILES) == untouched
+
+
+def test_the_script_installs_the_command_and_starts_the_service(machine, untouched):
+    machine.run(INSTALL)
+    machine.run(f"{EDGE_PSE} --version")
+    assert machine.output("systemctl --user is-active edge-pse") == "active"
+    assert machine.output("systemctl --user is-enabled edge-pse") == "enabled"
+    assert "edge_pse_microphone" in machine.output("pactl list short sources")
+    machine.run("~/.local/share/edge-pse/venv/bin/python -m pip check")
+
+
+def test_the_doctor_finds_nothing_to_mend(machine):
+    said = machine.run(f"{EDGE_PSE} doctor", status=None).stdout
+    failures = [line for line in said.splitlines() if line.startswith("fail")]
+    # Whether the network is fast enough is a matter of the machine, and of what else it does.
+    assert [line for line in failures if "model in time" not in line] == [], said
+    assert "virtual microphone  There, also after a restart." in said
+
+
+def test_the_script_may_run_again(machine):
+    before = machine.output(FILES)
+    said = machine.output(INSTALL)
+    assert "with apt" not in said
+    assert machine.output(FILES) == before
+    assert machine.output("systemctl --user is-active edge-pse") == "active"
+
+
+def test_what_is_installed_is_small(machine):
+    assert installed_mb(machine) < INSTALLED_MB
+
+
+def test_a_voice_is_enrolled_and_the_service_keeps_it(machine):
+    machine.run(f"{EDGE_PSE} enroll me --from /opt/fixtures/ls367_enrollment.opus")
+    options = "EDGE_PSE_OPTIONS=--input desk --output virtual --on-demand --profile me"
+    machine.run(f"echo '{options}' >~/.config/edge-pse/service.conf; systemctl --user restart edge-pse")
+    assert hears_speech(machine)
+    said = machine.output("systemctl --user status edge-pse; journalctl --user --unit edge-pse")
+    assert "Running" in said, said
+    process = machine.output(MAIN_PROCESS)
+    resident_mb = int(machine.output(f"grep VmHWM /proc/{process}/status").split()[1]) * 1024 / 1e6
+    print(f"resident at most: {resident_mb:.0f} MB")
+    assert resident_mb < RESIDENT_MB
+
+
+def test_the_service_survives_the_sound_server(machine):
+    process = machine.output(MAIN_PROCESS)
+    machine.run("systemctl --user restart wireplumber pipewire pipewire-pulse")
+    machine.wait_until("pactl list short sources | grep edge_pse_microphone")
+    assert hears_speech(machine)
+    assert machine.output(MAIN_PROCESS) == process
+
+
+def test_a_service_that_hangs_is_restarted(machine):
+    drop_in = "~/.config/systemd/user/edge-pse.service.d"
+    machine.run(
+        f"mkdir -p {drop_in}; printf '[Service]\\nWatchdogSec=3\\nTimeoutStopSec=2\\n' >{drop_in}/test.conf;"
+        "systemctl --user daemon-reload; systemctl --user restart edge-pse; sleep 5"
+    )
+    process = machine.output(MAIN_PROCESS)
+    assert machine.output("systemctl --user show --property=NRestarts --value edge-pse") == "0"
+    machine.run(f"kill -STOP {process}")
+    machine.wait_until(f'test "$({MAIN_PROCESS})" != {process} && systemctl --user is-active edge-pse')
+    assert "watchdog" in machine.output("journalctl --user --unit edge-pse")
+    machine.run(f"rm -r {drop_in}; systemctl --user daemon-reload; systemctl --user restart edge-pse")
+    assert hears_speech(machine)
+
+
+def test_the_script_takes_away_all_but_the_voice(machine, untouched):
+    machine.run("/opt/edge-pse/targets/install.sh --uninstall")
+    left = set(machine.output(FILES).splitlines()) - set(untouched.splitlines())
+    assert sorted(left) == ["./.config/edge-pse/service.conf", "./.local/share/edge-pse/profiles/me.profile"]
+    assert "edge_pse" not in machine.output("pactl list short sources; pactl list short sinks")
+    assert machine.run("systemctl --user cat edge-pse", status=None).returncode != 0
+    machine.run("/opt/edge-pse/targets/install.sh --uninstall --purge")
+    assert machine.output(FILES) == untouched
+
+
+def test_litert_alone_does_as_well(machine):
+    machine.run(f"{INSTALL} --backend litert --no-service")
+    assert "onnxruntime" not in machine.output("ls ~/.local/share/edge-pse/venv/lib/python3*/site-packages")
+    assert installed_mb(machine) < INSTALLED_MB
+    machine.run(f"{EDGE_PSE} enhance /opt/fixtures/ls367_speech.opus -o enhanced.wav; rm enhanced.wav")
+
+
+def installed_mb(machine):
+    size = int(machine.output("du -sb ~/.local/share/edge-pse/venv | cut -f1")) / 1e6
+    print(f"installed: {size:.0f} MB")
+    return size
+
+
+def hears_speech(machine):
+    """Whether a program that records from the virtual microphone hears what is said at the real one."""
+    player = machine.start("for turn in 1 2 3 4; do paplay -d room /opt/fixtures/ls367_speech.opus; done")
+    recorder = machine.start(
+        "exec timeout 12 parec --raw --format=s16le --rate=16000 --channels=1 --latency-msec=50 "
+        "-d edge_pse_microphone"
+    )
+    try:
+        heard = np.frombuffer(recorder.communicate(timeout=30)[0], np.int16).astype(np.float32)
+    except subprocess.TimeoutExpired:
+        recorder.kill()
+        raise
+    finally:
+        player.kill()
+        player.wait()
+    speech, _ = soundfile.read(debian.PROJECT / "tests/fixtures/ls367_speech.opus", dtype="float32")
+    said = np.tile(speech, 2)  # a piece may begin in one turn and end in the next
+    pieces = [heard[start : start + 4_000] for start in range(0, heard.size - 4_000, 4_000)]
+    likeness = [
+        np.corrcoef(piece, aligned(piece, said))[0, 1] for piece in pieces if np.abs(piece).max() > 1_000
+    ]
+    print(f"{len(likeness)} pieces with speech, likeness {np.median(likeness or [0]):.2f}")
+    return len(likeness) >= 4 and np.median(likeness) > 0.8
