@@ -8,7 +8,7 @@ SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pu
 
 AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 
-.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-arm soak
+.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-arm test-install footprint soak
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
@@ -30,7 +30,14 @@ test-browser: $(VENV)/.development
 	$(AUDIO_TESTS)/on_chromium.py
 
 test-arm: $(VENV)/.development
-	$(AUDIO_TESTS)/on_arm.py
+	$(BIN)/python -m pytest -rs tests/targets/on_arm.py
+
+# Installs, runs and removes edge-pse by its script in a fresh Debian: needs root, mmdebstrap and systemd-container.
+test-install: $(VENV)/.development
+	$(BIN)/python -m pytest -rs tests/targets/on_debian.py
+
+footprint: $(VENV)/.development
+	$(BIN)/python -m tests.footprint
 
 soak: $(VENV)/.development
 	$(BIN)/python -m tests.edge_pse.audio.soak live

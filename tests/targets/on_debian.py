@@ -14,7 +14,7 @@ import soundfile
 from tests.edge_pse.audio.running import aligned
 from tests.footprint import INSTALLED_MB, RESIDENT_MB
 from tests.targets import debian
-from tests.targets.container import Container
+from tests.targets.container import USER, Container
 
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
 SYSTEM = (
@@ -121,6 +121,31 @@ def test_a_service_that_hangs_is_restarted(machine):
     assert "watchdog" in machine.output("journalctl --user --unit edge-pse")
     machine.run(f"rm -r {drop_in}; systemctl --user daemon-reload; systemctl --user restart edge-pse")
     assert hears_speech(machine)
+
+
+def test_the_snippets_are_read(machine):
+    snippets = "/opt/edge-pse/targets/raspberry-pi"
+    places = {
+        "pipewire/edge-pse.conf": ".config/pipewire/pipewire.conf.d",
+        "wireplumber/51-edge-pse.lua": ".config/wireplumber/main.lua.d",
+        "wireplumber/51-edge-pse.conf": ".config/wireplumber/wireplumber.conf.d",
+        "real-time.conf": ".config/systemd/user/edge-pse.service.d",
+    }
+    for snippet, place in places.items():
+        machine.run(f"mkdir -p {place}; cp {snippets}/{snippet} {place}")
+    machine.run(f"cp {snippets}/etc/security/limits.d/edge-pse.conf /etc/security/limits.d", user="root")
+    machine.run(f"systemctl restart user@$(id -u {USER})", user="root")
+    machine.wait_until("systemctl --user is-active edge-pse")
+    assert "'clock.quantum' value:'480'" in machine.output("pw-metadata -n settings")
+    assert "SCHED_RR" in machine.output(f"chrt --pid $({MAIN_PROCESS})")
+    assert hears_speech(machine)
+    complaints = machine.output(
+        "journalctl --user --boot --unit wireplumber --unit pipewire | grep -i edge-pse || true"
+    )
+    assert complaints == ""
+    machine.run("; ".join(f"rm -r {place}" for place in places.values()))
+    machine.run(f"systemctl restart user@$(id -u {USER})", user="root")
+    machine.wait_until("systemctl --user is-active edge-pse")
 
 
 def test_the_script_takes_away_all_but_the_voice(machine, untouched):
