@@ -19,7 +19,7 @@ from edge_pse.enhancer import Enhancer, Heard, checked_samples
 from edge_pse.errors import AudioError, EnrollmentError
 from edge_pse.profiles import Profile, Recording
 from edge_pse.spectral import Samples
-from edge_pse.verification import agreement
+from edge_pse.verification import PART_SECONDS, agreement, cosine
 
 # What the limits below rest on: the first model of pvqe-s and ten seconds of each of the five LibriSpeech
 # speakers of the dev split. "Right" is an excerpt whose embedding is nearest to that of clean speech of the
@@ -147,9 +147,9 @@ class Listener:
         """The end: brings out the last frame, as in training, with a hop of silence."""
         self._enhancer.flush()
 
-    def embedding(self, frames: slice = slice(None)) -> Samples:
-        """Mean over the frames, (embedding_size,) float32."""
-        heard = np.asarray(self._embeddings[frames], np.float64)
+    def embedding(self, frames: slice | NDArray[np.integer] = slice(None)) -> Samples:
+        """Mean over some frames or all, (embedding_size,) float32."""
+        heard = np.asarray(self._embeddings, np.float64)[frames]
         return np.asarray(heard.mean(axis=0), np.float32)
 
     def speech(self) -> Speech:
@@ -193,6 +193,14 @@ class Listener:
     def agreement(self) -> float | None:
         """See ``verification.agreement``."""
         return agreement(np.asarray(self._embeddings), self.speech().where, self.frame_seconds)
+
+    def continuity(self) -> float | None:
+        """How much the latest speech is like all before it, as a cosine; None before there is enough."""
+        spoken = np.flatnonzero(self.speech().where)
+        part = round(PART_SECONDS / self.frame_seconds)
+        if spoken.size < 2 * part:
+            return None
+        return cosine(self.embedding(spoken[-part:]), self.embedding(spoken[:-part]))
 
     def _note(self, heard: Heard) -> None:
         self._power.append(heard.power)

@@ -178,12 +178,16 @@ class ProfileStore:
             root = (Path(home) if home else Path(platformdirs.user_data_dir("edge-pse"))) / "profiles"
         self.root = Path(root)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a profile of that name; ProfileError if there can be none."""
+        return self._path(name).is_file()
+
     def save(self, profile: Profile) -> None:
         """Write a profile under its name, in the place of an earlier one."""
         path = self._path(profile.name)
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_atomically(path, _encode(profile))
+            write_privately(path, _encode(profile))
         except OSError as error:
             raise _cannot_write(profile.name, path.parent, error) from error
 
@@ -217,7 +221,7 @@ class ProfileStore:
         path = Path(path)
         content = _encode(self.load(name))
         try:
-            _write_atomically(path, content)
+            write_privately(path, content)
         except OSError as error:
             raise _cannot_write(name, path, error) from error
 
@@ -327,8 +331,11 @@ def _text(content: dict[str, Any], field: str) -> str:
     return text
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the target, force to the disk, then rename: no reader ever sees half a file."""
+def write_privately(path: Path, content: bytes) -> None:
+    """A file that nobody else can read, whole or not at all; OSError leaves what was there.
+
+    Written beside its place, forced to the disk, then renamed: no reader ever sees half of it.
+    """
     # mkstemp opens with mode 0600 and O_EXCL: there is no moment in which others could read the file.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:

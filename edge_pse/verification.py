@@ -1,11 +1,79 @@
-"""Whether two recordings are of one voice, and how far a profile can be trusted."""
+"""Whether two recordings are of one voice, and how far a profile can be trusted.
+
+The constants are what ``python -m evaluation.enrollment`` prints for the shipped weights; new weights need new ones.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-_PART_SECONDS = 2.0
+from edge_pse.errors import ProfileError
+from edge_pse.profiles import Profile, Recording
+
+MATCH_COSINE = 0.7
+"""From here on two recordings are of one voice."""
+NO_MATCH_COSINE = 0.5
+"""Below it they are of two; in between nobody can tell."""
+OTHER_VOICE_COSINE = 0.3
+"""Of the latest two seconds of speech and all before: below it somebody else speaks."""
+TRUST_WEIGHTS = (-2.0, 4.0, 0.5, 0.5)
+"""Logistic regression on 1, agreement, SNR in tens of dB (30 dB at most), and log of the seconds of speech."""
+
+GOOD_TRUST, FAIR_TRUST = 0.9, 0.7
+
+PART_SECONDS = 2.0
+"""Speech in which a voice can just be told from another."""
+_HIGHEST_SNR_DB = 30.0  # noise that is fainter changes nothing
+
+Answer = Literal["match", "doubtful", "no match"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a recording is of the voice of a profile."""
+
+    answer: Answer
+    cosine: float
+    """Of the two embeddings."""
+
+
+def verify(profile: Profile, recording: Recording) -> Verdict:
+    """Compare a recording with a profile of the same model; ProfileError if it is of another one."""
+    if recording.embedding.size != profile.embedding.size:
+        raise ProfileError(f"Profile {profile.name!r} and the recording are of different models.")
+    similarity = cosine(profile.embedding, recording.embedding)
+    if similarity >= MATCH_COSINE:
+        return Verdict("match", similarity)
+    return Verdict("doubtful" if similarity >= NO_MATCH_COSINE else "no match", similarity)
+
+
+def trust(profile: Profile) -> float | None:
+    """How likely the profile is nearest to its own speaker, 0 to 1, judged by its recordings alone.
+
+    The share of dev enrollments like it whose embedding was nearest to another recording of the same speaker, among
+    those of all dev speakers. None if nobody has looked at the agreement of a recording.
+    """
+    agreements, seconds = [], []
+    for recording in profile.recordings:
+        if recording.agreement is None:
+            return None
+        agreements.append(recording.agreement)
+        seconds.append(recording.speech_seconds)
+    if not sum(seconds):
+        return None
+    features = trust_features(
+        float(np.average(agreements, weights=seconds)), profile.snr_db, profile.speech_seconds
+    )
+    return float(1 / (1 + np.exp(-features @ np.array(TRUST_WEIGHTS))))
+
+
+def trust_features(agreement: float, snr_db: float, speech_seconds: float) -> NDArray[np.float64]:
+    """What ``TRUST_WEIGHTS`` are for, (4,)."""
+    return np.array([1.0, agreement, min(snr_db, _HIGHEST_SNR_DB) / 10, np.log(speech_seconds)])
 
 
 def cosine(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
@@ -23,6 +91,6 @@ def agreement(
     """
     spoken = embeddings[speech]
     half = len(spoken) // 2
-    if half * frame_seconds < _PART_SECONDS / 2:
+    if half * frame_seconds < PART_SECONDS / 2:
         return None
     return cosine(spoken[:half].mean(axis=0), spoken[half:].mean(axis=0))

@@ -1,4 +1,4 @@
-"""``edge-pse enroll``: a voice, from recordings to a profile."""
+"""``edge-pse enroll``: a voice, from the microphone or from recordings, to a profile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import click
 import edge_pse
 from edge_pse.audio.files import read_recordings
 from edge_pse.cli import options
-from edge_pse.errors import ProfileError
+from edge_pse.cli.enroll_microphone import Wishes, record
+from edge_pse.cli.profiles import describe, describe_trust
+from edge_pse.cli.reading import languages
+from edge_pse.errors import EnrollmentError, ProfileError
+from edge_pse.profiles import Profile, Recording
+from edge_pse.verification import Verdict, verify
 
 # Ten seconds are plenty; whoever gives more than this gave the wrong file.
 _MAX_SECONDS = 600
@@ -21,36 +26,121 @@ _MAX_SECONDS = 600
 @click.option(
     "--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A recording."
 )
+@click.option(
+    "--input", "source", metavar="DEVICE", help="Microphone: a name or part of it, a number, an ALSA PCM."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(2, 120),
+    default=10.0,
+    show_default=True,
+    help="Of speech, from the microphone.",
+)
+@click.option("--language", type=click.Choice(languages()), help="Of the text to read; else the system's.")
+@click.option(
+    "--keep-audio",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write what the microphone heard; otherwise no sound is kept.",
+)
+@click.option("--microphone", metavar="NAME", help="What to call the microphone in the profile.")
 @click.option("--replace", is_flag=True, help="Enroll again under a name that is taken.")
+@click.option("--add", is_flag=True, help="Add to the profile: more speech, or another microphone.")
+@click.option("--verify", "verifying", is_flag=True, help="Change nothing; say whether it is that voice.")
 @options.model
 @options.backend
 def enroll(
     name: str,
     more_files: tuple[Path, ...],
     files: tuple[Path, ...],
+    source: str | None,
+    seconds: float,
+    language: str | None,
+    keep_audio: Path | None,
+    microphone: str | None,
     replace: bool,
+    add: bool,
+    verifying: bool,
     model: str,
     backend: str,
 ) -> None:
-    """Make a voice profile from recordings.
+    """Make a voice profile from the microphone, or from recordings.
 
-    edge-pse enroll NAME --from FILE [FILE]...
+    edge-pse enroll NAME [--from FILE [FILE]...]
 
     Ten seconds of one voice alone, speaking as usual, best through the microphone that will be used later.
     The profile stays on this device and holds no audio.
     """
     recordings = (*files, *more_files)
-    if not recordings:
-        raise click.UsageError(f"Give a recording of the voice: edge-pse enroll {name} --from FILE")
+    if replace + add + verifying > 1:
+        raise click.UsageError("Give only one of --replace, --add and --verify.")
+    if recordings and (source or keep_audio or language):
+        raise click.UsageError("--input, --language and --keep-audio are for the microphone, not for files.")
     store = edge_pse.ProfileStore()
-    if name in store.list() and not replace:
+    known = store.load(name) if add or verifying else None
+    if name in store and not (known or replace):
         raise ProfileError(
-            f"There is a profile {name!r} already: add --replace to enroll again, or choose another name."
+            f"There is a profile {name!r} already: add --replace to enroll again or --add to add to it, or "
+            "choose another name."
         )
-    audio, sample_rate_hz = read_recordings(recordings, _MAX_SECONDS)
-    profile = edge_pse.enroll(audio, sample_rate_hz, edge_pse.Bundle.load(model, backend), name)
+    bundle = edge_pse.Bundle.load(model, backend)
+    if known is not None and known.model_id != bundle.contract.model_id:
+        raise ProfileError(
+            f"Profile {name!r} was made with model {known.model_id}, not with {bundle.contract.model_id}: "
+            f"enroll it again with --replace, or choose the other model."
+        )
+    if recordings:
+        heard = _from_files(recordings, bundle, microphone)
+    else:
+        heard = record(bundle, Wishes(source, seconds, language, keep_audio, microphone))
+    if known is None:
+        _enrolled(store, Profile.of_recordings(name, bundle.contract.model_id, [heard]), heard)
+    elif verifying:
+        _say_verdict(known, verify(known, heard))
+    else:
+        _added(store, known, heard)
+
+
+def _from_files(paths: tuple[Path, ...], bundle: edge_pse.Bundle, microphone: str | None) -> Recording:
+    audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS)
+    (recording,) = edge_pse.enroll(audio, sample_rate_hz, bundle, microphone=microphone or "").recordings
+    return recording
+
+
+def _enrolled(store: edge_pse.ProfileStore, profile: Profile, heard: Recording) -> None:
     store.save(profile)
+    click.echo(f"Enrolled {profile.name}: {describe(heard)}.")
+    click.echo(describe_trust(profile))
+    click.echo(f"To keep only this voice: edge-pse run --output virtual --profile {profile.name}")
+    click.echo(f"or, in a file: edge-pse enhance IN -o OUT --profile {profile.name}")
+
+
+def _added(store: edge_pse.ProfileStore, known: Profile, heard: Recording) -> None:
+    verdict = verify(known, heard)
+    if verdict.answer == "no match":
+        raise EnrollmentError(
+            f"This does not sound like {known.name} (cosine {verdict.cosine:.2f}), so nothing was added: record "
+            "again, or begin the profile anew with --replace."
+        )
+    profile = Profile.of_recordings(known.name, known.model_id, [*known.recordings, heard])
+    store.save(profile)
+    click.echo(f"Added to {profile.name}: {describe(heard)}.")
+    if verdict.answer == "doubtful":
+        click.echo(
+            f"It may not be the same voice (cosine {verdict.cosine:.2f}); if it is not, use --replace."
+        )
     click.echo(
-        f"Enrolled {name}: {profile.speech_seconds:.1f} s of speech, {profile.snr_db:.0f} dB above the noise."
+        f"The profile is now made of {len(profile.recordings)} recordings, {profile.speech_seconds:.1f} s of speech."
     )
-    click.echo(f"To keep only this voice: edge-pse enhance IN -o OUT --profile {name}")
+    click.echo(describe_trust(profile))
+
+
+def _say_verdict(profile: Profile, verdict: Verdict) -> None:
+    sentence = {
+        "match": f"Match: this is the voice of {profile.name}",
+        "doubtful": f"Doubtful: this may be {profile.name}, or somebody with a similar voice",
+        "no match": f"No match: this is not the voice of {profile.name}",
+    }[verdict.answer]
+    click.echo(f"{sentence} (cosine {verdict.cosine:.2f}).")
+    if verdict.answer == "no match":
+        raise SystemExit(1)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from edge_pse import ProfileStore
+from edge_pse import Profile, ProfileStore
 from edge_pse.cli import output
 from edge_pse.errors import ProfileError
+from edge_pse.profiles import Recording
+from edge_pse.verification import FAIR_TRUST, GOOD_TRUST, trust
 
 
 @click.group()
@@ -22,9 +24,9 @@ def list_() -> None:
     store = ProfileStore()
     names = store.list()
     if not names:
-        click.echo(f"No profiles in {store.root}. To make one: edge-pse enroll NAME --from FILE")
+        click.echo(f"No profiles in {store.root}. To make one: edge-pse enroll NAME")
         return
-    table = output.table("profile", "model", "speech", "above noise", "enrolled")
+    table = output.table("profile", "model", "speech", "above noise", "trust", "recordings", "enrolled")
     for name in names:
         try:
             profile = store.load(name)
@@ -36,6 +38,8 @@ def list_() -> None:
             profile.model_id,
             f"{profile.speech_seconds:.1f} s",
             f"{profile.snr_db:.0f} dB",
+            _share(trust(profile)),
+            str(len(profile.recordings)),
             profile.created,
         )
     output.show(table)
@@ -53,8 +57,34 @@ def show(name: str) -> None:
         f"made of      {profile.speech_seconds:.1f} s of speech, {profile.snr_db:.0f} dB above the noise"
     )
     click.echo(f"enrolled     {profile.created}")
+    click.echo(f"trust        {_share(trust(profile))}")
     click.echo(f"kept in      {store.root}")
-    click.echo(f"holds        {profile.embedding.size} numbers, no audio")
+    click.echo(f"holds        {profile.embedding.size} numbers of each recording, no audio")
+    for number, recording in enumerate(profile.recordings, start=1):
+        click.echo(f"recording {number:<2} {describe(recording)}, {recording.created}")
+
+
+def describe(recording: Recording) -> str:
+    """What a recording is, as a part of a sentence."""
+    through = f", through {recording.microphone}" if recording.microphone else ""
+    return f"{recording.speech_seconds:.1f} s of speech, {recording.snr_db:.0f} dB above the noise{through}"
+
+
+def describe_trust(profile: Profile) -> str:
+    """How far a profile can be trusted, and what to do if that is not far."""
+    share = trust(profile)
+    if share is None:
+        return "How far it can be trusted is not known: it is too short, or was made by an older version."
+    grade, advice = "good", ""
+    if share < GOOD_TRUST:
+        grade = "fair" if share >= FAIR_TRUST else "poor"
+        advice = f" More speech helps: edge-pse enroll {profile.name} --add"
+    promise = f"Of the enrollments like it that were tested, {share:.0%} pointed to the right voice."
+    return f"Trust: {grade}. {promise}{advice}"
+
+
+def _share(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.0%}"
 
 
 @profiles.command()

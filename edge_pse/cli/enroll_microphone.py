@@ -1,0 +1,91 @@
+"""Records the voice for ``edge-pse enroll`` from a microphone, until there is enough of it."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import soundfile
+
+from edge_pse.audio.microphone import Microphone
+from edge_pse.audio.playback import to_pcm
+from edge_pse.audio.streams import StreamHung
+from edge_pse.bundle import Bundle
+from edge_pse.cli.enroll_screen import view
+from edge_pse.cli.libraries import quiet_libraries
+from edge_pse.cli.reading import language_of_locale, sentences
+from edge_pse.errors import AudioError
+from edge_pse.live_enrollment import LiveEnrollment
+from edge_pse.profiles import Recording, write_privately
+from edge_pse.spectral import Samples
+
+_LOOK_S = 0.2
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for."""
+
+    source: str | None
+    seconds: float
+    """Of speech."""
+    language: str | None
+    keep_audio: Path | None
+    microphone: str | None
+    """What to call it; its own name otherwise."""
+
+
+def record(bundle: Bundle, wishes: Wishes) -> Recording:
+    """Show a text, listen until there is enough speech, and give what a profile keeps of it.
+
+    Raises AudioError if the microphone does not work and EnrollmentError for a recording that will not do.
+    """
+    if wishes.keep_audio is not None:
+        _audio_format(wishes.keep_audio)  # before anybody has read anything
+    try:
+        with quiet_libraries(), Microphone(wishes.source, bundle.contract.sample_rate_hz) as microphone:
+            live, name = _listen(microphone, bundle, wishes), microphone.device.description
+    except StreamHung as error:
+        click.echo(f"Error: {error}", err=True)
+        os._exit(1)  # the usual way out waits for the thread that hangs
+    if wishes.keep_audio is not None:
+        _keep(wishes.keep_audio, live.audio(), microphone.rate_hz)
+    return live.recording(wishes.microphone or name)
+
+
+def _listen(microphone: Microphone, bundle: Bundle, wishes: Wishes) -> LiveEnrollment:
+    live = LiveEnrollment(bundle, microphone.rate_hz, wishes.seconds)
+    text = sentences(wishes.language or language_of_locale())
+    with view(text, microphone.device.description) as screen:
+        finished = False
+        while not finished:
+            live.add(microphone.read(_LOOK_S))
+            progress = live.progress()
+            screen.show(progress)
+            finished = progress.finished
+    live.finish()
+    return live
+
+
+def _audio_format(path: Path) -> str:
+    """Format of a file by the ending of its name; AudioError if there is no such, or no such folder."""
+    form = path.suffix.lower().removeprefix(".")
+    if form not in ("wav", "flac"):
+        raise AudioError(f"The name {path.name} does not tell the format to write: end it in .wav or .flac.")
+    if not path.parent.is_dir():
+        raise AudioError(f"There is no folder {path.parent}: make it, or name another one.")
+    return form
+
+
+def _keep(path: Path, samples: Samples, rate_hz: int) -> None:
+    content = io.BytesIO()
+    soundfile.write(content, to_pcm(samples), rate_hz, format=_audio_format(path))
+    try:
+        write_privately(path, content.getvalue())
+    except OSError as error:
+        raise AudioError(
+            f"Can't write {path}: {error.strerror}. Choose another place and try again."
+        ) from error

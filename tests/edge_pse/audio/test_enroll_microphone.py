@@ -1,0 +1,196 @@
+"""``edge-pse enroll`` at simulated ALSA cards and at a private PulseAudio that hear real voices."""
+
+import signal
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from edge_pse import ProfileStore, enroll
+from edge_pse.audio.playback import to_pcm
+from edge_pse.live_enrollment import OTHER_VOICE, TOO_LOUD, TOO_QUIET
+from edge_pse.verification import cosine
+from tests.edge_pse.audio.test_screen import Terminal
+
+PATIENCE_S = 120  # on a machine that is busy with other things
+
+
+def finished(command, status=0):
+    assert command.process.wait(PATIENCE_S) == status, command.lines
+    return command
+
+
+@pytest.fixture(scope="module")
+def env(cards, tmp_path_factory, recording):
+    """Cards that hear two voices as they are and one too quiet, too loud, and interrupted by another."""
+    directory = tmp_path_factory.mktemp("enroll")
+    anna, bert = recording("ls367_enrollment"), recording("ls2033_enrollment")
+    level = np.sqrt(np.mean(anna**2) / np.mean(bert**2))
+    heard = {
+        "anna": anna,
+        "again": recording("ls367_speech"),
+        "bert": bert,
+        "quiet": anna * np.float32(10 ** (-36 / 20)),
+        "loud": np.clip(anna * 20 / np.abs(anna).max(), -1, 1),
+        "two": np.concatenate([anna[: 5 * 16_000], level * bert[: 5 * 16_000]]),
+    }
+    for name, samples in heard.items():
+        to_pcm(samples.astype(np.float32)).tofile(directory / f"{name}.raw")
+    to_pcm(soxr.resample(anna, 16_000, 48_000)).tofile(directory / "studio.raw")
+    definitions = {name: f'infile "{directory}/{name}.raw" rate 16000 channels 1' for name in heard}
+    definitions["studio"] = f'infile "{directory}/studio.raw" rate 48000 channels 2 wired 1'
+    return cards(directory, **definitions)
+
+
+@pytest.fixture(scope="module")
+def store(env):
+    return ProfileStore(Path(env["EDGE_PSE_HOME"]) / "profiles")
+
+
+@pytest.fixture(scope="module")
+def enrolled(env, store, start_command):
+    """Anna, through the microphone; what was printed."""
+    return finished(start_command("enroll", "anna", "--input", "anna", "--seconds", "6", env=env)).lines
+
+
+def test_the_microphone_gives_the_profile_that_the_file_gives(enrolled, store, female_profile):
+    profile = store.load("anna")
+    assert cosine(profile.embedding, female_profile.embedding) > 0.99
+    assert profile.speech_seconds == pytest.approx(6, abs=0.7)
+    (recording,) = profile.recordings
+    assert recording.microphone == "anna"
+    assert recording.agreement is not None
+    assert stat.S_IMODE((store.root / "anna.profile.json").stat().st_mode) == 0o600
+
+
+def test_without_a_terminal_the_text_the_countdown_and_the_trust_are_lines(enrolled):
+    printed = "\n".join(enrolled)
+    assert "\x1b" not in printed
+    assert "Every Thursday the old ferry" in printed
+    assert "s of speech, 0.0 s to go." in printed
+    assert "Enrolled anna: 6." in printed
+    assert "Trust: " in printed
+
+
+def test_a_stereo_card_at_48_khz_does_as_well_and_its_sound_is_kept_if_asked(
+    env, store, start_command, tmp_path, bundle
+):
+    kept = tmp_path / "kept.flac"
+    arguments = ("enroll", "studio", "--input", "studio", "--seconds", "6", "--keep-audio", str(kept))
+    finished(start_command(*arguments, "--microphone", "a good one", "--language", "de", env=env))
+    profile = store.load("studio")
+    samples, rate = soundfile.read(kept)
+    assert rate == 48_000
+    assert cosine(profile.embedding, enroll(samples, rate, bundle).embedding) > 0.99
+    assert profile.recordings[0].microphone == "a good one"
+    assert 8 < samples.size / rate < 14
+    assert np.abs(samples).max() > 0.1
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_verify_knows_the_voice_and_refuses_another(enrolled, env, start_command):
+    same = start_command("enroll", "anna", "--verify", "--input", "again", "--seconds", "3", env=env)
+    other = start_command("enroll", "anna", "--verify", "--input", "bert", "--seconds", "3", env=env)
+    assert "Match: this is the voice of anna" in finished(same).lines[-1]
+    assert "No match: this is not the voice of anna" in finished(other, 1).lines[-1]
+
+
+def test_another_microphone_can_be_added_but_not_another_voice(enrolled, env, store, start_command):
+    before = store.load("anna")
+    other = start_command("enroll", "anna", "--add", "--input", "bert", "--seconds", "3", env=env)
+    assert "does not sound like anna" in finished(other, 1).lines[-1]
+    assert len(store.load("anna").recordings) == 1
+    finished(start_command("enroll", "anna", "--add", "--input", "again", "--seconds", "3", env=env))
+    after = store.load("anna")
+    assert [recording.microphone for recording in after.recordings] == ["anna", "again"]
+    assert after.speech_seconds > before.speech_seconds + 2.5
+
+
+@pytest.mark.parametrize(
+    ("microphone", "advice", "refusal"),
+    [("quiet", TOO_QUIET, "The voice is too quiet"), ("loud", TOO_LOUD, "It is clipped")],
+)
+def test_bad_sound_is_advised_against_and_then_refused(
+    env, store, start_command, microphone, advice, refusal
+):
+    command = start_command("enroll", "carl", "--input", microphone, "--seconds", "3", env=env)
+    finished(command, 1)
+    assert any(advice in line for line in command.lines), command.lines
+    assert refusal in command.lines[-1]
+    assert "carl" not in store
+
+
+def test_a_second_voice_is_noticed(env, start_command):
+    command = start_command("enroll", "two", "--input", "two", "--seconds", "6.5", env=env)
+    finished(command)
+    assert any(OTHER_VOICE in line for line in command.lines), command.lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ended_half_way_nothing_is_left(env, store, start_command, tmp_path, number):
+    kept = tmp_path / "kept.wav"
+    arguments = ("--input", "anna", "--seconds", "60", "--keep-audio", str(kept))
+    command = start_command("enroll", "dora", *arguments, env=env)
+    command.wait_for("s to go", PATIENCE_S)
+    before = sorted(store.root.iterdir())
+    command.process.send_signal(number)
+    assert command.process.wait(20) != 0
+    assert sorted(store.root.iterdir()) == before
+    assert list(tmp_path.iterdir()) == []
+    assert not any("Traceback" in line for line in command.lines)
+
+
+def test_on_a_terminal_there_is_a_meter(env, store):
+    terminal = Terminal("enroll", "tess", "--input", "anna", "--seconds", "3", "--language", "fr", env=env)
+    try:
+        terminal.wait_for("Chaque jeudi", PATIENCE_S)
+        terminal.wait_for("dBFS", PATIENCE_S)
+        terminal.wait_for("Enrolled tess", PATIENCE_S)
+        assert terminal.process.wait(20) == 0
+        assert "tess" in store
+    finally:
+        terminal.process.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--input", "nowhere"), "There is no input device 'nowhere' now"),
+        (("--input", "anna", "--keep-audio", "voice.mp4"), "end it in .wav or .flac"),
+        (("--input", "anna", "--keep-audio", "/nowhere/voice.wav"), "There is no folder /nowhere"),
+        (("--input", "anna", "--from", "x.wav"), "are for the microphone, not for files"),
+        (("--verify",), "There is no profile 'eve'"),
+        (("--add", "--verify"), "only one of"),
+    ],
+)
+def test_what_can_not_work_is_said_before_anybody_reads(env, start_command, arguments, sentence):
+    command = start_command("enroll", "eve", *arguments, env=env)
+    assert command.process.wait(PATIENCE_S) in (1, 2)
+    command.wait_for(sentence, 5)
+    assert not any("Traceback" in line for line in command.lines)
+
+
+def test_a_card_that_is_unplugged_ends_it_with_a_sentence(cards, tmp_path, start_command, speech_pcm):
+    speech_pcm.tofile(tmp_path / "mic.raw")
+    fault = tmp_path / "fault"
+    env = cards(tmp_path, mic=f'infile "{tmp_path}/mic.raw" rate 16000 channels 1 fault "{fault}"')
+    command = start_command("enroll", "anna", "--input", "mic", "--seconds", "60", env=env)
+    command.wait_for("s to go", PATIENCE_S)
+    fault.write_text("stall")
+    assert command.process.wait(PATIENCE_S) == 1
+    assert "No samples come from mic" in command.lines[-1]
+    assert not (tmp_path / "edge-pse").exists()
+
+
+def test_a_microphone_of_the_sound_server(sound_server, start_command, recording, female_profile):
+    command = start_command("enroll", "anna", "--input", "desk", "--seconds", "6", env=sound_server.env)
+    command.wait_for("Listening to", PATIENCE_S)
+    player = sound_server.play(to_pcm(recording("ls367_enrollment")))
+    finished(command)
+    player.kill()
+    profile = ProfileStore(sound_server.root / "edge-pse" / "profiles").load("anna")
+    assert cosine(profile.embedding, female_profile.embedding) > 0.99
+    assert profile.recordings[0].microphone

@@ -1,0 +1,92 @@
+"""Whether two recordings are of one voice, on real voices, and how far a profile can be trusted."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from edge_pse import Profile, enroll
+from edge_pse.errors import ProfileError
+from edge_pse.profiles import Recording
+from edge_pse.verification import (
+    FAIR_TRUST,
+    GOOD_TRUST,
+    MATCH_COSINE,
+    NO_MATCH_COSINE,
+    agreement,
+    cosine,
+    trust,
+    verify,
+)
+
+
+def other_recording(bundle, recording, voice):
+    return enroll(recording(f"{voice}_speech"), bundle=bundle).recordings[0]
+
+
+def test_a_voice_is_known_again_and_one_of_the_other_sex_is_refused(
+    bundle, recording, female_profile, male_profile
+):
+    female, male = (other_recording(bundle, recording, voice) for voice in ("ls367", "ls2033"))
+    assert verify(female_profile, female).answer == "match"
+    assert verify(male_profile, male).answer == "match"
+    assert verify(female_profile, male).answer == "no match"
+    assert verify(male_profile, female).answer == "no match"
+
+
+def test_a_voice_between_two_is_doubtful(female_profile):
+    """Turned away from the profile, an embedding is doubtful after a while, then no match."""
+    own = female_profile.embedding / np.linalg.norm(female_profile.embedding)
+    away = np.zeros_like(own)
+    away[0] = 1
+    away -= (away @ own) * own
+    away /= np.linalg.norm(away)
+    answers = []
+    for similarity in (1.0, (MATCH_COSINE + NO_MATCH_COSINE) / 2, NO_MATCH_COSINE - 0.01):
+        turned = similarity * own + np.sqrt(1 - similarity**2) * away
+        verdict = verify(female_profile, Recording(turned, 9.0, 30.0))
+        assert verdict.cosine == pytest.approx(similarity, abs=1e-5)
+        answers.append(verdict.answer)
+    assert answers == ["match", "doubtful", "no match"]
+
+
+def test_a_recording_of_another_model_is_refused(female_profile):
+    with pytest.raises(ProfileError, match="different models"):
+        verify(female_profile, Recording(np.ones(128, np.float32), 9.0, 30.0))
+
+
+def test_the_halves_of_one_voice_agree_and_those_of_two_do_not(bundle, recording, female_profile):
+    anna, bert = recording("ls367_enrollment")[:80_000], recording("ls2033_enrollment")[:80_000]
+    bert = bert * np.float32(np.sqrt(np.mean(anna**2) / np.mean(bert**2)))
+    one = female_profile
+    two = enroll(np.concatenate([anna, bert]), bundle=bundle)
+    assert one.recordings[0].agreement > two.recordings[0].agreement + 0.3
+    assert trust(one) > GOOD_TRUST
+    assert trust(two) < min(trust(one), GOOD_TRUST)
+
+
+def test_trust_grows_with_speech_and_falls_with_noise(female_profile):
+    def trusted(seconds, snr_db, how_well):
+        recording = Recording(female_profile.embedding, seconds, snr_db, agreement=how_well)
+        return trust(Profile.of_recordings("x", female_profile.model_id, [recording]))
+
+    middle = trusted(4.0, 20.0, 0.6)
+    assert 0 < middle < 1
+    assert trusted(8.0, 20.0, 0.6) >= middle
+    assert trusted(4.0, 10.0, 0.6) <= middle
+    assert trusted(4.0, 20.0, 0.3) < middle
+    assert trusted(4.0, 20.0, -0.5) < FAIR_TRUST
+
+
+def test_what_nobody_has_looked_at_has_no_trust(female_profile):
+    unknown = dataclasses.replace(female_profile.recordings[0], agreement=None)
+    profile = Profile.of_recordings("x", female_profile.model_id, [*female_profile.recordings, unknown])
+    assert trust(profile) is None
+    assert agreement(np.ones((100, 4), np.float32), np.ones(100, bool), 0.01) is None
+
+
+def test_cosines():
+    one, other = np.array([1.0, 0.0]), np.array([1.0, 1.0])
+    assert cosine(one, 3 * one) == pytest.approx(1)
+    assert cosine(one, other) == pytest.approx(np.sqrt(0.5))
+    assert cosine(one, np.zeros(2)) == 0
