@@ -36,7 +36,9 @@ def show(columns: Table) -> None:
 def no_far_end(bundle: Bundle) -> str:
     """What to say where a far end is given and ``bundle`` does not take one."""
     wanted = far_end_variant(bundle.contract.network)
-    return f"{bundle.path.name} cancels no echo, and {wanted}, which does, is not installed: echo stays."
+    return (
+        f"Echo stays, because {bundle.path.name} can't cancel it: install {wanted}, or name a model that can."
+    )
 
 
 def duration(seconds: float) -> str:

@@ -116,7 +116,7 @@ def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, bundle
     result = run(*arguments)
     assert result.exit_code == 0
     assert result.stderr == (
-        "pvqe-s.fp32.onnx cancels no echo, and pvqe-s-far, which does, is not installed: echo stays.\n"
+        "Echo stays, because pvqe-s.fp32.onnx can't cancel it: install pvqe-s-far, or name a model that can.\n"
     )
     noise_only, _ = soundfile.read(out, dtype="float32")
     np.testing.assert_allclose(noise_only, Enhancer(bundle).enhance(far), atol=1e-6)

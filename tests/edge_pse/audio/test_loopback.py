@@ -1,0 +1,222 @@
+"""``edge-pse run --loopback``: the far end at a private PulseAudio and from a card, its faults, and what it is for."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from edge_pse.audio.playback import to_pcm
+from edge_pse.audio.virtual_mic import SOURCE
+from edge_pse.bundle import DEFAULT_MODEL, Bundle, far_end_variant
+from edge_pse.errors import BundleError
+from tests.edge_pse.audio.rooms import FAR_VOICES, RATE_HZ, LiveRoom, delayed, room_response, voices
+from tests.edge_pse.audio.test_screen import Terminal
+from tests.edge_pse.graphs import adaptive_filter_model, far_end_model
+
+LATENCY = ("--latency", "60")
+CONVERGED_S = 14
+"""Two seconds to find the delay, the rest for a filter that adapts."""
+MEASURED_S = 5
+
+
+@pytest.fixture(scope="module")
+def far(recording):
+    """Half a minute of other people in a call."""
+    return voices(recording, FAR_VOICES, 30)
+
+
+@pytest.fixture(scope="module")
+def echo(far):
+    """What a microphone in a room hears of them; leaves room for what is added."""
+    return 0.5 * np.convolve(far, room_response(0.2))[: far.size].astype(np.float32)
+
+
+def erle_db(microphone, enhanced):
+    """Echo return loss enhancement: how much of the echo is gone."""
+    power = [np.mean(samples.astype(np.float64) ** 2) for samples in (microphone, enhanced)]
+    return 10 * np.log10(power[0] / max(power[1], 1e-9))
+
+
+def records(server, seconds, *sources):
+    """What is heard from several sources at the same time."""
+    heard = {}
+
+    def record(source):
+        heard[source] = server.record(source, seconds)
+
+    threads = [threading.Thread(target=record, args=(source,)) for source in sources]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [heard[source] for source in sources]
+
+
+def cancelled_db(sound_server, start_command, far, *arguments):
+    """Run with the monitor of the default output as far end, while that plays into a room -> ERLE."""
+    run = start_command(
+        "run", "--input", "desk", "--output", "virtual", "--loopback", "auto", *LATENCY, *arguments,
+        env=sound_server.env,
+    )  # fmt: skip
+    run.wait_for("Listening to")
+    with LiveRoom(sound_server, "other", 0.5 * room_response(0.2)):
+        player = sound_server.play(to_pcm(far), "other")
+        time.sleep(CONVERGED_S)
+        microphone, enhanced = records(sound_server, MEASURED_S, "desk", SOURCE)
+        player.kill()
+    numbers = run.stop()
+    assert numbers["restarts"] == 0, run.lines
+    assert np.std(microphone.astype(float)) > 300, "there was an echo"
+    if numbers["overloads"]:
+        pytest.skip("this machine was too busy to run the network in real time")
+    return erle_db(microphone, enhanced)
+
+
+def test_the_far_end_arrives_in_time_for_a_classical_canceller(sound_server, start_command, far, tmp_path):
+    """One that makes the echo louder unless the far end is 0 to 0.2 s ahead of it, and keeps in step."""
+    model = adaptive_filter_model(tmp_path / "adaptive.onnx", step=0.3)
+    assert cancelled_db(sound_server, start_command, far, "--model", str(model)) > 5
+
+
+def test_the_network_cancels_the_echo(sound_server, start_command, far):
+    variant = far_end_variant(DEFAULT_MODEL)
+    try:
+        Bundle.load(variant)
+    except BundleError:
+        pytest.skip(f"no weights of {variant} have come with this version yet")
+    assert cancelled_db(sound_server, start_command, far) > 20
+
+
+@pytest.fixture
+def passing(tmp_path):
+    """A model that gives out the far end instead of the microphone, both to be told apart."""
+    return str(far_end_model(tmp_path / "passing.onnx", 0, 1))
+
+
+def test_the_far_end_may_vanish_and_change_while_the_microphone_goes_on(
+    sound_server, start_command, passing, far
+):
+    run = start_command(
+        "run", "--input", "desk", "--output", "virtual", "--loopback", "auto", "--model", passing, *LATENCY,
+        env=sound_server.env,
+    )  # fmt: skip
+    run.wait_for("Listening to Monitor of Null Output")
+    sound_server.pactl("suspend-sink", "other", "1")
+    run.wait_for("No samples come from Monitor of Null Output: it is suspended or gone. Echo stays until", 6)
+    sound_server.pactl("suspend-sink", "other", "0")
+    run.wait_for("Listening to", 8)
+    sound_server.pactl("set-default-sink", "edge_pse")
+    run.wait_for("another default output now", 5)
+    time.sleep(1)
+    assert not any("Listening to edge-pse" in line for line in run.lines), (
+        "never the virtual microphone's own"
+    )
+    sound_server.pactl("set-default-sink", "ears")
+    run.wait_for("Listening to", 8)
+    player = sound_server.play(to_pcm(far), "ears")
+    recorded = sound_server.record(SOURCE, 4)
+    player.kill()
+    assert np.abs(recorded[-RATE_HZ:].astype(int)).max() > 1_000, "the new output is heard"
+    assert run.stop()["restarts"] == 0, run.lines
+
+
+def test_a_far_end_that_is_gone_is_not_replaced_by_a_microphone(sound_server, start_command, passing, far):
+    speaker = ("module-null-sink", "sink_name=speaker", "rate=48000", "channels=2")
+    module = sound_server.pactl("load-module", *speaker)
+    sound_server.pactl("set-default-source", "desk")
+    run = start_command(
+        "run", "--output", "virtual", "--loopback", "speaker.monitor", "--model", passing, *LATENCY,
+        env=sound_server.env,
+    )  # fmt: skip
+    run.wait_for("Listening to")
+    sound_server.pactl("unload-module", module)
+    run.wait_for("Echo stays until there is a far end again", 6)
+    player = sound_server.play(to_pcm(far), "room")
+    recorded = sound_server.record(SOURCE, 3)
+    player.kill()
+    assert not recorded[-RATE_HZ:].any(), "what the microphone hears must not come back as far end"
+    sound_server.pactl("load-module", *speaker)
+    run.wait_for("Listening to", 8)
+    assert run.stop()["restarts"] == 0, run.lines
+
+
+def test_what_can_be_no_far_end_is_said_once_and_the_rest_goes_on(sound_server, start_command, passing):
+    sentences = {
+        "nowhere": "There is no input device 'nowhere' now",
+        "edge_pse.monitor": "The virtual microphone can't be its own far end",
+        "desk": "is the microphone already: name another far end",
+        "pulse": "The default source is a microphone",
+    }
+    arguments = ("--input", "desk", "--output", "virtual", "--model", passing, *LATENCY)
+    runs = {
+        loopback: start_command("run", *arguments, "--loopback", loopback, env=sound_server.env)
+        for loopback in sentences
+    }
+    for loopback, run in runs.items():
+        run.wait_for(sentences[loopback], 30)
+        run.wait_for("Running", 10)
+    time.sleep(1.2)
+    for run in runs.values():
+        assert sum("Echo stays" in line for line in run.lines) == 1, run.lines
+        assert run.stop()["restarts"] == 0
+
+
+@pytest.fixture
+def cards_env(cards, tmp_path, far, echo):
+    to_pcm(delayed(echo, 1.0)).tofile(tmp_path / "mic.raw")
+    to_pcm(np.concatenate([np.zeros(RATE_HZ // 2, np.float32), far])).tofile(tmp_path / "played.raw")
+    rate = "rate 16000 channels 1"
+    return cards(
+        tmp_path,
+        mic=f'infile "{tmp_path}/mic.raw" {rate}',
+        played=f'infile "{tmp_path}/played.raw" {rate} fault "{tmp_path}/fault"',
+        speaker=f'outfile "{tmp_path}/out.raw" {rate}',
+    )
+
+
+CARDS = ("--input", "mic", "--output", "speaker", "--loopback", "played", "--latency", "100")
+
+
+def test_a_card_may_be_the_far_end(start_command, cards_env, tmp_path, echo):
+    model = adaptive_filter_model(tmp_path / "adaptive.onnx", step=0.3)
+    run = start_command("run", *CARDS, "--model", str(model), env=cards_env)
+    run.wait_for("Listening to played")
+    time.sleep(CONVERGED_S)
+    numbers = run.stop()
+    if numbers["overloads"]:
+        pytest.skip("this machine was too busy to run the network in real time")
+    out = np.fromfile(tmp_path / "out.raw", np.int16)
+    end = min(out.size, round(numbers["hops"]) * 160)
+    heard = to_pcm(delayed(echo, 1.0))[end - 5 * RATE_HZ : end]
+    assert erle_db(heard, out[end - 5 * RATE_HZ : end]) > 5
+
+
+def test_a_card_that_stands_still_is_waited_for(start_command, cards_env, passing, tmp_path):
+    run = start_command("run", *CARDS, "--model", passing, env=cards_env)
+    run.wait_for("Listening to played")
+    time.sleep(1)
+    (tmp_path / "fault").write_text("stall")
+    run.wait_for("No samples come from played", 8)
+    (tmp_path / "fault").unlink()
+    run.wait_for("Listening to played", 8)
+    assert run.stop()["restarts"] == 0, run.lines
+
+
+def test_the_screen_shows_the_far_end_and_the_delay_of_its_echo(cards_env, passing):
+    terminal = Terminal("run", *CARDS, "--model", passing, env=cards_env)
+    try:
+        terminal.wait_for("far end")
+        terminal.wait_for("far end held back", 20)
+        terminal.press("q")
+        assert terminal.process.wait(20) == 0
+    finally:
+        terminal.process.kill()
+
+
+def test_without_a_model_for_it_echo_stays_and_the_rest_goes_on(start_command, cards_env, bundle):
+    run = start_command("run", *CARDS, "--model", str(bundle.path), env=cards_env)
+    run.wait_for("Echo stays, because pvqe-s.fp32.onnx can't cancel it: install pvqe-s-far, or name a model")
+    run.wait_for("Running: mic to speaker", 10)
+    assert run.stop()["restarts"] == 0
+    assert not any("Listening" in line for line in run.lines)
