@@ -15,6 +15,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from edge_pse.backends import frames_of
 from edge_pse.bundle import Bundle
 from edge_pse.enrollment import embed
 from edge_pse.spectral import Analysis
@@ -23,16 +24,21 @@ Samples = NDArray[np.float32]
 RECORDINGS = Path(__file__).parents[1] / "tests/fixtures"
 EVERY_NTH_FRAME = 16
 ENROLLMENT_SECONDS = 6
+ECHO_DELAY_MS = 80
 SAMPLE_RATE_HZ = 16_000
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A voice to keep, something over it, and a recording to know the voice by (None: no profile)."""
+    """A voice to keep, something over it, and a recording to know the voice by (None: no profile).
+
+    For a model with a far end, what lies over the voice is an echo: ``far_end`` is what the loudspeaker was given.
+    """
 
     voice: Samples
     noisy: Samples
     enrollment: Samples | None
+    far_end: Samples
 
 
 # voice, what lies over it, how far below it in dB, enrollment, level of the mixture
@@ -58,7 +64,8 @@ def mixtures(plan: tuple[tuple[str, str, float, str | None, float], ...]) -> lis
         scale = np.sqrt(np.mean(voice**2) / np.mean(other**2)) * 10 ** (-ratio_db / 20)
         enrollment = None if enrolled is None else _read(enrolled)[: ENROLLMENT_SECONDS * SAMPLE_RATE_HZ]
         noisy = (gain * (voice + scale * other)).astype(np.float32)
-        made.append(Mixture((gain * voice).astype(np.float32), noisy, enrollment))
+        far_end = np.roll(other, -ECHO_DELAY_MS * SAMPLE_RATE_HZ // 1000)
+        made.append(Mixture((gain * voice).astype(np.float32), noisy, enrollment, far_end))
     return made
 
 
@@ -69,10 +76,14 @@ def calibration_inputs(bundle: Bundle) -> Iterator[dict[str, Samples]]:
         if mixture.enrollment is not None:
             profile[0] = embed(mixture.enrollment, bundle)
         states = bundle.contract.initial_states()
-        for number, spectrum in enumerate(spectra(bundle, mixture.noisy)):
+        frames = zip(spectra(bundle, mixture.noisy), spectra(bundle, mixture.far_end), strict=True)
+        for number, (spectrum, heard) in enumerate(frames):
+            far = heard if bundle.contract.far_end else None
             if number % EVERY_NTH_FRAME == 0:
-                yield dict(zip(bundle.backend.inputs, (spectrum, profile, *states), strict=True))
-            _, _, states = bundle.backend.step(spectrum, profile, states)
+                kept = [state.copy() for state in states]  # the next step may overwrite them
+                inputs = (*frames_of(bundle.backend.inputs, spectrum, far, profile), *kept)
+                yield dict(zip(bundle.backend.inputs, inputs, strict=True))
+            _, _, states = bundle.backend.step(spectrum, profile, states, far)
 
 
 def spectra(bundle: Bundle, samples: Samples) -> Iterator[Samples]:

@@ -48,8 +48,10 @@ def quantize_onnx(source: Path, recipe: Recipe, target: Path) -> None:
 
 def layers(path: Path) -> list[str]:
     """Names of the layers of an fp32 file that recipes are about, in the order of the graph."""
-    nodes = onnx.load(path).graph.node
-    names = [layer_name(node) for node in nodes if node.op_type in (*LINEAR, *CONVOLUTION)]
+    graph = onnx.load(path).graph
+    stored = {initializer.name for initializer in graph.initializer}
+    nodes = (node for node in graph.node if node.op_type in (*LINEAR, *CONVOLUTION))
+    names = [layer_name(node) for node in nodes if node.input[1] in stored]
     return [name for name in names if not name.startswith("mask")]
 
 
@@ -63,7 +65,14 @@ def _treatment(recipe: Recipe, kind: tuple[str, ...]) -> str:
 
 
 def _kept(path: Path, recipe: Recipe) -> list[str]:
-    return [node.name for node in onnx.load(path).graph.node if recipe.keeps(layer_name(node))]
+    """Names of the nodes that stay in float: those that the recipe keeps, and products of two signals."""
+    graph = onnx.load(path).graph
+    stored = {initializer.name for initializer in graph.initializer}
+    return [
+        node.name
+        for node in graph.node
+        if recipe.keeps(layer_name(node)) or (node.op_type == "MatMul" and stored.isdisjoint(node.input))
+    ]
 
 
 def _dynamic(path: Path, recipe: Recipe, operators: list[str]) -> None:

@@ -34,17 +34,20 @@ def measure_drift(reference: Bundle, other: Bundle) -> Drift:
         assert mixture.enrollment is not None
         profile = embed(mixture.enrollment, reference)
         cosines.append(cosine(profile, embed(mixture.enrollment, other)))
-        wanted.append(enhance(reference, mixture.noisy, profile))
-        got.append(enhance(other, mixture.noisy, profile))
+        far_end = mixture.far_end if reference.contract.far_end else None
+        wanted.append(enhance(reference, mixture.noisy, profile, far_end))
+        got.append(enhance(other, mixture.noisy, profile, far_end))
     return Drift(snr_db(np.concatenate(wanted), np.concatenate(got)), min(cosines))
 
 
-def enhance(bundle: Bundle, noisy: Samples, embedding: Samples | None) -> Samples:
+def enhance(
+    bundle: Bundle, noisy: Samples, embedding: Samples | None, far_end: Samples | None = None
+) -> Samples:
     """``noisy`` as a device enhances it with that profile (None: without one), aligned with the input."""
     profile = None
     if embedding is not None:
         profile = Profile("check", bundle.contract.model_id, embedding, 0.0, snr_db=0.0)
-    return Enhancer(bundle, profile).enhance(noisy)
+    return Enhancer(bundle, profile).enhance(noisy, far_end)
 
 
 def snr_db(wanted: NDArray[np.floating], got: NDArray[np.floating]) -> float:

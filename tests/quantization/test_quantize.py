@@ -12,11 +12,13 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 
 from edge_pse.bundle import MODELS_DIR, Bundle
+from export.onnx import write_onnx
 from quantization import quantize as command
 from quantization.calibration import calibration_inputs
 from quantization.onnx_int8 import layer_name, layers, quantize_onnx
 from quantization.quantize import QuantizationError, quantize
-from quantization.recipes import FIRST_AND_LAST, RECIPES
+from quantization.recipes import FIRST_AND_LAST, RECIPES, SHIPPED
+from tests.training.test_network import trained_like
 
 FP32 = MODELS_DIR / "pvqe-s.fp32.onnx"
 EXAMPLES = (
@@ -129,3 +131,19 @@ def test_layers_are_named_as_in_the_network() -> None:
     names = layers(FP32)
     assert len(names) == 32 == len(set(names))
     assert {"mic1.conv.conv", "gru1.of_state", "decoder4.expand.conv.conv", "temporal_out"} <= set(names)
+
+
+def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals(tmp_path: Path) -> None:
+    source, target = tmp_path / "pvqe-xs-far.fp32.onnx", tmp_path / "pvqe-xs-far.int8.onnx"
+    write_onnx(trained_like("pvqe-xs-far"), source)
+    drift = quantize(source, RECIPES[SHIPPED], target, min_snr_db=20)
+    assert drift.snr_db > 20
+    bundle = Bundle.load(target)
+    assert bundle.contract.far_end and list(bundle.backend.inputs)[1] == "far"
+    names = set(initializers(target))
+    assert {"network.align.key.weight.steps", "network.far1.conv.conv.weight.steps"} & names
+    assert "align" not in layers(source) and "align.key" in layers(source)
+    assert operators(target).count("MatMul") >= 2
+    quantize_onnx(source, RECIPES["static"], tmp_path / "static.onnx")
+    products = [node for node in onnx.load(tmp_path / "static.onnx").graph.node if node.op_type == "MatMul"]
+    assert [layer_name(node) for node in products] == ["align", "align"]
