@@ -1,5 +1,7 @@
 """``edge-pse enroll`` with real recordings."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -11,6 +13,7 @@ def test_a_recording_becomes_a_profile(run, home, fixtures, female_profile):
     result = run("enroll", "anna", "--from", fixtures / "ls367_enrollment.opus")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Enrolled anna: {female_profile.speech_seconds:.1f} s of speech, ")
+    assert "Trust: good." in result.stdout
     assert "--profile anna" in result.stdout
     assert result.stderr == ""
     profile = ProfileStore().load("anna")
@@ -30,17 +33,44 @@ def test_several_recordings_make_one_profile(run, home, fixtures, bundle, record
     np.testing.assert_allclose(ProfileStore().load("anna").embedding, expected, atol=1e-5)
 
 
-def test_without_a_recording_it_says_to_give_one(refused, home):
-    message = refused("enroll", "anna", status=2)
-    assert message == "Error: Give a recording of the voice: edge-pse enroll anna --from FILE"
-    assert not home.exists()
+def test_verify_tells_one_voice_from_another_and_changes_nothing(run, home, fixtures):
+    run("enroll", "anna", fixtures / "ls367_enrollment.opus")
+    before = (home / "profiles" / "anna.profile.json").read_bytes()
+    same = run("enroll", "anna", "--verify", "--from", fixtures / "ls367_speech.opus")
+    assert (same.exit_code, same.stdout[:41]) == (0, "Match: this is the voice of anna (cosine ")
+    other = run("enroll", "anna", "--verify", "--from", fixtures / "ls2033_speech.opus")
+    assert (other.exit_code, other.stdout[:48]) == (1, "No match: this is not the voice of anna (cosine ")
+    assert (home / "profiles" / "anna.profile.json").read_bytes() == before
+
+
+def test_recordings_can_be_added_with_the_names_of_their_microphones(run, refused, home, fixtures):
+    run("enroll", "anna", "--from", fixtures / "ls367_enrollment.opus", "--microphone", "desk")
+    result = run(
+        "enroll", "anna", "--add", "--microphone", "headset", "--from", fixtures / "ls367_speech.opus"
+    )
+    assert result.exit_code == 0
+    assert "through headset" in result.stdout
+    profile = ProfileStore().load("anna")
+    assert [recording.microphone for recording in profile.recordings] == ["desk", "headset"]
+    assert f"2 recordings, {profile.speech_seconds:.1f} s of speech" in result.stdout
+    message = refused("enroll", "anna", "--add", fixtures / "ls2033_speech.opus")
+    assert "does not sound like anna" in message
+    np.testing.assert_array_equal(ProfileStore().load("anna").embedding, profile.embedding)
+
+
+def test_a_profile_of_another_model_is_not_mixed_with_this_one(refused, home, fixtures, female_profile):
+    ProfileStore().save(dataclasses.replace(female_profile, name="anna", model_id="pvqe-s-0123456789ab"))
+    for what in ("--add", "--verify"):
+        assert "made with model pvqe-s-0123456789ab" in refused(
+            "enroll", "anna", what, fixtures / "ls367_speech.opus"
+        )
 
 
 def test_a_name_that_is_taken_is_kept_unless_told(run, refused, fixtures):
     run("enroll", "anna", fixtures / "ls367_enrollment.opus")
     before = ProfileStore().load("anna").embedding
     message = refused("enroll", "anna", fixtures / "ls2033_enrollment.opus")
-    assert "already: add --replace" in message
+    assert "already: add --replace to enroll again or --add" in message
     np.testing.assert_array_equal(ProfileStore().load("anna").embedding, before)
     assert run("enroll", "anna", fixtures / "ls2033_enrollment.opus", "--replace").exit_code == 0
     assert not np.allclose(ProfileStore().load("anna").embedding, before)

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edge_pse import ProfileStore
+from edge_pse import Profile, ProfileStore
+from edge_pse.verification import trust
 
 
 @pytest.fixture
@@ -19,15 +20,25 @@ def store(home, female_profile, male_profile):
 def test_without_profiles_the_list_says_how_to_make_one(run, home):
     result = run("profiles", "list")
     assert result.exit_code == 0
-    assert result.stdout == f"No profiles in {home}/profiles. To make one: edge-pse enroll NAME --from FILE\n"
+    assert result.stdout == f"No profiles in {home}/profiles. To make one: edge-pse enroll NAME\n"
 
 
 def test_the_list_has_a_line_for_each(run, store, female_profile):
     header, anna, bert = run("profiles", "list").stdout.splitlines()
-    assert header.split() == ["profile", "model", "speech", "above", "noise", "enrolled"]
+    assert header.split() == [
+        "profile",
+        "model",
+        "speech",
+        "above",
+        "noise",
+        "trust",
+        "recordings",
+        "enrolled",
+    ]
     seconds, snr = f"{female_profile.speech_seconds:.1f}", f"{female_profile.snr_db:.0f}"
     created = store.load("anna").created
-    assert anna.split() == ["anna", female_profile.model_id, seconds, "s", snr, "dB", created]
+    trusted = f"{trust(female_profile):.0%}"
+    assert anna.split() == ["anna", female_profile.model_id, seconds, "s", snr, "dB", trusted, "1", created]
     assert bert.startswith("bert ")
 
 
@@ -44,8 +55,20 @@ def test_show_tells_what_is_known_and_not_the_voice(run, store, female_profile):
     shown = run("profiles", "show", "anna").stdout
     for known in ("anna", female_profile.model_id, store.load("anna").created, str(store.root)):
         assert known in shown
-    assert "256 numbers, no audio" in shown
-    assert len(shown) < 500
+    assert "256 numbers of each recording, no audio" in shown
+    assert len(shown) < 600
+
+
+def test_show_tells_what_each_recording_was(run, store, male_profile):
+    first = store.load("anna")
+    added = dataclasses.replace(
+        male_profile.recordings[0], microphone="headset", speech_seconds=7.0, snr_db=20.0
+    )
+    store.save(Profile.of_recordings("anna", first.model_id, [*first.recordings, added]))
+    lines = run("profiles", "show", "anna").stdout.splitlines()
+    assert lines[-2].startswith("recording 1 ")
+    assert lines[-1].startswith("recording 2  7.0 s of speech, 20 dB above the noise, through headset, 20")
+    assert run("profiles", "list").stdout.splitlines()[1].split()[-2] == "2"
 
 
 def test_delete_takes_away_one(run, store):
