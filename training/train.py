@@ -94,7 +94,7 @@ class Trainer:
         spent = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
         while self.stage_index < len(self.stages):
             stage = self.stages[self.stage_index]
-            entries.append(self._step(stage, spent))
+            entries.append(self.step(stage, spent))
             if len(entries) == _LOG_STEPS:
                 yield self._summary(stage, entries, spent)
                 entries, spent = [], dict.fromkeys(spent, 0.0)
@@ -111,7 +111,7 @@ class Trainer:
                     module.train(learns)
         self._entered = stage
 
-    def _step(self, stage: Stage, spent: dict[str, float]) -> dict[str, float]:
+    def step(self, stage: Stage, spent: dict[str, float]) -> dict[str, float]:
         if stage is not self._entered:
             self._enter(stage)
         clock = _Clock(self.device, spent)
@@ -269,7 +269,14 @@ class Run:
             log.write(line + "\n")
 
 
-def _starting_point(config: NetworkConfig, init: Path | None) -> Network:
+def choose_stages(schedule: list[Stage], names: str, config: NetworkConfig) -> list[Stage]:
+    """Those of the schedule with these names, comma-separated, or else all but echo for a network without far end."""
+    if names:
+        return [stage for stage in schedule if stage.name in names.split(",")]
+    return [stage for stage in schedule if stage.scenes.echo is None or config.far_channels is not None]
+
+
+def starting_point(config: NetworkConfig, init: Path | None) -> Network:
     """A new network, that of a checkpoint, or that of a checkpoint with a far branch added."""
     if init is None:
         return Network(config)
@@ -300,7 +307,9 @@ def _starting_point(config: NetworkConfig, init: Path | None) -> Network:
 @click.option(
     "--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML."
 )
-@click.option("--stages", default="", help="Only these, comma-separated; all of the schedule by default.")
+@click.option(
+    "--stages", default="", help="Only these, comma-separated; by default all that fit the network."
+)
 @click.option(
     "--teacher", "teacher_path", type=click.Path(path_type=Path), help="From python -m training.teacher."
 )
@@ -327,10 +336,8 @@ def main(
         load_rooms(rooms, simulated_rooms, cache).to(where),
         np.random.default_rng(seed + 1),
     )
-    network = _starting_point(CONFIGS[name], init)
-    chosen = load_schedule(schedule)
-    if stages:
-        chosen = [stage for stage in chosen if stage.name in stages.split(",")]
+    network = starting_point(CONFIGS[name], init)
+    chosen = choose_stages(load_schedule(schedule), stages, network.config)
     teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)
     trainer = Trainer(network.to(where), chosen, scenes, teacher, seed)
     folder.mkdir(parents=True, exist_ok=True)

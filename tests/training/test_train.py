@@ -54,13 +54,13 @@ def test_a_resumed_run_goes_on_exactly(maker: SceneMaker) -> None:
     one = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=0)
     spent = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
     for _ in range(2):
-        one._step(stage, spent)
+        one.step(stage, spent)
     state = copy.deepcopy(one.state_dict())
-    expected = one._step(stage, spent)
+    expected = one.step(stage, spent)
     two = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=9)
     two.load_state_dict(state)
     assert two.steps == 2
-    assert two._step(stage, spent) == pytest.approx(expected, rel=1e-5)
+    assert two.step(stage, spent) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tmp_path: Path) -> None:

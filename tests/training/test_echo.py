@@ -1,0 +1,194 @@
+"""Echo: what comes back is the far end, later and through something; and a network learns to take it out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import torch
+
+from tests.training.conftest import QUIET
+from training.checkpoint import load_checkpoint, save_checkpoint, with_far_branch
+from training.dev import enhance
+from training.echo import Echoes, EchoMaker, EchoSettings, active_level, read_at
+from training.network import BINS, CONFIGS, Network
+from training.scenes import NO_PROFILE, SceneMaker, SceneSettings
+from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule
+from training.step import Guidance, compute_loss
+from training.train import Trainer, choose_stages, starting_point
+
+CALL = EchoSettings(
+    share=1, far_only_share=0, unheard_share=0, ser_db=(0, 0), delay_ms=(100, 100), held_share=0, change_share=0,
+    skewed_share=0, other_share=0,
+)  # fmt: skip
+RATE = 16_000
+
+
+@pytest.fixture
+def echo_maker(maker: SceneMaker) -> EchoMaker:
+    return EchoMaker(maker.speech, maker.noise, maker.rooms, maker.random)
+
+
+def delay_of(echo: torch.Tensor, far: torch.Tensor) -> int:
+    size = 2 * len(far)
+    correlation = torch.fft.irfft(torch.fft.rfft(echo, size) * torch.fft.rfft(far, size).conj(), size)
+    return int(correlation[: len(far)].abs().argmax())
+
+
+def draw(echo_maker: EchoMaker, settings: EchoSettings, count: int = 12, seconds: float = 3.0) -> Echoes:
+    rooms, single = np.zeros(count, int), np.arange(count) % 2 == 0
+    return echo_maker.draw(settings, rooms, single, np.arange(4), round(seconds * RATE))
+
+
+def test_an_echo_is_the_far_end_at_its_delay_and_level(echo_maker: EchoMaker) -> None:
+    echoes = draw(echo_maker, replace(CALL, ser_db=(6, 6)))
+    assert torch.allclose(active_level(echoes.heard), torch.full((12, 1), 10 ** (-6 / 20)), rtol=0.01)
+    delays = [delay_of(*pair) for pair in zip(echoes.heard, echoes.far_ends, strict=True)]
+    # The loudspeaker and the room may put the strongest path a little later.
+    assert np.median(np.abs(np.array(delays) - RATE // 10)) < 80
+    # Nothing comes back before it can have been heard.
+    assert not echoes.heard[:, : RATE // 10].abs().amax(1).gt(1e-4).any()
+    assert echoes.far_ends.abs().max() <= 1
+
+
+def test_a_jump_and_another_clock_move_the_delay(echo_maker: EchoMaker) -> None:
+    jumping = draw(echo_maker, replace(CALL, delay_ms=(0, 400), change_share=1), count=16, seconds=4.0)
+    start, end = slice(0, RATE), slice(3 * RATE, 4 * RATE)
+    moved = 0
+    for echo, far in zip(jumping.heard, jumping.far_ends, strict=True):
+        padded = torch.nn.functional.pad(far, (RATE, 0))
+        early = delay_of(echo[start], far[start])
+        # Late echo against the far end from a second before it on.
+        late = delay_of(torch.nn.functional.pad(echo[end], (RATE, 0)), padded[end.start : end.stop + RATE])
+        moved += abs(early - late) > 16
+    assert moved >= 4
+    clips = torch.sin(2 * torch.pi * 500 / RATE * torch.arange(RATE))[None]
+    places = torch.arange(RATE, dtype=torch.float64)[None]
+    assert torch.equal(read_at(clips, places), clips)
+    assert torch.equal(read_at(clips, places - 5)[:, 5:], clips[:, :-5])
+    skewed = read_at(clips, places * 1.0001)
+    wanted = torch.sin(2 * torch.pi * 500 / RATE * places * 1.0001)
+    assert (skewed - wanted)[:, 2:-4].abs().max() < 2e-3
+
+
+def test_shares_are_those_asked_for(echo_maker: EchoMaker) -> None:
+    settings = replace(CALL, share=0.5, unheard_share=0.4, far_only_share=0.5)
+    echoes = draw(echo_maker, settings, count=400, seconds=0.5)
+    present, heard = (x.abs().amax(1).gt(0).numpy() for x in (echoes.far_ends, echoes.heard))
+    assert present.mean() == pytest.approx(0.5, abs=0.1)
+    assert heard[present].mean() == pytest.approx(0.6, abs=0.15)
+    assert not heard[~present].any()
+    assert not echoes.far_only[~heard].any() and not echoes.far_only[1::2].any()
+    assert echoes.far_only[::2][heard[::2]].mean() == pytest.approx(0.5, abs=0.2)
+
+
+def test_the_target_is_the_near_end_alone(maker: SceneMaker) -> None:
+    settings = replace(QUIET, speakers=3, single_mixtures=4, absent_outputs=0, unprofiled_outputs=7)
+    batch = maker.draw(replace(settings, echo=replace(CALL, far_only_share=0.5)))
+    assert batch.far_ends is not None and batch.far_ends.shape == batch.mixtures.shape
+    silent = ~batch.targets.any(1).numpy()
+    assert silent.any()
+    for mixture in range(7):
+        outputs = np.flatnonzero((batch.output_mixture == mixture) & (batch.output_profile >= 0))
+        all_speech = np.flatnonzero((batch.output_mixture == mixture) & (batch.output_profile == NO_PROFILE))
+        near_end = batch.targets[outputs].sum(0)
+        assert torch.allclose(near_end, batch.targets[all_speech[0]], atol=1e-4)
+        echo = batch.mixtures[mixture] - near_end
+        assert echo.square().mean() > 1e-2 * batch.mixtures[mixture].square().mean()
+        assert not silent[outputs].any() or mixture >= 3  # far end alone: one-talker mixtures only
+
+
+def test_no_echo_leaves_scenes_and_steps_as_they_were(maker: SceneMaker) -> None:
+    batch = maker.draw(QUIET)
+    assert batch.far_ends is None
+    torch.manual_seed(0)
+    network = Network(CONFIGS["pvqe-xs-far"])
+    without = compute_loss(network, batch, Guidance(), bfloat16=False).total
+    silent = replace(batch, far_ends=torch.zeros_like(batch.mixtures))
+    assert torch.equal(without, compute_loss(network, silent, Guidance(), bfloat16=False).total)
+
+
+def test_a_far_branch_changes_nothing_at_first() -> None:
+    torch.manual_seed(0)
+    plain = Network(CONFIGS["pvqe-xs"]).eval()
+    grown = with_far_branch(plain, CONFIGS["pvqe-xs-far"])
+    spectrum, far = torch.randn(2, 2, 100, BINS), torch.randn(2, 2, 100, BINS)
+    with torch.no_grad():
+        profile = plain.embed(spectrum)
+        wanted, *_ = plain(spectrum, profile)
+        for heard in (None, far):
+            got, *_ = grown(spectrum, grown.embed(spectrum), far=heard)
+            assert torch.allclose(got, wanted, atol=1e-6)
+    with pytest.raises(ValueError, match="not pvqe-xs with a far branch"):
+        with_far_branch(plain, CONFIGS["pvqe-s-far"])
+    with pytest.raises(ValueError, match="not pvqe-xs with a far branch"):
+        with_far_branch(plain, CONFIGS["pvqe-xs"])
+
+
+def test_the_command_begins_with_a_network_without_far_end(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    plain, other = tmp_path / "pvqe-xs.pt", tmp_path / "pvqe-s.pt"
+    save_checkpoint(plain, Network(CONFIGS["pvqe-xs"]), {})
+    save_checkpoint(other, Network(CONFIGS["pvqe-s"]), {})
+    grown = starting_point(CONFIGS["pvqe-xs-far"], plain)
+    assert grown.config == CONFIGS["pvqe-xs-far"]
+    assert torch.equal(grown.fuse.weight, load_checkpoint(plain)[0].fuse.weight)
+    with pytest.raises(click.UsageError, match="Choose --network accordingly"):
+        starting_point(CONFIGS["pvqe-xs-far"], other)
+
+
+def test_a_stage_of_another_kind_of_network_is_refused(maker: SceneMaker) -> None:
+    network = Network(CONFIGS["pvqe-xs"])
+    with pytest.raises(click.UsageError, match="align"):
+        Trainer(network, [Stage("echo", 1, 1e-3, train_only=("align", "joint1"))], maker, None, seed=0)
+    calls = SceneSettings(echo=EchoSettings())
+    with pytest.raises(click.UsageError, match="no far end"):
+        Trainer(network, [Stage("echo", 1, 1e-3, scenes=calls)], maker, None, seed=0)
+
+
+def test_without_a_far_end_the_schedule_ends_before_the_echo() -> None:
+    schedule = load_schedule(DEFAULT_SCHEDULE)
+    names = {
+        name: [stage.name for stage in choose_stages(schedule, "", CONFIGS[name])]
+        for name in ("pvqe-s", "pvqe-s-far")
+    }
+    assert names == {"pvqe-s": ["given", "own", "alone"], "pvqe-s-far": ["given", "own", "alone", "echo"]}
+    (echo,) = choose_stages(schedule, "echo", CONFIGS["pvqe-s-far"])
+    assert echo.scenes.echo == EchoSettings()
+    assert "align" in echo.train_only
+
+
+def test_only_the_named_parts_learn_and_echo_becomes_less(maker: SceneMaker) -> None:
+    torch.manual_seed(0)
+    scenes = replace(
+        QUIET, speakers=2, single_mixtures=4, absent_outputs=0, unprofiled_outputs=0, clip_s=1.0, enrolled_twice=False,
+        echo=replace(CALL, delay_ms=(20, 20), far_only_share=0.5),
+    )  # fmt: skip
+    network = with_far_branch(Network(CONFIGS["pvqe-xs"]), CONFIGS["pvqe-xs-far"])
+    stage = Stage("echo", 100, 1e-2, train_only=("far1", "far2", "align", "joint1"), scenes=scenes)
+    trainer = Trainer(network, [stage], maker, None, seed=0)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    batch = maker.draw(scenes)
+    maker.draw = lambda *_: batch  # type: ignore[method-assign]  # one scene again and again
+    spent = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
+    losses = [trainer.step(stage, spent)["loss"] for _ in range(20)]
+    Path("/tmp/losses").write_text(str(losses))
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.3
+    for name, tensor in network.state_dict().items():
+        learns = name.split(".")[0] in stage.train_only
+        assert learns or torch.equal(tensor, before[name]), name
+    assert not torch.equal(network.joint1.conv.conv.weight, before["joint1.conv.conv.weight"])
+    assert not torch.equal(network.far1.norm.running_mean, before["far1.norm.running_mean"])
+    # The far end is what it listens to: another one takes less of the echo away.
+    network.eval()
+    (far_only, *_) = np.flatnonzero(~batch.targets.any(1).numpy())
+    mixture = batch.output_mixture[far_only]
+    heard = batch.mixtures[mixture][None]
+    nobody = torch.zeros(1, network.config.embedding_size)
+    with torch.no_grad():
+        right = enhance(network, heard, nobody, batch.far_ends[mixture][None])
+        wrong = enhance(network, heard, nobody, batch.far_ends[mixture][None].flip(1))
+    assert right.square().sum() < wrong.square().sum()
