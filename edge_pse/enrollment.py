@@ -52,6 +52,7 @@ _SPEECH_OVER_NOISE = 4.0  # in power: noise alone seldom fluctuates by more
 _SPEECH_KEPT = 0.2  # in power: of clean speech all but its faint ends, of rain 0.14, of white noise less
 _NEAR_PEAK = 0.99
 _MARGIN_SECONDS = 0.5
+_FIRST_ROOM = 2000  # frames
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Listener:
         self._enhancer.on_heard = self._note
         self._power: list[float] = []
         self._kept: list[float] = []
-        self._embeddings: list[Samples] = []
+        self._embeddings: Samples = np.empty((_FIRST_ROOM, bundle.contract.embedding_size), np.float32)
         self._samples = 0
 
     @property
@@ -149,8 +150,8 @@ class Listener:
 
     def embedding(self, frames: slice | NDArray[np.integer] = slice(None)) -> Samples:
         """Mean over some frames or all, (embedding_size,) float32."""
-        heard = np.asarray(self._embeddings, np.float64)[frames]
-        return np.asarray(heard.mean(axis=0), np.float32)
+        heard = self._embeddings[: len(self._power)][frames]
+        return heard.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def speech(self) -> Speech:
         """Where somebody speaks, so far."""
@@ -192,7 +193,7 @@ class Listener:
 
     def agreement(self) -> float | None:
         """See ``verification.agreement``."""
-        return agreement(np.asarray(self._embeddings), self.speech().where, self.frame_seconds)
+        return agreement(self._embeddings[: len(self._power)], self.speech().where, self.frame_seconds)
 
     def continuity(self) -> float | None:
         """How much the latest speech is like all before it, as a cosine; None before there is enough."""
@@ -203,9 +204,12 @@ class Listener:
         return cosine(self.embedding(spoken[-part:]), self.embedding(spoken[:-part]))
 
     def _note(self, heard: Heard) -> None:
+        frame = len(self._power)
+        if frame == len(self._embeddings):
+            self._embeddings = np.concatenate([self._embeddings, np.empty_like(self._embeddings)])
+        self._embeddings[frame] = heard.embedding
         self._power.append(heard.power)
         self._kept.append(heard.kept)
-        self._embeddings.append(heard.embedding)
 
 
 def _listen_to(audio: ArrayLike, sample_rate_hz: float, bundle: Bundle) -> tuple[Listener, EnrollmentReport]:
