@@ -174,8 +174,7 @@ def test_only_the_named_parts_learn_and_echo_becomes_less(maker: SceneMaker) -> 
     batch = maker.draw(scenes)
     maker.draw = lambda *_: batch  # type: ignore[method-assign]  # one scene again and again
     spent = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
-    losses = [trainer.step(stage, spent)["loss"] for _ in range(20)]
-    Path("/tmp/losses").write_text(str(losses))
+    losses = [trainer.step(stage, spent)["loss"] for _ in range(15)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.3
     for name, tensor in network.state_dict().items():
         learns = name.split(".")[0] in stage.train_only
