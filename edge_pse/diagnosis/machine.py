@@ -96,7 +96,7 @@ def real_time(root: Path = ROOT) -> Finding:
         return ok("Programs get real-time priority from rtkit.")
     return warn(
         "No program of this user gets real-time priority, neither by a limit nor from rtkit.",
-        "sudo apt install rtkit, or put `@audio - rtprio 95` into /etc/security/limits.d/audio.conf; log in again.",
+        "sudo apt install rtkit, or put `@audio - rtprio 20` into /etc/security/limits.d/edge-pse.conf; log in again.",
     )
 
 
