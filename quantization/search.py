@@ -41,8 +41,8 @@ KEPT_OPERATORS = (
     "Pad", "Mul", "Add", "Sub", "Pow", "Concat", "Sigmoid", "Tanh", "Elu", "Reshape", "Transpose", "Split",
     "Slice", "Squeeze", "Unsqueeze", "Flatten", "ReduceSum", "LayerNormalization",
 )  # fmt: skip
-# The convolution with fixed weights through which the signal itself goes.
-KEPT_NODES = ("/mask/.*",)
+# The convolution with fixed weights through which the signal itself goes, and the products of two signals.
+KEPT_NODES = ("/mask/.*", "/align/MatMul.*")
 
 
 @dataclass(frozen=True)
