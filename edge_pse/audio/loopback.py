@@ -41,9 +41,12 @@ class FarEndStatus:
 class Loopback:
     """Gives an engine its far end as long as the device is there; what goes wrong is said once."""
 
-    def __init__(self, wanted: str, microphone: Device, latency_s: float, say: Callable[[str], None]):
+    def __init__(
+        self, wanted: str, microphone: Device, output: Device, latency_s: float, say: Callable[[str], None]
+    ):
         """``wanted``: ``AUTO``, or see ``devices.resolve``. To be made before any stream is open."""
-        self._wanted, self._microphone, self._latency_s, self._say = wanted, microphone, latency_s, say
+        self._wanted, self._microphone, self._output = wanted, microphone, output
+        self._latency_s, self._say = latency_s, say
         self._device: Device | None = None
         self._stream: InputStream | None = None
         self._far_end: FarEnd | None = None
@@ -121,6 +124,11 @@ class Loopback:
             raise AudioError(
                 "The default source is a microphone: name the monitor of an output with --loopback, or auto."
             )
+        if name not in virtual_mic.OWN_SOURCES and name == _monitor_of(self._output):
+            raise AudioError(
+                f"{device.description} repeats your own voice, which is played there: name another --output, or "
+                "another far end."
+            )
         if name in virtual_mic.OWN_SOURCES:
             raise AudioError(
                 "The virtual microphone can't be its own far end: name the monitor of the loudspeaker with "
@@ -156,6 +164,11 @@ class Loopback:
         if not self._trouble:  # what follows from the first trouble is no news
             self._say(f"{trouble} Echo stays until there is a far end again.")
         self._trouble = trouble
+
+
+def _monitor_of(output: Device) -> str:
+    sink = output.server_name or (sound_server.default_sink() if output.through_server else None)
+    return f"{sink}{_MONITOR}"
 
 
 def _default_monitor() -> str:

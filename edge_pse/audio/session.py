@@ -85,7 +85,7 @@ class Session:
         source, sink = resolve_microphone(options.input), _resolve_output(options.output)
         self._loopback = None
         if options.loopback is not None:
-            self._loopback = Loopback(options.loopback, source, options.latency_s, say)
+            self._loopback = Loopback(options.loopback, source, sink, options.latency_s, say)
         source_format = find_format(source, enhancer.sample_rate_hz, options.channel)
         sink_format = find_format(sink, enhancer.sample_rate_hz)
         self.engine = Engine(enhancer, source_format.rate_hz, sink_format.rate_hz, options.channel, on_output)

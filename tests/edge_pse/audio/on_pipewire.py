@@ -12,6 +12,7 @@ import pytest
 
 from edge_pse.audio.virtual_mic import SOURCE
 from tests.edge_pse.audio.running import SoundServer, aligned
+from tests.edge_pse.graphs import far_end_model
 
 PROGRAMS = ("pipewire", "wireplumber", "pipewire-pulse", "dbus-run-session", "pactl", "parec", "paplay")
 ROOM = """
@@ -111,3 +112,23 @@ def test_the_virtual_microphone_is_there_again_after_a_restart(pipewire, start_c
     assert status.process.wait(20) == 0
     status.wait_for("after restart  there")
     assert "microphone     there" in status.lines
+
+
+def test_the_far_end_is_what_the_default_output_plays(pipewire, start_command, speech_pcm, tmp_path):
+    passing = far_end_model(tmp_path / "passing.onnx", 0, 1)
+    speaker = ("module-null-sink", "sink_name=speaker", "rate=48000", "channels=2")
+    module = pipewire.pactl("load-module", *speaker)
+    pipewire.pactl("set-default-sink", "speaker")
+    arguments = ("--input", "room.monitor", "--output", "virtual", "--loopback", "auto", "--latency", "100")
+    run = start_command("run", *arguments, "--model", str(passing), env=pipewire.env)
+    run.wait_for("Listening to")
+    player = pipewire.play(np.tile(speech_pcm, 3), "speaker")
+    recorded = pipewire.record(SOURCE, 5)[48_000:].astype(np.float32)
+    player.kill()
+    similar = [
+        np.corrcoef(piece, aligned(piece, np.tile(speech_pcm, 3)))[0, 1] for piece in np.split(recorded, 8)
+    ]
+    assert np.median(similar) > 0.9
+    pipewire.pactl("unload-module", module)
+    run.wait_for("Echo stays until there is a far end again", 6)
+    assert run.stop()["restarts"] == 0, run.lines
