@@ -41,7 +41,7 @@ def identification(
 ) -> Tensor:
     """How hard it is to tell whose voice each embedding is among all that are remembered: a scalar.
 
-    ``remembered`` (voice, size) is what the network made of each voice of the corpus lately, NaN where it has not heard it.
+    ``remembered`` (voice, size) is what the network made of each voice of the corpus lately, NaN where it has not yet.
     Cosine softmax with an additive margin on the right voice (CosFace, arXiv 1801.09414), with remembered embeddings in
     place of learnt class vectors; what all voices share is removed first, since it says nothing.
     """

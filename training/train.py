@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training import parallel
 from training.checkpoint import load_checkpoint, save_checkpoint, with_far_branch
 from training.corpus import VOICE_FACTORS, load_bank
 from training.dev import dev_scores
@@ -27,7 +28,7 @@ from training.rooms import load_rooms
 from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
 from training.spectral import analyse
-from training.step import REFERENCE_LEVEL, Guidance, compute_loss
+from training.step import REFERENCE_LEVEL, Guidance
 
 _AVERAGING = 0.998  # of the weights that ship, a step
 _LOG_STEPS = 20
@@ -54,6 +55,7 @@ class Trainer:
             check_fits(network, stage)
         self.network, self.stages, self.scenes = network.train(), stages, scenes
         self._entered: Stage | None = None
+        self._loss: nn.Module = parallel.shared(network)
         self.averaged = copy.deepcopy(network).eval()
         self.teacher = teacher
         self.device = next(network.parameters()).device
@@ -85,7 +87,10 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.stage_index, self.stage_step, self.steps, self.seconds = state["position"]
-        self.random.bit_generator.state, self.scenes.random.bit_generator.state = state["random"]
+        for generator, saved in zip((self.random, self.scenes.random), state["random"], strict=True):
+            if parallel.rank():  # what was saved is the first process's: this one draws scenes of its own
+                saved = np.random.default_rng([parallel.rank(), self.steps]).bit_generator.state
+            generator.bit_generator.state = saved
         self.embeddings = state["embeddings"].cpu().numpy()
 
     def run(self) -> Iterator[dict[str, Any]]:
@@ -109,15 +114,17 @@ class Trainer:
             for module in part.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.train(learns)
+        self._loss = parallel.shared(self.network)
         self._entered = stage
 
     def step(self, stage: Stage, spent: dict[str, float]) -> dict[str, float]:
+        """One optimizer step of a stage: its losses. Seconds go to ``spent``, by part."""
         if stage is not self._entered:
             self._enter(stage)
         clock = _Clock(self.device, spent)
         batch = self.scenes.draw(stage.scenes, self.embeddings)
         clock.lap("data")
-        loss = compute_loss(self.network, batch, self._guidance(stage, batch), self.bfloat16)
+        loss = self._loss(batch, self._guidance(stage, batch), self.bfloat16)
         clock.lap("forward")
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
@@ -133,7 +140,7 @@ class Trainer:
         self.stage_step, self.steps, self.seconds = (
             self.stage_step + 1,
             self.steps + 1,
-            self.seconds + batch.seconds,
+            self.seconds + batch.seconds * parallel.processes(),
         )
         return loss.parts | {"loss": float(loss.total.detach()), "gradient": float(norm)}
 
@@ -234,7 +241,7 @@ class Run:
         for entry in self.trainer.run():
             now = time.monotonic()
             self._log(entry)
-            over = now - started > self.minutes * 60
+            over = parallel.agreed(now - started > self.minutes * 60)
             if now - saved > _SAVE_SECONDS or over:
                 self.save()
                 saved = now
@@ -248,6 +255,8 @@ class Run:
 
     def save(self) -> None:
         """Write ``state.pt`` and ``best.pt``, each whole or not at all."""
+        if parallel.rank():
+            return
         partial = self.folder / "state.partial"
         torch.save(self.trainer.state_dict(), partial)
         partial.replace(self.folder / "state.pt")
@@ -256,13 +265,15 @@ class Run:
 
     def score(self) -> None:
         """Dev scores of the averaged weights, into the log."""
-        if self.dev_data is not None:
+        if self.dev_data is not None and parallel.rank() == 0:
             scores = dev_scores(self.trainer.averaged, self.dev_data)
             self._log(
                 {"step": self.trainer.steps, "hours": round(self.trainer.seconds / 3600, 3), "dev": scores}
             )
 
     def _log(self, entry: dict[str, Any]) -> None:
+        if parallel.rank():
+            return
         line = json.dumps(entry)
         print(line, flush=True)
         with (self.folder / "log.jsonl").open("a") as log:
@@ -328,18 +339,18 @@ def main(
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
-    where = torch.device(device)
+    where = parallel.join(torch.device(device))
     speech_bank = load_bank("speech", speech, cache, VOICE_FACTORS).to(where)
     scenes = SceneMaker(
         speech_bank,
         load_bank("noise", noise, cache).to(where),
         load_rooms(rooms, simulated_rooms, cache).to(where),
-        np.random.default_rng(seed + 1),
+        np.random.default_rng([seed + 1, parallel.rank()]),
     )
     network = starting_point(CONFIGS[name], init)
     chosen = choose_stages(load_schedule(schedule), stages, network.config)
     teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)
-    trainer = Trainer(network.to(where), chosen, scenes, teacher, seed)
+    trainer = Trainer(network.to(where), chosen, scenes, teacher, seed + parallel.rank())
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "state.pt").exists():
         trainer.load_state_dict(torch.load(folder / "state.pt", map_location=where, weights_only=False))

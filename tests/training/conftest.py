@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,11 @@ def maker(recordings: Path, tmp_path: Path) -> SceneMaker:
         load_rooms([], 2, tmp_path),
         np.random.default_rng(3),
     )
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
