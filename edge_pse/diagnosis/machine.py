@@ -37,7 +37,7 @@ def target(root: Path = ROOT) -> Finding:
     if board and board.startswith("Raspberry Pi") and not chosen.boards:
         return warn(
             f"{board} has no settings of its own, and gets those of {chosen.name}.",
-            "If `model in time` fails here, this board is too slow or its system has 32 bits only.",
+            "See `model in time`; --target takes the settings of another board.",
         )
     return ok(sentence)
 

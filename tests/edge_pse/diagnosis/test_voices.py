@@ -8,6 +8,7 @@ import pytest
 
 from edge_pse import ProfileStore
 from edge_pse.diagnosis.voices import profiles
+from edge_pse.profiles import SUFFIX
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_directory_that_others_can_list_is_told(store):
 
 def test_a_damaged_profile_and_one_of_another_model_are_named(store, female_profile):
     store.save(dataclasses.replace(female_profile, name="old", model_id="pvqe-s-of-before"))
-    path = store.root / "torn.profile.json"
+    path = store.root / f"torn{SUFFIX}"
     path.write_text("{")
     path.chmod(0o600)
     found = profiles()
