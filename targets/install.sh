@@ -138,9 +138,10 @@ install_wheel() {
     extra=''
     [ "$backend" = onnx ] || extra="[$backend]"
     echo "Installing edge-pse with $backend into $VENV"
-    "$VENV/bin/python" -m pip install --quiet "$wheel$extra" || return 1
+    # Uncompiled: what is used compiles itself at the first start, and what is not needs no place.
+    "$VENV/bin/python" -m pip install --quiet --no-compile "$wheel$extra" || return 1
     # The version may be the one that is there, and its files others.
-    "$VENV/bin/python" -m pip install --quiet --no-deps --force-reinstall "$wheel" || return 1
+    "$VENV/bin/python" -m pip install --quiet --no-compile --no-deps --force-reinstall "$wheel" || return 1
     # The package always asks for ONNX Runtime, so that pip alone gives something that works.
     [ "$backend" = onnx ] || "$VENV/bin/python" -m pip uninstall --quiet -y onnxruntime
 }

@@ -23,13 +23,14 @@ def measure(backend: str, wheel: Path, directory: Path) -> tuple[float, dict[str
     program = directory / "bin"
     pip = [program / "python", "-m", "pip"]
     extra = "" if backend == "onnx" else f"[{backend}]"
-    subprocess.run([*pip, "install", "--quiet", f"{wheel}{extra}"], check=True)
+    subprocess.run([*pip, "install", "--quiet", "--no-compile", f"{wheel}{extra}"], check=True)
     if extra:
         subprocess.run([*pip, "uninstall", "--quiet", "-y", "onnxruntime"], check=True)
-    files = (path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
-    installed_mb = sum(path.stat().st_size for path in files) / 1e6
     bench = [program / "edge-pse", "bench", "--all", "--seconds", "2", "--json"]
     results = json.loads(subprocess.run(bench, check=True, capture_output=True, text=True).stdout)
+    # Only now: what was used has compiled itself.
+    files = (path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
+    installed_mb = sum(path.stat().st_size for path in files) / 1e6
     return installed_mb, {result["model"]: result["resident_mb"] for result in results}
 
 

@@ -140,4 +140,4 @@ def test_the_script_takes_away_all_but_the_voice(installed):
     arm.run("/opt/edge-pse/targets/install.sh", "--uninstall")
     home = installed / arm.HOME.lstrip("/")
     left = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() or path.is_symlink()}
-    assert {name for name in left if "edge" in name} == {".local/share/edge-pse/profiles/me.profile"}
+    assert {name for name in left if "edge" in name} == {".local/share/edge-pse/profiles/me.profile.json"}

@@ -151,7 +151,10 @@ def test_the_snippets_are_read(machine):
 def test_the_script_takes_away_all_but_the_voice(machine, untouched):
     machine.run("/opt/edge-pse/targets/install.sh --uninstall")
     left = set(machine.output(FILES).splitlines()) - set(untouched.splitlines())
-    assert sorted(left) == ["./.config/edge-pse/service.conf", "./.local/share/edge-pse/profiles/me.profile"]
+    assert sorted(left) == [
+        "./.config/edge-pse/service.conf",
+        "./.local/share/edge-pse/profiles/me.profile.json",
+    ]
     assert "edge_pse" not in machine.output("pactl list short sources; pactl list short sinks")
     assert machine.run("systemctl --user cat edge-pse", status=None).returncode != 0
     machine.run("/opt/edge-pse/targets/install.sh --uninstall --purge")
@@ -173,7 +176,9 @@ def installed_mb(machine):
 
 def hears_speech(machine):
     """Whether a program that records from the virtual microphone hears what is said at the real one."""
-    player = machine.start("for turn in 1 2 3 4; do paplay -d room /opt/fixtures/ls367_speech.opus; done")
+    player = machine.start(
+        "exec timeout 14 sh -c 'while paplay -d room /opt/fixtures/ls367_speech.opus; do :; done'"
+    )
     recorder = machine.start(
         "exec timeout 12 parec --raw --format=s16le --rate=16000 --channels=1 --latency-msec=50 "
         "-d edge_pse_microphone"
