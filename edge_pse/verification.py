@@ -23,7 +23,7 @@ OTHER_VOICE_COSINE = 0.3
 TRUST_WEIGHTS = (-2.0, 4.0, 0.5, 0.5)
 """Logistic regression on 1, agreement, SNR in tens of dB (30 dB at most), and log of the seconds of speech."""
 
-GOOD_TRUST, FAIR_TRUST = 0.9, 0.7
+GOOD_TRUST, FAIR_TRUST = 0.95, 0.85
 
 PART_SECONDS = 2.0
 """Speech in which a voice can just be told from another."""
@@ -52,10 +52,10 @@ def verify(profile: Profile, recording: Recording) -> Verdict:
 
 
 def trust(profile: Profile) -> float | None:
-    """How likely the profile is nearest to its own speaker, 0 to 1, judged by its recordings alone.
+    """From how many other voices a profile like this tells its own, 0 to 1, judged by its recordings alone.
 
-    The share of dev enrollments like it whose embedding was nearest to another recording of the same speaker, among
-    those of all dev speakers. None if nobody has looked at the agreement of a recording.
+    Of the dev speakers: the share whose recordings were farther from such a profile than another recording of its own
+    speaker. None if nobody has looked at the agreement of a recording.
     """
     agreements, seconds = [], []
     for recording in profile.recordings:

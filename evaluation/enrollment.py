@@ -1,8 +1,8 @@
 """``python -m evaluation.enrollment``: what ``edge_pse/verification.py`` rests on, measured on the dev speakers.
 
 Each speaker has a reference and enrolls from other recordings: briefly and for longer, in noise, through another
-microphone, and with another talker taking over half way. An enrollment is right if its embedding is nearest to the
-reference of its own speaker.
+microphone, and with another talker taking over half way. An enrollment tells a voice apart if its embedding is nearer
+to the reference of its own speaker than to that of the other; trust is the share of the voices that it tells apart.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from scipy.optimize import minimize
 
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.enrollment import Listener
-from edge_pse.verification import cosine, trust_features
+from edge_pse.verification import FAIR_TRUST, GOOD_TRUST, cosine, trust_features
 from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.report.markdown import table
 from evaluation.sets.corpus import NoiseSource, Talker, read_noises, read_talkers, take
@@ -34,6 +35,10 @@ SHORT_SECONDS = 6.0
 OWN_SECONDS, OTHER_SECONDS = 4.0, 4.0
 SNR_DB = (0.0, 5.0, 10.0, 15.0)
 LISTEN_SECONDS = 0.5
+REFERENCE, MICROPHONE, INTRUDER = "reference", "another microphone", "another talker from the middle"
+_CLEAN = [f"clean, {seconds} s" for seconds in CLEAN_SECONDS]
+_NOISE = [f"noise, {snr_db:.0f} dB" for snr_db in SNR_DB]
+_CONDITIONS = [*_CLEAN, *_NOISE, MICROPHONE, INTRUDER]
 
 FALSE_MATCHES, FALSE_REFUSALS, FALSE_ALARMS = 0.01, 0.02, 0.05
 """What the thresholds allow: of other speakers, of the same one, of enrollments by one voice."""
@@ -91,42 +96,36 @@ def _trials_of(
     """All enrollments of one speaker, the reference first."""
     talker, other = talkers[index], talkers[(index + len(talkers) // 2) % len(talkers)]
     reference = Enrollment(talker.speaker, take(talker.mixing, REFERENCE_SECONDS))
-    yield from _listen(bundle, render_enrollment(root, reference), index, [(np.inf, "reference")])
+    yield from _listen(bundle, render_enrollment(root, reference), index, [(np.inf, REFERENCE)])
 
     whole = Enrollment(talker.speaker, take(talker.enrollment, CLEAN_SECONDS[-1]))
-    stops = [(float(seconds), f"clean, {seconds} s") for seconds in CLEAN_SECONDS]
+    stops = list(zip(map(float, CLEAN_SECONDS), _CLEAN, strict=True))
     yield from _listen(bundle, render_enrollment(root, whole), index, stops)
 
     short = replace(whole, segments=take(talker.enrollment, SHORT_SECONDS))
     snr_db, noise = SNR_DB[index % len(SNR_DB)], noises[index % len(noises)]
-    condition = [(np.inf, f"noise, {snr_db:.0f} dB")]
+    condition = [(np.inf, _NOISE[index % len(_NOISE)])]
     yield from _listen(bundle, _noisy(root, short, noise, snr_db), index, condition)
 
     device = list(DEVICES)[index % len(DEVICES)]
     microphone = replace(short, device=device)
-    yield from _listen(bundle, render_enrollment(root, microphone), index, [(np.inf, "another microphone")])
+    yield from _listen(bundle, render_enrollment(root, microphone), index, [(np.inf, MICROPHONE)])
 
     own = render_enrollment(root, replace(whole, segments=take(talker.enrollment, OWN_SECONDS)))
     intruder = render_enrollment(root, Enrollment("", take(other.enrollment, OTHER_SECONDS)))
     level = np.sqrt(np.mean(own**2) / np.mean(intruder**2))
     both = np.concatenate([own, np.float32(level) * intruder])
-    yield from _listen(bundle, both, index, [(np.inf, "another talker from the middle")])
+    yield from _listen(bundle, both, index, [(np.inf, INTRUDER)])
 
 
 class Calibration:
     """The trials, and the constants that they give."""
 
     def __init__(self, trials: Sequence[Trial]):
-        self.references = {
-            trial.speaker: trial.embedding for trial in trials if trial.condition == "reference"
-        }
-        self.trials = [trial for trial in trials if trial.condition != "reference"]
-        self.clean = [trial for trial in self.trials if trial.condition == f"clean, {CLEAN_SECONDS[-1]} s"]
-        self.intruded = [trial for trial in self.trials if trial.condition.startswith("another talker")]
-        compared = [
-            t for t in self.trials if t.condition in (f"clean, {CLEAN_SECONDS[1]} s", "another microphone")
-        ]
-        compared += self.clean
+        self.references = {trial.speaker: trial.embedding for trial in trials if trial.condition == REFERENCE}
+        self.trials = [trial for trial in trials if trial.condition != REFERENCE]
+        self.clean = [trial for trial in self.trials if trial.condition == _CLEAN[-1]]
+        compared = [trial for trial in self.trials if trial.condition in (*_CLEAN[1:], MICROPHONE)]
         self.genuine = np.array([self.similarity(trial, trial.speaker) for trial in compared])
         self.impostors = np.array(
             [
@@ -144,17 +143,20 @@ class Calibration:
             trial for trial in self.trials if trial.agreement is not None and np.isfinite(trial.snr_db)
         ]
         self._features = np.array([_features(trial) for trial in self.usable])
-        self._right = np.array([self.is_right(trial) for trial in self.usable])
-        self.trust_weights = tuple(float(w) for w in _fit(self._features, self._right).round(3))
+        self._apart = np.array([self.told_apart(trial) for trial in self.usable])
+        self.trust_weights = tuple(float(w) for w in _fit(self._features, self._apart).round(3))
         self.trust = 1 / (1 + np.exp(-self._features @ np.array(self.trust_weights)))
 
     def similarity(self, trial: Trial, speaker: int) -> float:
         """Cosine with the reference of a speaker."""
         return cosine(trial.embedding, self.references[speaker])
 
-    def is_right(self, trial: Trial) -> bool:
-        """Nearest to the own reference."""
-        return max(self.references, key=lambda speaker: self.similarity(trial, speaker)) == trial.speaker
+    def told_apart(self, trial: Trial) -> float:
+        """Share of the other speakers whose reference is farther away than the own one."""
+        own = self.similarity(trial, trial.speaker)
+        return float(
+            np.mean([self.similarity(trial, s) < own for s in self.references if s != trial.speaker])
+        )
 
     def conditions(self) -> str:
         """A row for each kind of enrollment."""
@@ -163,7 +165,8 @@ class Calibration:
             groups[trial.condition].append(trial)
         trusted = {id(trial): value for trial, value in zip(self.usable, self.trust, strict=True)}
         rows = []
-        for condition, group in groups.items():
+        for condition in sorted(groups, key=_CONDITIONS.index):
+            group = groups[condition]
             known = [trial.agreement for trial in group if trial.agreement is not None]
             trusts = [trusted[id(trial)] for trial in group if id(trial) in trusted]
             rows.append(
@@ -174,23 +177,24 @@ class Calibration:
                     f"{np.median([trial.snr_db for trial in group]):.0f}",
                     _mean(known),
                     _mean([self.similarity(trial, trial.speaker) for trial in group]),
-                    f"{np.mean([self.is_right(trial) for trial in group]):.0%}",
-                    _mean(trusts),
+                    f"{np.mean([self.told_apart(trial) for trial in group]):.1%}",
+                    f"{np.mean([self.told_apart(trial) == 1 for trial in group]):.0%}",
+                    f"{np.mean(trusts):.1%}" if trusts else "-",
                     f"{np.mean([trial.continuity < self.other_voice_cosine for trial in group]):.0%}",
                 ]
             )
         headings = ["enrollment", "n", "speech, s", "SNR, dB", "agreement", "cosine with the reference"]
-        return table([*headings, "right", "trust", "another voice heard"], rows)
+        return table([*headings, "told apart", "from all", "trust", "another voice heard"], rows)
 
     def trust_table(self) -> str:
         """Whether trust keeps its promise: enrollments by what it says of them."""
         rows = []
-        for low, high in ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.0)):
-            inside = (self.trust >= low) & ((self.trust < high) | (high == 1.0))
+        for low, high in pairwise((0.0, 0.5, 0.7, FAIR_TRUST, GOOD_TRUST, 1.0)):
+            inside = (self.trust >= low) & (self.trust < high)
             if inside.any():
-                row = f"{self.trust[inside].mean():.2f}", f"{self._right[inside].mean():.0%}"
-                rows.append([f"{low} to {high}", str(int(inside.sum())), *row])
-        return table(["trust", "n", "mean", "right"], rows)
+                means = f"{self.trust[inside].mean():.1%}", f"{self._apart[inside].mean():.1%}"
+                rows.append([f"{low} to {high}", str(int(inside.sum())), *means])
+        return table(["trust", "n", "mean", "told apart"], rows)
 
     def verification_table(self) -> str:
         """How often each answer is given."""
@@ -221,13 +225,13 @@ def _features(trial: Trial) -> NDArray[np.float64]:
     return trust_features(trial.agreement, trial.snr_db, trial.speech_seconds)
 
 
-def _fit(features: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _fit(features: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logistic regression in which nothing good can lower the trust: all weights but the first are >= 0."""
 
     def loss(weights: NDArray[np.float64]) -> float:
         logits = features @ weights
         return float(
-            np.mean(np.logaddexp(0, logits) - right * logits) + RIDGE * weights[1:] @ weights[1:] / 2
+            np.mean(np.logaddexp(0, logits) - shares * logits) + RIDGE * weights[1:] @ weights[1:] / 2
         )
 
     bounds = [(None, None), *[(0.0, None)] * (features.shape[1] - 1)]

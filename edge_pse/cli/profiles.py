@@ -79,7 +79,7 @@ def describe_trust(profile: Profile) -> str:
     if share < GOOD_TRUST:
         grade = "fair" if share >= FAIR_TRUST else "poor"
         advice = f" More speech helps: edge-pse enroll {profile.name} --add"
-    promise = f"Of the enrollments like it that were tested, {share:.0%} pointed to the right voice."
+    promise = f"Profiles like it told their voice from {share:.0%} of others."
     return f"Trust: {grade}. {promise}{advice}"
 
 
