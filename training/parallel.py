@@ -8,10 +8,12 @@ nothing.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import nn
 from torch import distributed as dist
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from training.network import Network
@@ -38,6 +40,16 @@ def rank() -> int:
 def processes() -> int:
     """How many processes take part."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """The first process goes through the block before the others: it makes the files that they then find."""
+    if rank():
+        dist.barrier()
+    yield
+    if dist.is_initialized() and not rank():
+        dist.barrier()
 
 
 def agreed(decision: bool) -> bool:

@@ -340,13 +340,12 @@ def main(
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
     where = parallel.join(torch.device(device))
-    speech_bank = load_bank("speech", speech, cache, VOICE_FACTORS).to(where)
-    scenes = SceneMaker(
-        speech_bank,
-        load_bank("noise", noise, cache).to(where),
-        load_rooms(rooms, simulated_rooms, cache).to(where),
-        np.random.default_rng([seed + 1, parallel.rank()]),
-    )
+    with parallel.first_alone():
+        speech_bank = load_bank("speech", speech, cache, VOICE_FACTORS).to(where)
+        noise_bank = load_bank("noise", noise, cache).to(where)
+        all_rooms = load_rooms(rooms, simulated_rooms, cache).to(where)
+    draws = np.random.default_rng([seed + 1, parallel.rank()])
+    scenes = SceneMaker(speech_bank, noise_bank, all_rooms, draws)
     network = starting_point(CONFIGS[name], init)
     chosen = choose_stages(load_schedule(schedule), stages, network.config)
     teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)
