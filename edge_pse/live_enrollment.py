@@ -38,6 +38,8 @@ _QUIET_MARGIN_DB = 6.0
 _LOUD_PEAK = 0.02
 """Below it flat tops are those of a few steps of the converter."""
 _SILENCE_DBFS = -85.0
+_LOUD_ROOM_DBFS = -40.0
+"""Sound of this level in which no speech is found would drown it; quiet rooms are 20 dB below."""
 _LONGEST_SHARE = 4.0
 _LEAST_LIMIT_SECONDS = 15.0
 
@@ -119,7 +121,7 @@ class LiveEnrollment:
             return TOO_LOUD
         frames = round(_WINDOW_SECONDS / self._listener.frame_seconds)
         if not speech.where[-frames:].any():
-            return READ_ON
+            return TOO_NOISY if _level_dbfs(window) > _LOUD_ROOM_DBFS else READ_ON
         level_dbfs, snr_db = levels_db(speech)
         if level_dbfs < MIN_SPEECH_LEVEL_DBFS + _QUIET_MARGIN_DB:
             return TOO_QUIET

@@ -92,6 +92,11 @@ def test_too_loud(hear, recording):
         live.recording()
 
 
+def test_noise_before_anybody_speaks(hear, recording):
+    _, said = hear(recording("helicopter"))
+    assert said[-1].advice == TOO_NOISY
+
+
 def test_too_noisy(hear, recording, mix):
     live, said = hear(mix(recording("ls367_enrollment"), recording("helicopter"), 0))
     assert TOO_NOISY in advice(said)

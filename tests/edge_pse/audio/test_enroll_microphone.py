@@ -42,7 +42,7 @@ def env(cards, tmp_path_factory, recording):
     to_pcm(soxr.resample(anna, 16_000, 48_000)).tofile(directory / "studio.raw")
     definitions = {name: f'infile "{directory}/{name}.raw" rate 16000 channels 1' for name in heard}
     definitions["studio"] = f'infile "{directory}/studio.raw" rate 48000 channels 2 wired 1'
-    return cards(directory, **definitions)
+    return {**cards(directory, **definitions), "LC_ALL": "C.UTF-8"}
 
 
 @pytest.fixture(scope="module")
