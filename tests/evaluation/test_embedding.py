@@ -1,0 +1,96 @@
+"""What the embedding is worth: error rates whose answer is known, and every table on a small data folder."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edge_pse.enrollment import embed
+from evaluation.embedding import (
+    Listener,
+    Piece,
+    Trials,
+    any_other,
+    embed_prefixes,
+    equal_error_rate,
+    explained,
+    main,
+    mean_spectrum_db,
+    report,
+    same_corpus_and_sex,
+)
+from evaluation.sets.corpus import Talker
+
+
+def talker(name, sex="F"):
+    return Talker(name, "corpus", sex, None, (), ())
+
+
+def pieces(vectors, sexes="FFMM"):
+    return [
+        Piece(talker(str(i), sex), {5: np.array(vector, float)}, np.zeros(2))
+        for i, (vector, sex) in enumerate(zip(vectors, sexes, strict=True))
+    ]
+
+
+def test_voices_that_lie_apart_are_never_confused():
+    corners = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (-1, -1, -1)]
+    rate = Trials.of(pieces(corners), pieces(corners), 5).error_rate(any_other)
+    assert (rate.value, rate.low, rate.high, rate.pairs) == (0, 0, 0, 4)
+
+
+def test_chance_is_half_and_only_those_alike_count():
+    # The two of a sex are each other's double; between the sexes nothing is confused.
+    first, second = (
+        pieces([(1, 0.1), (1, -0.1), (-1, 0.1), (-1, -0.1)]),
+        pieces([(1, -0.1), (1, 0.1), (-1, -0.1), (-1, 0.1)]),
+    )
+    trials = Trials.of(first, second, 5)
+    assert trials.error_rate(same_corpus_and_sex).value == pytest.approx(1.0)
+    assert trials.error_rate(any_other).value < 0.5
+
+
+def test_weights_count_pairs_several_times():
+    same = np.array([False, True, False, True])
+    assert equal_error_rate(same, np.ones(4)) == pytest.approx(0.5)
+    assert equal_error_rate(same, np.array([1, 0, 0, 1])) == 0
+    assert np.isnan(equal_error_rate(same, np.array([1, 0, 1, 0])))
+
+
+def test_pieces_without_the_length_take_no_part():
+    some = pieces([(1, 0), (0, 1), (1, 1), (1, 2)])
+    assert Trials.of(some[:3], some, 5).cosines.shape == (3, 4)
+    assert not Trials.of(some, some, 10).cosines.size
+
+
+def test_a_prefix_is_embedded_as_enrollment_embeds_it(bundle, recording):
+    speech = recording("ls1688_enrollment")
+    prefixes = embed_prefixes(bundle, speech[: 6 * 16_000], (2, 5, 10))
+    assert sorted(prefixes) == [2, 5]
+    alone = embed(speech[: 5 * 16_000], bundle)
+    assert np.linalg.norm(prefixes[5] - alone) < 0.02 * np.linalg.norm(alone)
+
+
+def test_what_depends_on_the_features_is_explained_and_chance_is_not():
+    random = np.random.default_rng(1)
+    features, speakers = random.normal(size=(80, 8)), [str(i // 4) for i in range(80)]
+    assert explained(features, features @ random.normal(size=(8, 3)), speakers) > 0.9
+    assert explained(features, random.normal(size=(80, 3)), speakers) < 0.1
+
+
+def test_every_table_is_printed(data):
+    """With the spectrum in the place of the embedding, since it is the tables that are looked at."""
+
+    def embed_spectrum(samples, lengths_s):
+        ends = {seconds: seconds * 16_000 for seconds in lengths_s}
+        return {s: mean_spectrum_db(samples[:end]) for s, end in ends.items() if end <= len(samples)}
+
+    text = report(Listener(data, embed_spectrum))
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[0].strip("| ") for row in rows if row[0].strip("| ").isdigit()] == ["1", "2", "3", "5"]
+    assert sum("dB SNR" in row[1] for row in rows) == 3 and sum("headset" in row[0] for row in rows) == 2
+    assert "sex of an adult" in text and "nan" not in text.split("Ridge")[0].split("corpus and sex")[0]
+
+
+def test_missing_data_is_one_sentence(tmp_path):
+    result = CliRunner().invoke(main, ["--data", str(tmp_path / "none")])
+    assert result.exit_code == 1 and "does not exist" in result.output
