@@ -72,7 +72,7 @@ def load_bank(kind: str, folders: Sequence[Path], cache: Path, factors: Sequence
     ``kind`` is "speech" (one track a voice: all of a speaker's utterances, at one of ``factors``) or another word
     (one track a file). Raises ValueError when the folders hold no audio.
     """
-    files = [path for folder in folders for path in _audio_files(folder)]
+    files = [path for folder in folders for path in audio_files(folder)]
     if not files:
         raise ValueError(
             f"No audio in {', '.join(map(str, folders))}: give folders of {', '.join(sorted(SUFFIXES))}."
@@ -112,7 +112,8 @@ def active_level(samples: np.ndarray) -> float:
     return float(np.sqrt(power[power > power.max() * 10 ** (-ACTIVE_RANGE_DB / 10)].mean()))
 
 
-def _audio_files(folder: Path) -> list[Path]:
+def audio_files(folder: Path) -> list[Path]:
+    """Everything under a folder that looks like a recording, in order."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 

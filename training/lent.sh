@@ -1,0 +1,40 @@
+#!/bin/sh
+# Train on a machine that is lent for minutes at a time. Each call: unpack the parts that have come, train until the time
+# is over or the schedule ends, leave the averaged weights and the log where they are fetched from.
+#
+#   training/lent.sh PARTS KEEP MINUTES [options of training.train, such as --network pvqe-s --device cuda --init FILE]
+#
+# PARTS: folder of part-*.tar (python -m training.pack) and, in wheels/, of what that machine's Python lacks.
+# KEEP: a folder outside the work tree, which the next call finds again: corpus, cache, and the run to go on with.
+# MINUTES: 0 to unpack and nothing else.
+# $OUT: where results are fetched from (the current folder without it).
+set -eu
+parts=$1 keep=$2 minutes=$3
+shift 3
+out=${OUT:-.}
+mkdir -p "$keep/corpus" "$out"
+for wheel in "$parts"/wheels/*.whl; do
+    [ -e "$wheel" ] && python3 -m pip install --quiet --no-deps --no-index "$wheel"
+done
+for part in "$parts"/part-*.tar; do
+    [ -e "$part" ] || continue
+    tar -xf "$part" -C "$keep/corpus"
+done
+[ "$minutes" = 0 ] && exit 0
+rooms=
+[ -d "$keep/corpus/rooms" ] && rooms="--rooms $keep/corpus/rooms"
+deliver() {
+    for result in best.pt log.jsonl; do
+        [ -e "$keep/run/$result" ] && cp "$keep/run/$result" "$out/$result"
+    done
+}
+# Whatever ends the call, what is there by then is delivered; a call that is cut off finds it delivered a minute ago.
+trap deliver EXIT
+while sleep 60; do deliver; done &
+delivering=$!
+status=0
+# shellcheck disable=SC2086  # two words, or none
+python3 -m training.train --speech "$keep/corpus/speech" --noise "$keep/corpus/noise" $rooms \
+    --cache "$keep/cache" --run "$keep/run" --minutes "$minutes" "$@" || status=$?
+kill $delivering
+exit $status
