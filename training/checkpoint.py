@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from training.network import Network, NetworkConfig
 
 SCHEMA_VERSION = 1
+_ALIGN_GAIN = 0.03  # of similarities on their way into the softmax over delays: neither flat nor one alone
 
 
 def save_checkpoint(path: Path, network: Network, history: dict[str, Any]) -> None:
@@ -61,8 +62,9 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
 def with_far_branch(network: Network, config: NetworkConfig) -> Network:
     """A network of ``config``, which has a far end, from one of the same sizes without: equal to it at first.
 
-    The far branch is new; what hears it, the first joint layer, begins with weights of zero for its channels.
-    Raises ValueError when the two differ in more than the far branch.
+    The far branch begins as a part of the microphone's, so that echo looks alike in both and the delay shows from the
+    first step; the first joint layer begins with weights of zero for its channels. Raises ValueError when the two
+    differ in more than the far branch.
     """
     kept = replace(
         network.config,
@@ -78,7 +80,29 @@ def with_far_branch(network: Network, config: NetworkConfig) -> Network:
     joint = weights["joint1.conv.conv.weight"]
     weights["joint1.conv.conv.weight"] = F.pad(joint, (0, 0, 0, 0, 0, config.far_channels[1]))
     grown.load_state_dict(weights, strict=False)
+    _hear_alike(grown)
     return grown.train(network.training)
+
+
+@torch.no_grad()
+def _hear_alike(network: Network) -> None:
+    """Far branch and alignment from the microphone's branch: the channels with most weight, compared one with one."""
+    first, second = network.mic1, network.mic2
+    far1, far2, align = network.far1, network.far2, network.align
+    loudest = second.conv.conv.weight.square().sum((0, 2, 3)).argsort(descending=True)
+    inputs, outputs = loudest[: far1.norm.num_features], torch.arange(far2.norm.num_features)
+    far1.conv.conv.weight.copy_(first.conv.conv.weight[inputs])
+    far2.conv.conv.weight.copy_(second.conv.conv.weight[outputs][:, inputs])
+    for norm, source, chosen in ((far1.norm, first.norm, inputs), (far2.norm, second.norm, outputs)):
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            getattr(norm, name).copy_(getattr(source, name)[chosen])
+    for projection in (align.query, align.key):
+        projection.weight.zero_()
+        projection.weight[:, :, 0, 0].fill_diagonal_(1)
+        projection.bias.zero_()
+    align.smooth.weight.zero_()
+    align.smooth.weight[:, :, :, 1] = _ALIGN_GAIN
+    align.smooth.bias.zero_()
 
 
 def model_id(network: Network) -> str:

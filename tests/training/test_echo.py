@@ -25,6 +25,7 @@ CALL = EchoSettings(
     skewed_share=0, other_share=0,
 )  # fmt: skip
 RATE = 16_000
+CHECKPOINT = Path(__file__).parents[2] / "training/checkpoints/pvqe-s.pt"
 
 
 @pytest.fixture
@@ -126,6 +127,21 @@ def test_a_far_branch_changes_nothing_at_first() -> None:
         with_far_branch(plain, CONFIGS["pvqe-s-far"])
     with pytest.raises(ValueError, match="not pvqe-xs with a far branch"):
         with_far_branch(plain, CONFIGS["pvqe-xs"])
+
+
+def test_a_new_far_branch_sees_the_delay(echo_maker: EchoMaker) -> None:
+    echoes = draw(echo_maker, replace(CALL, delay_ms=(250, 250)), count=4)
+    plain, _ = load_checkpoint(CHECKPOINT)
+    network = with_far_branch(plain, CONFIGS["pvqe-s-far"])
+    weights = []
+    network.align.smooth.register_forward_hook(
+        lambda module, inputs, output: weights.append(output.softmax(3)[:, 0, 110:])
+    )
+    heard = 0.05 * echoes.heard / active_level(echoes.heard)
+    with torch.no_grad():
+        enhance(network, heard, torch.zeros(4, 256), echoes.far_ends)
+    (of_delays,) = weights  # (clip, frame, delay), oldest first: 25 frames ago is the 75th
+    assert of_delays[:, :, 71:78].sum(2).mean() > 1.5 * 7 / 100
 
 
 def test_the_command_begins_with_a_network_without_far_end(tmp_path: Path) -> None:
