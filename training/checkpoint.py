@@ -96,13 +96,11 @@ def _hear_alike(network: Network) -> None:
     for norm, source, chosen in ((far1.norm, first.norm, inputs), (far2.norm, second.norm, outputs)):
         for name in ("weight", "bias", "running_mean", "running_var"):
             getattr(norm, name).copy_(getattr(source, name)[chosen])
+    for parameter in align.parameters():
+        parameter.zero_()
     for projection in (align.query, align.key):
-        projection.weight.zero_()
         projection.weight[:, :, 0, 0].fill_diagonal_(1)
-        projection.bias.zero_()
-    align.smooth.weight.zero_()
     align.smooth.weight[:, :, :, 1] = _ALIGN_GAIN
-    align.smooth.bias.zero_()
 
 
 def model_id(network: Network) -> str:
