@@ -120,6 +120,11 @@ class FarEndAligner:
         """How long the far end is held back now."""
         return self._held_hops * self._hop_s
 
+    @property
+    def settled(self) -> bool:
+        """The echo is known to come late enough after the far end."""
+        return self.echo.delay_s is not None and self.echo.delay_s - self.held_s >= self.LEAST_S
+
     def process(self, microphone: Samples, far_end: Samples) -> Samples:
         """The next hop of both, (hop,) float32 each -> that of the far end to give the network."""
         self._history.append(far_end)

@@ -57,10 +57,14 @@ class FarEnd:
         return self._aligner.process(microphone, hop)
 
     def keep_delay(self, now: float) -> None:
-        """Call often; ``now`` in monotonic seconds."""
+        """Call often; ``now`` in monotonic seconds.
+
+        What waits in the buffer holds the far end back too, and to drop it costs the network the place of the echo:
+        it is dropped only while the echo is unknown or would come too soon.
+        """
         wanted = self._keeper.look(now)
         if wanted is not None:
-            self._splicer.request(wanted)
+            self._splicer.request(wanted if wanted > 0 or not self._aligner.settled else 0)
 
     def _take_in(self, block: Pcm) -> None:
         mono = block.mean(axis=1, dtype=np.float32) / np.float32(FULL_SCALE)

@@ -44,9 +44,12 @@ class Loopback:
     def __init__(
         self, wanted: str, microphone: Device, output: Device, latency_s: float, say: Callable[[str], None]
     ):
-        """``wanted``: ``AUTO``, or see ``devices.resolve``. To be made before any stream is open."""
+        """``wanted``: ``AUTO``, or see ``devices.resolve``. To be made before any stream is open.
+
+        ``latency_s``: that of the microphone. The far end has half of it, because it must be here before its echo.
+        """
         self._wanted, self._microphone, self._output = wanted, microphone, output
-        self._latency_s, self._say = latency_s, say
+        self._latency_s, self._say = latency_s / 2, say
         self._device: Device | None = None
         self._stream: InputStream | None = None
         self._far_end: FarEnd | None = None

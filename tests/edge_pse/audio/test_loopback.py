@@ -18,6 +18,8 @@ LATENCY = ("--latency", "60")
 CONVERGED_S = 14
 """Two seconds to find the delay, the rest for a filter that adapts."""
 MEASURED_S = 5
+CARD_BUFFER_S = 0.15
+"""A monitor repeats at once what a card has yet to play; a null sink has no such buffer."""
 
 
 @pytest.fixture(scope="module")
@@ -62,27 +64,30 @@ def in_time(run):
     return numbers
 
 
-def cancelled_db(sound_server, start_command, far, *arguments):
-    """Run with the monitor of the default output as far end, while that plays into a room -> ERLE."""
+def cancels(sound_server, start_command, far, least_db, *arguments):
+    """Run with the monitor of the default output as far end, while that plays into a room: is the echo gone?"""
     run = start_command(
         "run", "--input", "desk", "--output", "virtual", "--loopback", "auto", *LATENCY, *arguments,
         env=sound_server.env,
     )  # fmt: skip
     run.wait_for("Listening to")
-    with LiveRoom(sound_server, "other", 0.5 * room_response(0.2)):
+    of_a_card = np.zeros(round(CARD_BUFFER_S * RATE_HZ), np.float32)
+    with LiveRoom(sound_server, "other", np.concatenate([of_a_card, 0.5 * room_response(0.2)])):
         player = sound_server.play(to_pcm(far), "other")
         time.sleep(CONVERGED_S)
         microphone, enhanced = records(sound_server, MEASURED_S, "desk", SOURCE)
         player.kill()
-    in_time(run)
-    assert np.std(microphone.astype(float)) > 300, "there was an echo"
-    return erle_db(microphone, enhanced)
+    assert np.std(microphone.astype(float)) > 300, "there was no echo"
+    erle = erle_db(microphone, enhanced)
+    if erle <= least_db:
+        in_time(run)
+    assert erle > least_db, "\n".join(run.lines)
 
 
 def test_the_far_end_arrives_in_time_for_a_classical_canceller(sound_server, start_command, far, tmp_path):
     """One that makes the echo louder unless the far end is 0 to 0.2 s ahead of it, and keeps in step."""
     model = adaptive_filter_model(tmp_path / "adaptive.onnx", step=0.3)
-    assert cancelled_db(sound_server, start_command, far, "--model", str(model)) > 5
+    cancels(sound_server, start_command, far, 5, "--model", str(model))
 
 
 def test_the_network_cancels_the_echo(sound_server, start_command, far):
@@ -91,7 +96,7 @@ def test_the_network_cancels_the_echo(sound_server, start_command, far):
         Bundle.load(variant)
     except BundleError:
         pytest.skip(f"no weights of {variant} have come with this version yet")
-    assert cancelled_db(sound_server, start_command, far) > 20
+    cancels(sound_server, start_command, far, 20)
 
 
 @pytest.fixture
