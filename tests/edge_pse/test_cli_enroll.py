@@ -7,13 +7,14 @@ import pytest
 import soundfile
 
 from edge_pse import ProfileStore, enroll
+from edge_pse.verification import trust
 
 
 def test_a_recording_becomes_a_profile(run, home, fixtures, female_profile):
     result = run("enroll", "anna", "--from", fixtures / "ls367_enrollment.opus")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Enrolled anna: {female_profile.speech_seconds:.1f} s of speech, ")
-    assert "Trust: good." in result.stdout
+    assert f"told their voice from {trust(female_profile):.0%} of others" in result.stdout
     assert "--profile anna" in result.stdout
     assert result.stderr == ""
     profile = ProfileStore().load("anna")
