@@ -20,6 +20,7 @@ from edge_pse.audio.recorder import Recorder
 from edge_pse.audio.session import VIRTUAL, Options
 from edge_pse.audio.streams import StreamHung
 from edge_pse.cli import options, output
+from edge_pse.cli.auto_enroll import Keeper
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.live_screen import Lines, Screen, View
 from edge_pse.enhancer import Enhancer
@@ -65,6 +66,11 @@ _HUNG_PAUSE_S = 0.5
     metavar="DEVICE",
     help=f"Where to hear what the loudspeaker plays, to cancel its echo; `{AUTO}` is the default output's monitor.",
 )
+@click.option(
+    "--auto-enroll",
+    metavar="NAME",
+    help="Enroll the voice that talks most while this runs, or add to the profile in use; asks first on a terminal.",
+)
 @options.target
 @options.model_of_target
 @options.backend_of_target
@@ -79,6 +85,7 @@ def run(
     latency: float | None,
     on_demand: bool,
     loopback: str | None,
+    auto_enroll: str | None,
     target: str,
     model: str | None,
     backend: str | None,
@@ -104,7 +111,7 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    _Run(enhancer, wanted, record, stop, resumed is not None, bypass).until_stopped()
+    _Run(enhancer, wanted, record, stop, resumed is not None, bypass, auto_enroll).until_stopped()
 
 
 class _Run:
@@ -118,8 +125,13 @@ class _Run:
         stop: threading.Event,
         resumed: bool,
         bypass: bool,
+        auto_enroll: str | None,
     ):
         self._stop = stop
+        self._keeper: Keeper | None = None
+        if auto_enroll is not None and not (resumed and auto_enroll in ProfileStore()):
+            self._keeper = Keeper(auto_enroll, enhancer, self._say, asks=sys.stdout.isatty())
+            self._keeper.microphone = self._microphone
         self._view, self._service = self._make_view(), Service()
         # A service may be started before its devices are there.
         self._patient = resumed or self._service.managed
@@ -170,7 +182,13 @@ class _Run:
             "p": ("next profile", self._next_profile),
             "q": ("quit", self._stop.set),
         }
+        if self._keeper is not None:
+            keys["e"] = ("enroll", self._keeper.keep)
         return Screen(lambda: self._live, keys)
+
+    def _microphone(self) -> str:
+        status = self._live.status()
+        return status.input if status else ""
 
     def _toggle_bypass(self) -> None:
         self._live.bypass = not self._live.bypass

@@ -1,0 +1,95 @@
+"""What ``edge-pse run --auto-enroll`` does beside the stream."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from edge_pse.auto_enrollment import AutoEnrollment, Gathered
+from edge_pse.enhancer import Enhancer, Heard
+from edge_pse.errors import EdgePseError, ProfileError
+from edge_pse.profiles import Profile, ProfileStore
+
+
+class Keeper:
+    """Enrolls, or adds to the profile in use, what was gathered from the stream; once, and then it stops listening.
+
+    ``asks``: whether to wait for ``keep`` when the voice is ready; else it is kept at once. Raises ProfileError for a
+    name that is taken by another profile than the one in use.
+    """
+
+    def __init__(self, name: str, enhancer: Enhancer, say: Callable[[str], None], asks: bool):
+        self._store = ProfileStore()
+        self._name, self._enhancer, self._say, self._asks = name, enhancer, say, asks
+        profile = enhancer.profile
+        self._refined = profile if profile is not None and profile.name == name else None
+        if name in self._store and self._refined is None:
+            raise ProfileError(
+                f"There is a profile {name!r} already: add --profile {name} to refine it, or choose another name."
+            )
+        self._hop_seconds = enhancer.delay_samples / enhancer.sample_rate_hz
+        self._gatherer = AutoEnrollment(self._hop_seconds, self._refined.embedding if self._refined else None)
+        self._told = False
+        self._keeping = threading.Lock()
+        self.microphone: Callable[[], str] = str
+        """Says what the voice is heard with; empty if unknown."""
+        enhancer.on_heard = self._hear
+
+    def keep(self) -> None:
+        """At the wish of the user: make the profile, or say how far it is."""
+        gathered = self._gatherer.gathered()
+        if self._enhancer.on_heard is None:
+            self._say(f"{self._name} was enrolled in this run already.")
+        elif gathered.ready:
+            self._keep(gathered)
+        else:
+            self._say(self._progress(gathered))
+
+    def _hear(self, heard: Heard) -> None:
+        if not self._gatherer.hear(heard) or self._told:
+            return
+        gathered = self._gatherer.gathered()
+        if not gathered.ready:
+            return
+        self._told = True
+        if self._asks:
+            self._say(
+                f"{gathered.seconds:.0f} s of one voice were heard: press e to keep it as {self._name}."
+            )
+        else:
+            # The stream does not wait for the disk.
+            threading.Thread(target=self._keep, args=(gathered,), name="edge-pse keeper").start()
+
+    def _keep(self, gathered: Gathered) -> None:
+        with self._keeping:
+            if self._enhancer.on_heard is None:
+                return
+            try:
+                profile = self._profile(gathered)
+                self._store.save(profile)
+                self._enhancer.on_heard = None
+                self._enhancer.profile = profile
+            except EdgePseError as error:
+                self._say(str(error))
+                return
+            done = "Added to" if self._refined else "Enrolled"
+            self._say(
+                f"{done} {self._name} from {gathered.seconds:.0f} s of talk; only this voice is kept now."
+            )
+
+    def _profile(self, gathered: Gathered) -> Profile:
+        recording = gathered.recording(self.microphone())
+        if self._refined is None:
+            model_id = self._enhancer.bundle.contract.model_id
+            return Profile.of_recordings(self._name, model_id, [recording])
+        # As it is on the disk now: another program may have added to it.
+        known = self._store.load(self._name)
+        return Profile.of_recordings(self._name, known.model_id, [*known.recordings, recording])
+
+    def _progress(self, gathered: Gathered) -> str:
+        enough = self._gatherer.rule.enough_seconds
+        if gathered.seconds < enough:
+            return (
+                f"{gathered.seconds:.0f} s of one voice were heard, {enough:.0f} s are needed: keep talking."
+            )
+        return "Several voices were heard, none of them most of the time: keep talking when nobody else does."

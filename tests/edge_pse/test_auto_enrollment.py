@@ -1,0 +1,187 @@
+"""Gathering a voice from what is heard anyway, with the shipped model and real voices."""
+
+import threading
+from functools import cache
+
+import numpy as np
+import pytest
+
+from edge_pse import Enhancer, ProfileStore, enroll
+from edge_pse.auto_enrollment import AutoEnrollment, Rule
+from edge_pse.cli.auto_enroll import Keeper
+from edge_pse.errors import ProfileError
+from edge_pse.verification import cosine
+
+HOP_SECONDS = 0.01
+QUIET = 10 ** (-80 / 20)
+
+
+@pytest.fixture(scope="module")
+def voice(recording):
+    """``voice("ls2033", seconds)`` -> a speaker, over and over, at -26 dBFS in a quiet room."""
+
+    def read(speaker, seconds):
+        both = np.concatenate([recording(f"{speaker}_enrollment"), recording(f"{speaker}_speech")])
+        long = np.resize(both * 0.05 / np.sqrt(np.mean(both**2)), round(seconds * 16_000))
+        return (long + np.random.default_rng(0).normal(0, QUIET, long.size)).astype(np.float32)
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def hops(bundle, voice):
+    """``hops("ls367", db)`` -> what the network hears in a minute of a speaker, at -26 dBFS and so many dB."""
+
+    @cache
+    def listen(speaker, gain_db=0.0):
+        heard = []
+        enhancer = Enhancer(bundle)
+        enhancer.on_heard = heard.append
+        enhancer.process(voice(speaker, 60.0) * np.float32(10 ** (gain_db / 20)))
+        return heard
+
+    return listen
+
+
+def turns(*streams, seconds=6.0):
+    """A minute of speakers in turn, hop by hop."""
+    size = round(seconds / HOP_SECONDS)
+    starts = range(0, len(streams[0]) // len(streams), size)
+    return [hop for start in starts for stream in streams for hop in stream[start : start + size]]
+
+
+def gather(hops, known=None, rule=None):
+    gatherer = AutoEnrollment(HOP_SECONDS, known, rule)
+    for hop in hops:
+        gatherer.hear(hop)
+    return gatherer
+
+
+def test_one_voice_makes_the_profile_of_an_enrollment(bundle, hops, recording):
+    gathered = gather(hops("ls367")).gathered()
+    assert gathered.ready
+    kept = gathered.recording("desk")
+    explicit = enroll(recording("ls367_enrollment"), bundle=bundle)
+    other = enroll(recording("ls2033_enrollment"), bundle=bundle)
+    assert cosine(kept.embedding, explicit.embedding) > 0.9
+    assert cosine(kept.embedding, other.embedding) < 0.7
+    assert kept.microphone == "desk" and kept.snr_db > 20
+    assert 0.5 * gathered.seconds < kept.speech_seconds <= gathered.seconds
+
+
+def test_too_little_is_not_enough(hops):
+    assert not gather(hops("ls367")[:1400]).gathered().ready
+
+
+def test_a_second_voice_as_loud_and_as_much_holds_it_back(hops):
+    both = turns(hops("ls367"), hops("ls2033"))
+    cautious, careless = (gather(both, rule=Rule(rivals_share=share)).gathered() for share in (0.25, 1.0))
+    assert cautious.rivals_share > 0.25 and not cautious.ready
+    assert careless.ready
+
+
+def test_a_voice_from_farther_away_is_left_out(hops):
+    near, far = hops("ls367"), hops("ls2033", -12.0)
+    alone = gather(near).gathered().recording()
+    gathered = gather(turns(near, far) + near).gathered()
+    assert gathered.ready
+    assert cosine(gathered.recording().embedding, alone.embedding) > 0.9
+
+
+def test_noise_is_no_voice(bundle, recording):
+    enhancer, gatherer = Enhancer(bundle), AutoEnrollment(HOP_SECONDS)
+    enhancer.on_heard = gatherer.hear
+    enhancer.process(np.tile(0.2 * recording("helicopter"), 6))
+    assert not gatherer.stretches and gatherer.gathered().seconds == 0
+
+
+def test_a_known_voice_is_found_and_no_other_taken_for_it(bundle, hops, recording):
+    known = enroll(recording("ls367_enrollment"), bundle=bundle).embedding
+    own = gather(hops("ls367"), known).gathered().seconds
+    other = gather(hops("ls2033"))
+    assert own > 20 and sum(stretch.seconds for stretch in other.stretches) > 20
+    assert gather(hops("ls2033"), known).gathered().seconds < 0.2 * own
+
+
+def test_forgetting_begins_again(hops):
+    gatherer = gather(hops("ls367"))
+    gatherer.forget()
+    assert gatherer.gathered().seconds == 0 and not gatherer.gathered().ready
+
+
+def _wait_for_keeper():
+    for thread in threading.enumerate():
+        if thread.name == "edge-pse keeper":
+            thread.join()
+
+
+def hear(enhancer, hops):
+    """As the stream would."""
+    for hop in hops:
+        if enhancer.on_heard is not None:
+            enhancer.on_heard(hop)
+
+
+def test_without_a_terminal_the_voice_is_kept_at_once(bundle, home, voice):
+    enhancer, said = Enhancer(bundle), []
+    Keeper("me", enhancer, said.append, asks=False)
+    enhancer.process(voice("ls367", 60.0))
+    _wait_for_keeper()
+    profile = ProfileStore().load("me")
+    assert enhancer.profile.name == "me" and enhancer.on_heard is None
+    np.testing.assert_array_equal(enhancer.profile.embedding, profile.embedding)
+    assert len(said) == 1 and said[0].startswith("Enrolled me from ")
+
+
+def test_on_a_terminal_nothing_is_kept_without_the_key(bundle, home, hops):
+    enhancer, said = Enhancer(bundle), []
+    keeper = Keeper("me", enhancer, said.append, asks=True)
+    hear(enhancer, hops("ls367")[:1000])
+    keeper.keep()
+    assert "15 s are needed" in said.pop()
+    hear(enhancer, hops("ls367"))
+    assert said.pop().endswith("press e to keep it as me.") and not said
+    assert ProfileStore().list() == [] and enhancer.profile is None
+    keeper.keep()
+    assert ProfileStore().list() == ["me"] and enhancer.profile.name == "me"
+    keeper.keep()
+    assert len(ProfileStore().load("me").recordings) == 1
+
+
+def test_the_profile_in_use_is_added_to(bundle, home, hops, recording):
+    before = enroll(recording("ls367_enrollment"), bundle=bundle, name="me")
+    ProfileStore().save(before)
+    enhancer, said = Enhancer(bundle, before), []
+    keeper = Keeper("me", enhancer, said.append, asks=True)
+    hear(enhancer, hops("ls2033"))
+    keeper.keep()
+    assert "are needed" in said.pop() and len(ProfileStore().load("me").recordings) == 1
+    enhancer, said = Enhancer(bundle, before), []
+    Keeper("me", enhancer, said.append, asks=False)
+    hear(enhancer, hops("ls367") * 2)
+    _wait_for_keeper()
+    after = ProfileStore().load("me")
+    assert said[0].startswith("Added to me") and len(after.recordings) == 2
+    np.testing.assert_array_equal(after.recordings[0].embedding, before.embedding)
+    assert cosine(after.recordings[1].embedding, before.embedding) > 0.85
+    np.testing.assert_array_equal(enhancer.profile.embedding, after.embedding)
+
+
+def test_a_name_that_is_taken_or_none_is_refused_before_anything_is_heard(bundle, home, female_profile):
+    ProfileStore().save(female_profile)  # of ls367
+    with pytest.raises(ProfileError, match="add --profile ls367"):
+        Keeper("ls367", Enhancer(bundle), print, asks=False)
+    with pytest.raises(ProfileError, match="no name"):
+        Keeper("../me", Enhancer(bundle), print, asks=False)
+
+
+def test_a_full_disk_leaves_the_stream_and_the_voice(bundle, hops, small_disk, fill, monkeypatch):
+    monkeypatch.setenv("EDGE_PSE_HOME", str(small_disk))
+    (small_disk / "profiles").mkdir()
+    fill(small_disk)
+    enhancer, said = Enhancer(bundle), []
+    keeper = Keeper("me", enhancer, said.append, asks=True)
+    hear(enhancer, hops("ls367"))
+    keeper.keep()
+    assert "Can't write profile 'me'" in said[-1]
+    assert enhancer.profile is None and enhancer.on_heard is not None
