@@ -194,8 +194,9 @@ CARDS = ("--input", "mic", "--output", "speaker", "--loopback", "played", "--lat
 
 def test_a_card_may_be_the_far_end(start_command, cards_env, tmp_path, echo):
     model = adaptive_filter_model(tmp_path / "adaptive.onnx", step=0.3)
-    run = start_command("run", *CARDS, "--model", str(model), env=cards_env)
-    run.wait_for("Listening to played")
+    unlisted = [f"plug:{word}" if word in ("mic", "played") else word for word in CARDS]
+    run = start_command("run", *unlisted, "--model", str(model), env=cards_env)
+    run.wait_for("Listening to plug:played")
     time.sleep(CONVERGED_S)
     numbers = in_time(run)
     out = np.fromfile(tmp_path / "out.raw", np.int16)
