@@ -216,6 +216,17 @@ def test_a_card_that_stands_still_is_waited_for(start_command, cards_env, passin
     in_time(run)
 
 
+def test_an_unplugged_card_does_not_take_the_microphone_along(start_command, cards_env, passing, tmp_path):
+    run = start_command("run", *CARDS, "--model", passing, env=cards_env)
+    run.wait_for("Listening to played")
+    time.sleep(0.7)
+    (tmp_path / "fault").write_text("unplug")
+    run.wait_for("Echo stays until there is a far end again", 12)
+    (tmp_path / "fault").unlink()
+    run.wait_for("Listening to played", 15)
+    assert run.stop()["hops"] > 50
+
+
 def test_the_screen_shows_the_far_end_and_the_delay_of_its_echo(cards_env, passing):
     terminal = Terminal("run", *CARDS, "--model", passing, env=cards_env)
     try:
