@@ -40,7 +40,7 @@ class Rule:
     """The same of the halves of a stretch, which are short and so less alike."""
     fainter_db: float = 6.0
     """Below the loud stretches (their 90th percentile), a stretch comes from farther away."""
-    rivals_share: float = 0.35
+    rivals_share: float = 0.25
     """Of the stretches near the microphone, the most that other voices may have."""
 
 

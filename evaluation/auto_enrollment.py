@@ -69,7 +69,7 @@ OTHER_RULES = (
     {"halves_alike": 0.75},
     {"fainter_db": 4.0},
     {"fainter_db": 100.0},
-    {"rivals_share": 0.15},
+    {"rivals_share": 0.4},
     {"rivals_share": 1.0},
 )
 

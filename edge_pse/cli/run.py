@@ -104,6 +104,10 @@ def run(
     if loopback is not None and not bundle.contract.far_end:
         click.echo(output.no_far_end(bundle))
         loopback = None
+    if auto_enroll is not None and not bundle.contract.makes_profiles:
+        raise click.UsageError(
+            f"{bundle.contract.network} makes no profiles: enroll first, or leave --auto-enroll or --loopback away."
+        )
     enhancer = Enhancer(bundle, profile, settings.strength)
     wanted = Options(
         source, sink, settings.latency_ms / 1000, channel - 1 if channel else None, on_demand, loopback
@@ -183,7 +187,7 @@ class _Run:
             "q": ("quit", self._stop.set),
         }
         if self._keeper is not None:
-            keys["e"] = ("enroll", self._keeper.keep)
+            keys["e"] = ("keep", self._keeper.keep)
         return Screen(lambda: self._live, keys)
 
     def _microphone(self) -> str:

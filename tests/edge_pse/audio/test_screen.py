@@ -67,3 +67,18 @@ def test_keys_change_bypass_strength_and_profile_while_it_runs(env, tmp_path, fe
         terminal.wait_for("0 restarts")
     finally:
         terminal.process.kill()
+
+
+def test_a_key_says_how_far_auto_enrollment_is(env, tmp_path):
+    run = ("run", "--input", "mic", "--output", "speaker", "--latency", "200", "--auto-enroll", "me")
+    terminal = Terminal(*run, env=env)
+    try:
+        terminal.wait_for("[e] keep")
+        terminal.wait_for("Running: mic to speaker")
+        terminal.press("e")
+        terminal.wait_for("15 s are needed")
+        terminal.press("q")
+        assert terminal.process.wait(20) == 0
+        assert ProfileStore(tmp_path / "edge-pse" / "profiles").list() == []
+    finally:
+        terminal.process.kill()
