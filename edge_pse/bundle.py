@@ -43,7 +43,9 @@ class Contract:
 
     network: str
     model_id: str
-    """Shared by all precisions of the same weights; a voice profile is good for one model id."""
+    """Shared by all precisions of the same weights; a voice profile is made by one model id."""
+    profiles_of: str
+    """Id of the model that makes the profiles for this one: its own, but for a variant with a far end."""
     precision: str
     licence: str
     sample_rate_hz: int
@@ -78,6 +80,11 @@ class Contract:
             ) from None
         contract._check()
         return contract
+
+    @property
+    def makes_profiles(self) -> bool:
+        """Whether its embeddings are the profiles that it takes."""
+        return self.profiles_of == self.model_id
 
     @property
     def delay_samples(self) -> int:
@@ -166,6 +173,21 @@ class Bundle:
             raise BundleError(f"Model {path} can't be used: {error}") from error
         return cls(path, contract, opened)
 
+    def enroller(self) -> Bundle:
+        """The model that makes the profiles for this one: itself, or the file beside it without a far end.
+
+        BundleError if that is missing or of other weights.
+        """
+        if self.contract.makes_profiles:
+            return self
+        maker = Bundle.load(self.path.with_name(self.path.name.replace(_FAR_END, "", 1)), self.backend.name)
+        if maker.contract.model_id != self.contract.profiles_of:
+            raise BundleError(
+                f"Model {self.path} takes the profiles of {self.contract.profiles_of}, but {maker.path} is "
+                f"{maker.contract.model_id}: install both from one release."
+            )
+        return maker
+
     @classmethod
     def of(cls, model: Bundle | str | Path) -> Bundle:
         """A loaded model as it is, another one loaded."""
@@ -222,10 +244,10 @@ def _find(model: str | Path, runtime_names: list[str]) -> tuple[Path, str]:
 
 
 def _read_field(content: dict[str, Any], name: str) -> Any:
-    value = content[name]
+    value = content.get("profiles_of", content["model_id"]) if name == "profiles_of" else content[name]
     if name == "states":
         return tuple(StateSpec(str(state["name"]), tuple(map(int, state["shape"]))) for state in value)
-    if name in ("network", "model_id", "precision", "licence"):
+    if name in ("network", "model_id", "profiles_of", "precision", "licence"):
         fits = isinstance(value, str)
     elif name == "far_end":
         fits = isinstance(value, bool)

@@ -122,10 +122,10 @@ class Enhancer:
         contract = self.bundle.contract
         embedding = np.zeros((1, contract.embedding_size), np.float32)
         if profile is not None:
-            if profile.model_id != contract.model_id or profile.embedding.size != contract.embedding_size:
+            if profile.model_id != contract.profiles_of or profile.embedding.size != contract.embedding_size:
                 raise ProfileError(
                     f"Profile {profile.name!r} was made with model {profile.model_id}, not with "
-                    f"{contract.model_id}: enroll the voice again with this model, or choose the other one."
+                    f"{contract.profiles_of}: enroll the voice again with this model, or choose the other one."
                 )
             embedding[0] = profile.embedding
         self._profile, self._embedding = profile, embedding

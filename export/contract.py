@@ -17,6 +17,7 @@ def contract(network: Network, precision: str) -> dict[str, Any]:
         "schema_version": 1,
         "network": network.config.name,
         "model_id": model_id(network),
+        "profiles_of": network.profiles_of or model_id(network),
         "precision": precision,
         "licence": WEIGHTS_LICENCE,
         "sample_rate_hz": SAMPLE_RATE_HZ,

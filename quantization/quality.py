@@ -46,7 +46,7 @@ def enhance(
     """``noisy`` as a device enhances it with that profile (None: without one), aligned with the input."""
     profile = None
     if embedding is not None:
-        profile = Profile("check", bundle.contract.model_id, embedding, 0.0, snr_db=0.0)
+        profile = Profile("check", bundle.contract.profiles_of, embedding, 0.0, snr_db=0.0)
     return Enhancer(bundle, profile).enhance(noisy, far_end)
 
 

@@ -31,6 +31,7 @@ def save_checkpoint(path: Path, network: Network, history: dict[str, Any]) -> No
         "schema_version": SCHEMA_VERSION,
         "config": asdict(network.config),
         "weights": weights,
+        "profiles_of": network.profiles_of,
         "history": history,
     }
     partial = path.with_suffix(".partial")
@@ -49,6 +50,7 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
             f"{path} is not a checkpoint of schema {SCHEMA_VERSION}: train anew or use an older release."
         )
     network = Network(NetworkConfig(**content["config"]))
+    network.profiles_of = content.get("profiles_of")
     weights = {name: tensor.float() for name, tensor in content["weights"].items()}
     missing, unexpected = network.load_state_dict(weights, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
@@ -63,7 +65,8 @@ def with_far_branch(network: Network, config: NetworkConfig) -> Network:
     """A network of ``config``, which has a far end, from one of the same sizes without: equal to it at first.
 
     The far branch begins as a part of the microphone's, so that echo looks alike in both and the delay shows from the
-    first step; the first joint layer begins with weights of zero for its channels. Raises ValueError when the two
+    first step; the first joint layer begins with weights of zero for its channels.
+    Profiles are still those of ``network``. Raises ValueError when the two
     differ in more than the far branch.
     """
     kept = replace(
@@ -81,6 +84,7 @@ def with_far_branch(network: Network, config: NetworkConfig) -> Network:
     weights["joint1.conv.conv.weight"] = F.pad(joint, (0, 0, 0, 0, 0, config.far_channels[1]))
     grown.load_state_dict(weights, strict=False)
     _hear_alike(grown)
+    grown.profiles_of = model_id(network)
     return grown.train(network.training)
 
 

@@ -35,8 +35,12 @@ def enhance(network: Network, samples: Tensor, profiles: Tensor, far_ends: Tenso
 
 
 @torch.no_grad()
-def dev_scores(network: Network, data: Path) -> dict[str, float]:
-    """Scores on unseen dev speakers, see ``evaluation.quick``; "eer" is of the embeddings of enrollment halves."""
+def dev_scores(network: Network, data: Path, enroller: Network | None = None) -> dict[str, float]:
+    """Scores on unseen dev speakers, see ``evaluation.quick``; "eer" is of the embeddings of enrollment halves.
+
+    ``enroller``: the network that makes the profiles, where it is not ``network`` itself.
+    """
+    enroller = enroller or network
     device = next(network.parameters()).device
     quick = QuickSet.load(data)
     clips = {
@@ -44,7 +48,7 @@ def dev_scores(network: Network, data: Path) -> dict[str, float]:
         for task in quick.tasks
         if task.enrolled_speaker is not None and task.enrollment is not None
     }
-    profiles = {name: _embed(network, clip, device) for name, clip in clips.items()}
+    profiles = {name: _embed(enroller, clip, device) for name, clip in clips.items()}
     nobody = torch.zeros(network.config.embedding_size, device=device)
     outputs: list[np.ndarray] = []
     for start in range(0, len(quick.tasks), _AT_ONCE):
@@ -53,7 +57,7 @@ def dev_scores(network: Network, data: Path) -> dict[str, float]:
         batch = torch.stack([profiles.get(task.enrolled_speaker or "", nobody) for task in tasks])
         outputs.extend(enhance(network, noisy, batch).cpu().numpy())
     halves = [np.array_split(clip, 2) for clip in clips.values()]
-    first, second = (torch.stack([_embed(network, half[i], device) for half in halves]) for i in (0, 1))
+    first, second = (torch.stack([_embed(enroller, half[i], device) for half in halves]) for i in (0, 1))
     scores = {**quick.scores(outputs), "eer": equal_error_rate(first, second)}
     if network.config.far_channels is not None:
         scores |= echo_scores(network, data)

@@ -292,6 +292,9 @@ class Network(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
+        # Model id of the network that makes the profiles for this one; None: it makes them itself. One enrollment then
+        # serves a network and its variant with a far end.
+        self.profiles_of: str | None = None
         (mic1, mic2), (joint1, joint2) = config.mic_channels, config.joint_channels
         ratio, latent, size = config.residual_ratio, config.latent_size, config.recurrent_size
         self.mic1, self.mic2 = EncoderBlock("mic1", 2, mic1), EncoderBlock("mic2", mic1, mic2)

@@ -64,17 +64,18 @@ def agreed(decision: bool) -> bool:
 class SharedLoss(nn.Module):
     """``compute_loss`` of a network; through ``shared``, with gradients averaged over the processes."""
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network, enroller: Network | None):
         super().__init__()
         self.network = network
+        self._enroller = (enroller,)  # in a tuple, so that it is no part of what learns
 
     def forward(self, batch: SceneBatch, guidance: Guidance, bfloat16: bool) -> StepLoss:
-        return compute_loss(self.network, batch, guidance, bfloat16)
+        return compute_loss(self.network, batch, guidance, bfloat16, *self._enroller)
 
 
-def shared(network: Network) -> nn.Module:
+def shared(network: Network, enroller: Network | None = None) -> nn.Module:
     """The loss to call in a step. To be made anew when other parts of the network are to learn."""
-    loss = SharedLoss(network)
+    loss = SharedLoss(network, enroller)
     if not dist.is_initialized():
         return loss
     # A step without echo leaves the far branch out.

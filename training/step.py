@@ -1,4 +1,7 @@
-"""One training step: enrollments and mixtures through one network, gradient through both."""
+"""One training step: enrollments and mixtures through one network, gradient through both.
+
+A network that takes the profiles of another one (``profiles_of``) hears the mixtures only.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.losses import compressed_mse, identification, negative_snr_db, residual_db
-from training.network import Network
+from training.network import Encoded, Network
 from training.scenes import NO_PROFILE, SceneBatch
 from training.spectral import analyse, synthesise
 
@@ -40,26 +43,37 @@ class Guidance:
     given: Tensor | None = None  # (output,) bool: conditioned on the teacher's vector in place of its own
 
 
-def forward(network: Network, batch: SceneBatch, guidance: Guidance) -> tuple[Tensor, Tensor]:
-    """Enhanced spectra of all outputs (output, 2, frame, bin) and embeddings of all enrollments."""
-    device = batch.mixtures.device
-    spectrum = analyse(batch.mixtures)
+def encode(
+    network: Network, enroller: Network | None, spectrum: Tensor, far: Tensor | None, enrollment: Tensor
+) -> tuple[Encoded, Tensor]:
+    """The encoded mixtures, and the embeddings of the enrollments: (enrollment, embedding)."""
+    if enroller is not None:
+        with torch.no_grad():
+            embeddings = enroller.embed(enrollment)
+        return network.encode(spectrum, far), embeddings.float()
     frames = spectrum.shape[2]
-    enrollment = analyse(batch.enrollments)
     repeats = enrollment.shape[2] // frames
     # Enrollments are cut into clips for the encoder, which sees few frames at a time anyway: one pass, and so one set
     # of batch-norm statistics, serves enrollments and mixtures.
     segments = enrollment.unflatten(2, (repeats, frames)).transpose(1, 2).flatten(0, 1)
-    far = None
-    if batch.far_ends is not None:
-        far = analyse(batch.far_ends)
+    if far is not None:
         far = torch.cat([far, far.new_zeros(segments.shape)])  # nobody enrolls in a call
     encoded = network.encode(torch.cat([spectrum, segments]), far)
     mixtures = len(spectrum)
     latent = encoded.latent[mixtures:].unflatten(0, (len(enrollment), repeats)).flatten(1, 2)
     nobody = latent.new_zeros(len(enrollment), network.config.embedding_size)
     embeddings = network.temporal(latent, network.condition(nobody)).float().mean(1)
+    return Encoded(encoded.latent[:mixtures], [skip[:mixtures] for skip in encoded.skips]), embeddings
 
+
+def forward(
+    network: Network, batch: SceneBatch, guidance: Guidance, enroller: Network | None = None
+) -> tuple[Tensor, Tensor]:
+    """Enhanced spectra of all outputs (output, 2, frame, bin) and embeddings of all enrollments."""
+    device = batch.mixtures.device
+    spectrum = analyse(batch.mixtures)
+    far = None if batch.far_ends is None else analyse(batch.far_ends)
+    encoded, embeddings = encode(network, enroller, spectrum, far, analyse(batch.enrollments))
     which = torch.as_tensor(batch.output_profile, device=device)
     profiles = embeddings
     if guidance.given is not None and guidance.teacher is not None:
@@ -75,11 +89,16 @@ def forward(network: Network, batch: SceneBatch, guidance: Guidance) -> tuple[Te
     return network.decode(temporal, mixed.skips, speaker, spectrum[index]), embeddings
 
 
-def compute_loss(network: Network, batch: SceneBatch, guidance: Guidance, bfloat16: bool) -> StepLoss:
-    """Run the step forward and weigh its losses; ``bfloat16`` autocasts the network, never the losses."""
+def compute_loss(
+    network: Network, batch: SceneBatch, guidance: Guidance, bfloat16: bool, enroller: Network | None = None
+) -> StepLoss:
+    """Run the step forward and weigh its losses; ``bfloat16`` autocasts the network, never the losses.
+
+    ``enroller``: makes the profiles in the network's place, and does not learn.
+    """
     device_type = batch.mixtures.device.type
     with torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
-        enhanced, embeddings = forward(network, batch, guidance)
+        enhanced, embeddings = forward(network, batch, guidance, enroller)
     index = torch.as_tensor(batch.output_mixture, device=batch.mixtures.device)
     scale = REFERENCE_LEVEL / batch.mixtures.square().mean(1).sqrt().clamp_min(1e-5)[index]
     enhanced = enhanced.float() * scale[:, None, None, None]

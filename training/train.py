@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from training import parallel
-from training.checkpoint import load_checkpoint, save_checkpoint, with_far_branch
+from training.checkpoint import load_checkpoint, model_id, save_checkpoint, with_far_branch
 from training.corpus import VOICE_FACTORS, load_bank
 from training.dev import dev_scores
 from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network, NetworkConfig
@@ -45,8 +45,10 @@ class Trainer:
     """One run: networks, optimizer, place in the schedule, and all that is needed to resume."""
 
     def __init__(
-        self, network: Network, stages: list[Stage], scenes: SceneMaker, teacher: Tensor | None, seed: int
-    ):
+        self, network: Network, stages: list[Stage], scenes: SceneMaker, teacher: Tensor | None, seed: int,
+        enroller: Network | None = None,
+    ):  # fmt: skip
+
         if teacher is None and any(stage.needs_teacher() for stage in stages):
             raise click.UsageError(
                 "A stage needs speaker vectors: make them with python -m training.teacher, or skip it."
@@ -55,7 +57,8 @@ class Trainer:
             check_fits(network, stage)
         self.network, self.stages, self.scenes = network.train(), stages, scenes
         self._entered: Stage | None = None
-        self._loss: nn.Module = parallel.shared(network)
+        self.enroller = enroller
+        self._loss: nn.Module = parallel.shared(network, enroller)
         self.averaged = copy.deepcopy(network).eval()
         self.teacher = teacher
         self.device = next(network.parameters()).device
@@ -114,7 +117,7 @@ class Trainer:
             for module in part.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.train(learns)
-        self._loss = parallel.shared(self.network)
+        self._loss = parallel.shared(self.network, self.enroller)
         self._entered = stage
 
     def step(self, stage: Stage, spent: dict[str, float]) -> dict[str, float]:
@@ -181,7 +184,8 @@ class Trainer:
         length = round(seconds * SAMPLE_RATE_HZ / HOP_SAMPLES) * HOP_SAMPLES
         for some in np.array_split(voices, max(1, len(voices) // at_once)):
             clips = REFERENCE_LEVEL * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
-            self.embeddings[some] = self.averaged.embed(analyse(clips)).float().cpu().numpy()
+            made = (self.enroller or self.averaged).embed(analyse(clips))
+            self.embeddings[some] = made.float().cpu().numpy()
 
     def _summary(
         self, stage: Stage, entries: list[dict[str, float]], spent: dict[str, float]
@@ -266,7 +270,7 @@ class Run:
     def score(self) -> None:
         """Dev scores of the averaged weights, into the log."""
         if self.dev_data is not None and parallel.rank() == 0:
-            scores = dev_scores(self.trainer.averaged, self.dev_data)
+            scores = dev_scores(self.trainer.averaged, self.dev_data, self.trainer.enroller)
             self._log(
                 {"step": self.trainer.steps, "hours": round(self.trainer.seconds / 3600, 3), "dev": scores}
             )
@@ -287,15 +291,24 @@ def choose_stages(schedule: list[Stage], names: str, config: NetworkConfig) -> l
     return [stage for stage in schedule if stage.scenes.echo is None or config.far_channels is not None]
 
 
-def starting_point(config: NetworkConfig, init: Path | None) -> Network:
-    """A new network, that of a checkpoint, or that of a checkpoint with a far branch added."""
+def starting_point(
+    config: NetworkConfig, init: Path | None, enroller: Path | None
+) -> tuple[Network, Network | None]:
+    """A new network, that of a checkpoint, or that of a checkpoint with a far branch added; and the network that makes
+    the profiles, where it is another one.
+    """
+    maker = load_checkpoint(enroller)[0] if enroller else None
     if init is None:
-        return Network(config)
+        return Network(config), None
     network, _ = load_checkpoint(init)
     if network.config == config:
-        return network
+        if network.profiles_of != (model_id(maker) if maker else None):
+            raise click.UsageError(
+                f"{init} takes the profiles of {network.profiles_of or 'itself'}: choose --enroller accordingly."
+            )
+        return network, maker
     try:
-        return with_far_branch(network, config)
+        return with_far_branch(network, config), network
     except ValueError as error:
         raise click.UsageError(
             f"{init} can't begin this run: {error} Choose --network accordingly."
@@ -316,6 +329,9 @@ def starting_point(config: NetworkConfig, init: Path | None) -> Network:
 @click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
 @click.option("--init", type=click.Path(path_type=Path), help="Checkpoint to start from (a new run only).")
 @click.option(
+    "--enroller", type=click.Path(path_type=Path), help="Network that made the profiles which --init takes."
+)
+@click.option(
     "--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML."
 )
 @click.option(
@@ -332,8 +348,9 @@ def starting_point(config: NetworkConfig, init: Path | None) -> Network:
 @click.option("--dev-minutes", default=20.0, show_default=True)
 def main(
     name: str, speech: tuple[Path, ...], noise: tuple[Path, ...], rooms: tuple[Path, ...], simulated_rooms: int,
-    folder: Path, cache: Path, init: Path | None, schedule: Path, stages: str, teacher_path: Path | None,
-    minutes: float, device: str, threads: int, seed: int, dev_data: Path | None, dev_minutes: float,
+    folder: Path, cache: Path, init: Path | None, enroller: Path | None, schedule: Path, stages: str,
+    teacher_path: Path | None, minutes: float, device: str, threads: int, seed: int, dev_data: Path | None,
+    dev_minutes: float,
 ) -> None:  # fmt: skip
     """Train a network, or go on training it."""
     torch.set_num_threads(threads)
@@ -346,10 +363,11 @@ def main(
         all_rooms = load_rooms(rooms, simulated_rooms, cache).to(where)
     draws = np.random.default_rng([seed + 1, parallel.rank()])
     scenes = SceneMaker(speech_bank, noise_bank, all_rooms, draws)
-    network = starting_point(CONFIGS[name], init)
+    network, maker = starting_point(CONFIGS[name], init, enroller)
     chosen = choose_stages(load_schedule(schedule), stages, network.config)
     teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)
-    trainer = Trainer(network.to(where), chosen, scenes, teacher, seed + parallel.rank())
+    maker = None if maker is None else maker.to(where)
+    trainer = Trainer(network.to(where), chosen, scenes, teacher, seed + parallel.rank(), maker)
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "state.pt").exists():
         trainer.load_state_dict(torch.load(folder / "state.pt", map_location=where, weights_only=False))

@@ -83,7 +83,7 @@ def enroll(
             f"There is a profile {name!r} already: add --replace to enroll again or --add to add to it, or "
             "choose another name."
         )
-    bundle = edge_pse.Bundle.load(model, backend)
+    bundle = edge_pse.Bundle.load(model, backend).enroller()
     if known is not None and known.model_id != bundle.contract.model_id:
         raise ProfileError(
             f"Profile {name!r} was made with model {known.model_id}, not with {bundle.contract.model_id}: "

@@ -34,13 +34,13 @@ class BundleSystem:
         self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
     ) -> np.ndarray:
         self._enhancer.profile = None if enrollment is None else self._profile(enrollment)
-        return self._enhancer.enhance(mixture)
+        return self._enhancer.enhance(mixture, far_end if self._bundle.contract.far_end else None)
 
     def _profile(self, enrollment: np.ndarray) -> Profile:
         key = sha256(str(self._bundle.path).encode() + enrollment.tobytes()).hexdigest()
         if key not in self._profiles:
             embedding = self._embedding(key, enrollment)
-            model_id = self._bundle.contract.model_id
+            model_id = self._bundle.contract.profiles_of
             self._profiles[key] = Profile("evaluation", model_id, embedding, 0.0, snr_db=0.0)
         return self._profiles[key]
 
@@ -51,7 +51,7 @@ class BundleSystem:
         if path and path.exists():
             return np.load(path)
         # Too short and too noisy enrollments, which enroll refuses, are among the things that are tested.
-        embedding = embed(enrollment, self._bundle)
+        embedding = embed(enrollment, self._bundle.enroller())
         if path:
             unfinished = path.with_suffix(f".{os.getpid()}")
             with unfinished.open("wb") as file:

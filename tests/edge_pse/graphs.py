@@ -15,14 +15,17 @@ CONTRACT = {
 }  # fmt: skip
 
 
-def far_end_model(path: Path, microphone: float, far_end: float) -> Path:
-    """Write a model whose output is ``microphone`` times the spectrum plus ``far_end`` times the far end's."""
+def far_end_model(path: Path, microphone: float, far_end: float, **contract) -> Path:
+    """Write a model whose output is ``microphone`` times the spectrum plus ``far_end`` times the far end's.
+
+    ``contract``: what its metadata say otherwise than CONTRACT.
+    """
     nodes = [
         ("Mul", "spectrum of_spectrum", "near"),
         ("Mul", "far of_far", "echo"),
         ("Add", "near echo", "enhanced"),
     ]
-    return _write(path, nodes, {"of_spectrum": microphone, "of_far": far_end}, {})
+    return _write(path, nodes, {"of_spectrum": microphone, "of_far": far_end}, {}, contract)
 
 
 def adaptive_filter_model(path: Path, taps: int = 20, step: float = 0.5) -> Path:
@@ -57,7 +60,7 @@ def adaptive_filter_model(path: Path, taps: int = 20, step: float = 0.5) -> Path
     constants = {
         "zero": [0], "taps": [taps], "time": [2], "parts": [1, 2], "least": 1e-2, "step": step,
     }  # fmt: skip
-    return _write(path, nodes, constants, {"history": [1, 2, taps, BINS], "filter": [1, 2, taps, BINS]})
+    return _write(path, nodes, constants, {"history": [1, 2, taps, BINS], "filter": [1, 2, taps, BINS]}, {})
 
 
 def _complex_product(factors: str, product: str) -> list[tuple[str, str, str]]:
@@ -70,7 +73,7 @@ def _complex_product(factors: str, product: str) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
 
 
-def _write(path: Path, nodes: list, constants: dict, states: dict[str, list[int]]) -> Path:
+def _write(path: Path, nodes: list, constants: dict, states: dict[str, list[int]], contract: dict) -> Path:
     """``nodes``: operator with its axis, inputs, outputs; the embedding of every frame is zeros."""
     onnx = pytest.importorskip("onnx", reason="making a model needs the onnx package")
     from onnx import TensorProto, helper, numpy_helper
@@ -102,7 +105,7 @@ def _write(path: Path, nodes: list, constants: dict, states: dict[str, list[int]
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     listed = [{"name": name, "shape": shape} for name, shape in states.items()]
-    helper.set_model_props(model, {"edge_pse": json.dumps({**CONTRACT, "states": listed})})
+    helper.set_model_props(model, {"edge_pse": json.dumps({**CONTRACT, **contract, "states": listed})})
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path

@@ -5,11 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
-from edge_pse import Bundle, Enhancer
+from edge_pse import Bundle, Enhancer, Profile
 from edge_pse import bundle as bundle_module
 from edge_pse.bundle import far_end_variant
 from edge_pse.enrollment import embed
-from edge_pse.errors import AudioError, BundleError
+from edge_pse.errors import AudioError, BundleError, ProfileError
 from tests.edge_pse.graphs import far_end_model
 
 HOP = 160
@@ -115,3 +115,27 @@ def test_the_variant_with_a_far_end_is_chosen_where_there_is_one(tmp_path, monke
     assert Bundle.load("pvqe-s-far").path == installed
     assert not Bundle.load("pvqe-s").contract.far_end
     assert not Bundle.load(tmp_path / "pvqe-s.fp32.onnx", far_end=True).contract.far_end, "a path is meant"
+
+
+def test_a_variant_takes_the_profiles_of_the_model_beside_it(tmp_path):
+    maker = far_end_model(tmp_path / "one.onnx", 1, -1, model_id="one-0")
+    path = far_end_model(tmp_path / "one-far.onnx", 1, -1, model_id="one-far-0", profiles_of="one-0")
+    variant = Bundle.load(path)
+    assert variant.enroller().path == maker
+    assert Bundle.load(maker).enroller().path == maker
+    mine, foreign = (Profile("me", model_id, np.ones(4), 9.0, 30.0) for model_id in ("one-0", "one-far-0"))
+    assert Enhancer(variant, mine).profile is mine
+    with pytest.raises(ProfileError, match="not with one-0"):
+        Enhancer(variant, foreign)
+    far_end_model(maker, 1, -1, model_id="one-1")
+    with pytest.raises(BundleError, match="from one release"):
+        variant.enroller()
+    maker.unlink()
+    with pytest.raises(BundleError, match="no model file"):
+        variant.enroller()
+
+
+def test_what_makes_no_profiles_can_not_enroll_as_it_runs(tmp_path, refused):
+    path = far_end_model(tmp_path / "one-far.onnx", 1, -1, profiles_of="one-0")
+    sentence = refused("run", "--model", path, "--auto-enroll", "me", status=2)
+    assert "test-far makes no profiles: enroll first" in sentence

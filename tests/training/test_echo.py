@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from tests.training.conftest import QUIET
-from training.checkpoint import load_checkpoint, save_checkpoint, with_far_branch
+from training.checkpoint import load_checkpoint, model_id, save_checkpoint, with_far_branch
 from training.dev import enhance
 from training.echo import Echoes, EchoMaker, EchoSettings, active_level, read_at
 from training.network import BINS, CONFIGS, Network
 from training.scenes import NO_PROFILE, SceneMaker, SceneSettings
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule
+from training.spectral import analyse
 from training.step import Guidance, compute_loss
 from training.train import Trainer, choose_stages, starting_point
 
@@ -149,11 +150,31 @@ def test_the_command_begins_with_a_network_without_far_end(tmp_path: Path) -> No
     plain, other = tmp_path / "pvqe-xs.pt", tmp_path / "pvqe-s.pt"
     save_checkpoint(plain, Network(CONFIGS["pvqe-xs"]), {})
     save_checkpoint(other, Network(CONFIGS["pvqe-s"]), {})
-    grown = starting_point(CONFIGS["pvqe-xs-far"], plain)
+    grown, enroller = starting_point(CONFIGS["pvqe-xs-far"], plain, None)
     assert grown.config == CONFIGS["pvqe-xs-far"]
+    assert enroller is not None and grown.profiles_of == model_id(enroller) == model_id(
+        load_checkpoint(plain)[0]
+    )
     assert torch.equal(grown.fuse.weight, load_checkpoint(plain)[0].fuse.weight)
     with pytest.raises(click.UsageError, match="Choose --network accordingly"):
-        starting_point(CONFIGS["pvqe-xs-far"], other)
+        starting_point(CONFIGS["pvqe-xs-far"], other, None)
+    save_checkpoint(tmp_path / "grown.pt", grown, {})
+    again, enroller = starting_point(CONFIGS["pvqe-xs-far"], tmp_path / "grown.pt", plain)
+    assert again.profiles_of == grown.profiles_of and enroller is not None
+    with pytest.raises(click.UsageError, match="choose --enroller accordingly"):
+        starting_point(CONFIGS["pvqe-xs-far"], tmp_path / "grown.pt", None)
+
+
+def test_profiles_of_another_network_are_taken_as_they_are(maker: SceneMaker) -> None:
+    torch.manual_seed(0)
+    enroller = Network(CONFIGS["pvqe-xs"]).eval()
+    network = with_far_branch(enroller, CONFIGS["pvqe-xs-far"])
+    batch = maker.draw(QUIET)
+    loss = compute_loss(network, batch, Guidance(), bfloat16=False, enroller=enroller)
+    assert torch.equal(loss.embeddings, enroller.embed(analyse(batch.enrollments)))
+    loss.total.backward()
+    assert all(parameter.grad is None for parameter in enroller.parameters())
+    assert network.fuse.weight.grad is not None
 
 
 def test_a_stage_of_another_kind_of_network_is_refused(maker: SceneMaker) -> None:
@@ -171,10 +192,10 @@ def test_without_a_far_end_the_schedule_ends_before_the_echo() -> None:
         name: [stage.name for stage in choose_stages(schedule, "", CONFIGS[name])]
         for name in ("pvqe-s", "pvqe-s-far")
     }
-    assert names == {"pvqe-s": ["given", "own", "alone"], "pvqe-s-far": ["given", "own", "alone", "echo"]}
-    (echo,) = choose_stages(schedule, "echo", CONFIGS["pvqe-s-far"])
+    assert names == {"pvqe-s": ["given", "own", "alone"], "pvqe-s-far": ["given", "own", "alone", "far", "echo"]}
+    far, echo = choose_stages(schedule, "far,echo", CONFIGS["pvqe-s-far"])
     assert echo.scenes.echo == EchoSettings()
-    assert "align" in echo.train_only
+    assert "align" in far.train_only and not echo.train_only
 
 
 def test_only_the_named_parts_learn_and_echo_becomes_less(maker: SceneMaker) -> None:
