@@ -51,7 +51,7 @@ _SPEECH_RANGE = 1e-3  # in power, from the loud frames down: what is fainter is 
 _SPEECH_OVER_NOISE = 4.0  # in power: noise alone seldom fluctuates by more
 _SPEECH_KEPT = 0.2  # in power: of clean speech all but its faint ends, of rain 0.14, of white noise less
 _NEAR_PEAK = 0.99
-_MARGIN_SECONDS = 0.5
+_MARGIN_SECONDS = 1.0  # pauses of a reader: all frames were averaged in training; more is none of the voice
 _FIRST_ROOM = 2000  # frames
 
 
@@ -77,7 +77,7 @@ def assess(
     audio: ArrayLike, sample_rate_hz: float = 16_000, bundle: Bundle | str | Path = DEFAULT_MODEL
 ) -> EnrollmentReport:
     """What ``enroll`` would think of a recording; the same arguments and errors, but for EnrollmentError."""
-    return _listen_to(audio, sample_rate_hz, Bundle.of(bundle))[1]
+    return _listen_to(audio, sample_rate_hz, Bundle.of(bundle).enroller())[1]
 
 
 def enroll(
@@ -92,15 +92,15 @@ def enroll(
     ``audio``: floating-point samples, full scale -1 to 1, shape (samples,) or (samples, channels), at any
     rate; the channels are averaged. Ten seconds of one voice alone are plenty. ``microphone``: what it was
     recorded with, to be shown. The profile is the mean of the network's embedding over all frames, run without
-    a profile (arXiv 2406.09928, "internal embedding").
+    a profile (arXiv 2406.09928, "internal embedding"), but for what lies more than a second before the first
+    word or after the last.
 
     Raises AudioError for samples that can't be used and EnrollmentError, with all that is wrong, for a
     recording that would not make a good profile.
     """
-    bundle = Bundle.of(bundle)
-    listener, report = _listen_to(audio, sample_rate_hz, bundle)
+    listener, report = _listen_to(audio, sample_rate_hz, Bundle.of(bundle).enroller())
     recording = listener.recording(report, microphone)
-    return Profile.of_recordings(name, bundle.contract.model_id, [recording])
+    return Profile.of_recordings(name, listener.bundle.contract.model_id, [recording])
 
 
 def embed(mono: Samples, bundle: Bundle) -> Samples:
@@ -160,7 +160,7 @@ class Listener:
         return find_speech(np.asarray(self._power), np.asarray(self._kept))
 
     def voice(self) -> slice:
-        """The frames from the first speech to the last, and half a second on either side."""
+        """The frames from the first speech to the last, and a second on either side."""
         spoken = np.flatnonzero(self.speech().where)
         if not spoken.size:
             return slice(0, len(self._power))
@@ -175,16 +175,14 @@ class Listener:
         problems = _problems(self.seconds, speech_seconds, level, clipped_share, snr)
         return EnrollmentReport(self.seconds, speech_seconds, level, clipped_share, snr, tuple(problems))
 
-    def recording(
-        self, report: EnrollmentReport, microphone: str = "", frames: slice = slice(None)
-    ) -> Recording:
-        """What a profile keeps of it; EnrollmentError, with all that is wrong, if it will not do."""
+    def recording(self, report: EnrollmentReport, microphone: str = "") -> Recording:
+        """What a profile keeps of it, from the first word to the last; EnrollmentError if it will not do."""
         if report.problems:
             raise EnrollmentError(
                 f"This recording would not make a good profile. {' '.join(report.problems)}"
             )
         return Recording(
-            embedding=self.embedding(frames),
+            embedding=self.embedding(self.voice()),
             speech_seconds=round(report.speech_seconds, 2),
             snr_db=round(report.snr_db, 1),
             microphone=microphone,

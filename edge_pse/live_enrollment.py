@@ -105,7 +105,7 @@ class LiveEnrollment:
 
         EnrollmentError, with all that is wrong, if it will not do.
         """
-        return self._listener.recording(self.report(), microphone, self._listener.voice())
+        return self._listener.recording(self.report(), microphone)
 
     def audio(self) -> Samples:
         """All that was added, (n,) float32."""

@@ -7,6 +7,7 @@ import soxr
 from edge_pse import enroll
 from edge_pse.enrollment import assess
 from edge_pse.errors import AudioError, EnrollmentError
+from edge_pse.verification import cosine
 
 VOICES = ("ls3080", "ls1688", "ls367", "ls2033")
 
@@ -53,6 +54,14 @@ def test_the_profile_is_the_mean_embedding_of_all_frames_without_a_profile(bundl
     assert len(embeddings) == 402
     profile = enroll(samples, bundle=bundle)
     np.testing.assert_allclose(profile.embedding, np.mean(embeddings, axis=0), atol=1e-3)
+
+
+def test_waiting_before_and_after_the_voice_changes_nothing(bundle, speech):
+    profile = enroll(speech, bundle=bundle)
+    room = 0.0003 * np.random.default_rng(0).standard_normal(5 * 16_000).astype(np.float32)
+    waited = enroll(np.concatenate([room, speech, room]), bundle=bundle)
+    assert cosine(waited.embedding, profile.embedding) > 0.97  # with the waiting averaged in, 0.9
+    assert waited.speech_seconds == pytest.approx(profile.speech_seconds, abs=0.3)
 
 
 def test_channels_are_averaged_and_any_sample_rate_is_taken(bundle, speech):
