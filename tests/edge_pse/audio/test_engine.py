@@ -8,9 +8,12 @@ import pytest
 
 from edge_pse import Enhancer
 from edge_pse.audio.engine import ChannelChoice, Engine, Pathway
+from edge_pse.audio.far_end import FarEnd
 from edge_pse.audio.low_delay import LowDelayResampler
 from edge_pse.audio.playback import FULL_SCALE, DelayControl, PlaybackBuffer, to_pcm
 from edge_pse.audio.splicing import Splicer
+from tests.edge_pse.audio.running import aligned
+from tests.edge_pse.graphs import far_end_model
 
 HOP = 160
 
@@ -136,6 +139,26 @@ def test_past_the_network_and_back_keeps_the_delay_and_has_no_step(bundle, speec
     expected = Enhancer(bundle).process(speech[: 200 * HOP])
     np.testing.assert_array_equal(np.concatenate(out[:50]), expected[: 50 * HOP])
     assert np.abs(np.diff(np.concatenate(out))).max() <= 1.5 * np.abs(np.diff(speech)).max()
+
+
+def test_the_far_end_comes_and_goes_while_the_engine_runs(tmp_path, speech_pcm):
+    """With a model that gives out the far end: silence, then speech, then silence."""
+    played = []
+    engine = Engine(
+        Enhancer(far_end_model(tmp_path / "passing.onnx", 0, 1)), 16_000, 16_000, on_output=played.append
+    )
+    far_end = FarEnd(16_000, 16_000, HOP)
+    silence = np.zeros((HOP, 1), np.int16)
+    for index, start in enumerate(range(0, 300 * HOP, HOP)):
+        if 100 <= index < 200:
+            far_end.blocks.put(speech_pcm[start : start + HOP, None])
+        engine.far_end = far_end if 100 <= index < 200 else None
+        engine.process(silence)
+    out = np.concatenate(played)
+    assert not out[: 100 * HOP].any()
+    assert not out[202 * HOP :].any()
+    said = speech_pcm[100 * HOP : 190 * HOP].astype(np.float32)
+    assert np.corrcoef(said[1_000:], aligned(said[1_000:], out))[0, 1] > 0.99
 
 
 class SlowMachine:
