@@ -20,8 +20,8 @@ class FarEnd:
     """Loudspeaker block -> model's rate -> as many hops as the microphone has -> shortly before their echo.
 
     The device fills ``blocks``; all the rest happens on the thread that asks for hops. The clocks of the two
-    devices may differ: a buffer between them is kept nearly empty by adding or dropping hops, as between the
-    network and the output. Made anew each time the device is opened.
+    devices may differ: hops are added to a buffer between them, or dropped, as between the network and the
+    output. Made anew each time the device is opened.
     """
 
     def __init__(self, input_rate_hz: int, model_rate_hz: int, hop_samples: int):
