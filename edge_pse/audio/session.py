@@ -159,7 +159,8 @@ class Session:
         if now - self._rate_checked_s > _RATE_WINDOW_S:
             return self._wrong_rate(now)
         changed = self._changed.is_set()
-        self._changed.clear()
+        if changed:
+            self._changed.clear()
         if self._loopback is not None:
             self._loopback.look(self.engine, changed)
         return self._moved() if changed else None
