@@ -1,7 +1,7 @@
 """A Debian for 64-bit ARM on an emulated processor, as a Raspberry Pi has it, with edge-pse in it.
 
-No /proc is mounted in the root: with that of the host, ONNX Runtime believes in the host's processor. So there
-is no systemd either. The emulator is some ten times too slow, and its times mean nothing for a real board.
+No /proc is mounted in the root, for it would be that of the host's processor, and so there is no systemd either. The
+emulator is some ten times too slow, and its times mean nothing for a real board.
 """
 
 import shutil
@@ -12,7 +12,18 @@ from pathlib import Path
 from tests.targets import debian
 
 ROOT = debian.CACHE / "debian-bookworm-arm64"
-PROCESSORS = {"cortex-a53": "Raspberry Pi Zero 2 W and 3", "cortex-a76": "Raspberry Pi 5"}
+PROCESSORS = {
+    # Raspberry Pi Zero 2 W and 3
+    "cortex-a53": ("fp asimd evtstrm crc32 cpuid", "0x0", "0xd03", 4),
+    # Raspberry Pi 5
+    "cortex-a76": (
+        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
+        "0x4",
+        "0xd0b",
+        1,
+    ),
+}
+"""As QEMU names it -> features, variant, part and revision as /proc/cpuinfo of the board has them."""
 PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "qemu-aarch64-static": "qemu-user-static",
@@ -29,6 +40,8 @@ EDGE_PSE = f"{HOME}/.local/bin/edge-pse"
 
 
 def environment(processor: str = "cortex-a53") -> dict[str, str]:
+    """What makes a program in the root run on this processor, and believe so."""
+    _describe(processor)
     return {
         "HOME": HOME,
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -80,6 +93,24 @@ def install_litert_too() -> None:
 
 def _wheel() -> str:
     return "/" + str(next((ROOT / "opt/wheels").glob("edge_pse-*.whl")).relative_to(ROOT))
+
+
+def _describe(processor: str) -> None:
+    """The few files of /proc and /sys from which the runtimes choose their kernels, as plain files."""
+    features, variant, part, revision = PROCESSORS[processor]
+    core = (
+        f"Features\t: {features}\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: {variant}\n"
+        f"CPU part\t: {part}\nCPU revision\t: {revision}\n\n"
+    )
+    texts = {
+        "proc/cpuinfo": "".join(f"processor\t: {number}\n{core}" for number in range(4)),
+        "sys/devices/system/cpu/possible": "0-3\n",
+        "sys/devices/system/cpu/present": "0-3\n",
+    }
+    for name, text in texts.items():
+        file = ROOT / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
 
 
 def _register_emulator() -> None:

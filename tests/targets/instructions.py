@@ -57,7 +57,7 @@ def count(processor: str = "cortex-a53") -> dict[str, float]:
     _bring_emulator()
     words = ("/opt/qemu/loader", "--library-path", "/opt/qemu", "/opt/qemu/qemu-aarch64", "-cpu", processor,
              "-plugin", "/opt/qemu/count.so", arm.PYTHON, "-c", _COUNTED)  # fmt: skip
-    return _read(arm.run(*words).stderr.splitlines())
+    return _read(arm.run(*words, env=arm.environment(processor)).stderr.splitlines())
 
 
 def _read(lines: list[str]) -> dict[str, float]:

@@ -125,11 +125,11 @@ def test_a_service_that_hangs_is_restarted(machine):
 
 
 def test_the_sound_server_takes_the_snippets(machine):
-    places = {
-        "pipewire/edge-pse.conf": ".config/pipewire/pipewire.conf.d",
-        "wireplumber/51-edge-pse.lua": ".config/wireplumber/main.lua.d",
-        "wireplumber/51-edge-pse.conf": ".config/wireplumber/wireplumber.conf.d",
-    }
+    wireplumber = {
+        "bookworm": ("wireplumber/51-edge-pse.lua", ".config/wireplumber/main.lua.d"),
+        "trixie": ("wireplumber/51-edge-pse.conf", ".config/wireplumber/wireplumber.conf.d"),
+    }[machine.output(". /etc/os-release; echo $VERSION_CODENAME")]
+    places = dict([("pipewire/edge-pse.conf", ".config/pipewire/pipewire.conf.d"), wireplumber])
     for snippet, place in places.items():
         machine.run(f"mkdir -p {place}; cp {SNIPPETS}/{snippet} {place}")
     restart = "systemctl --user restart wireplumber pipewire pipewire-pulse"
