@@ -138,8 +138,9 @@ def test_the_sound_server_takes_the_snippets(machine):
     assert "'clock.quantum' value:'480'" in machine.output("pw-metadata -n settings")
     said = machine.output("journalctl --user --boot --unit wireplumber --unit pipewire")
     assert "51-edge-pse" not in said, said
-    assert hears_speech(machine)
+    heard = hears_speech(machine)
     machine.run("rm -r ~/.config/wireplumber ~/.config/pipewire/pipewire.conf.d; " + restart)
+    assert heard
 
 
 def test_the_service_gets_real_time_priority(machine):
@@ -181,7 +182,15 @@ def installed_mb(machine):
 
 
 def hears_speech(machine):
-    """Whether a program that records from the virtual microphone hears what is said at the real one."""
+    """Whether a program that records from the virtual microphone hears what is said at the real one.
+
+    Where other programs keep the processor busy, sound has holes; so there is more than one try.
+    """
+    return any(likeness_of_what_is_heard(machine) > 0.8 for _ in range(3))
+
+
+def likeness_of_what_is_heard(machine):
+    """Correlation of what is heard with what was said: the median of its quarter seconds; 0 if that is too little."""
     player = machine.start(
         "exec timeout 14 sh -c 'while paplay -d room /opt/fixtures/ls367_speech.opus; do :; done'"
     )
@@ -204,4 +213,4 @@ def hears_speech(machine):
         np.corrcoef(piece, aligned(piece, said))[0, 1] for piece in pieces if np.abs(piece).max() > 1_000
     ]
     print(f"{len(likeness)} pieces with speech, likeness {np.median(likeness or [0]):.2f}")
-    return len(likeness) >= 4 and np.median(likeness) > 0.8
+    return np.median(likeness) if len(likeness) >= 4 else 0.0
