@@ -1,5 +1,6 @@
 """A booted Debian, systemd and PipeWire included, whose every change is gone with it."""
 
+import contextlib
 import subprocess
 import time
 from pathlib import Path
@@ -102,8 +103,9 @@ class Container:
             assert self._process.poll() is None, self._log.read_text()
             for child in children.read_text().split():
                 # Between its birth and the start of systemd it is not yet in the new root.
-                own_root = not Path(f"/proc/{child}/root").samefile("/")
-                if own_root and Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
-                    return child
+                with contextlib.suppress(FileNotFoundError):  # some end at once
+                    own_root = not Path(f"/proc/{child}/root").samefile("/")
+                    if own_root and Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                        return child
             time.sleep(0.1)
         raise AssertionError(f"systemd-nspawn started nothing: {self._log.read_text()}")
