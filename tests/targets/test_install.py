@@ -60,6 +60,29 @@ def test_a_system_of_32_bits_is_refused(tmp_path):
     assert "use the 64-bit system" in refused(home, PATH=f"{programs}:{os.environ['PATH']}")
 
 
+def test_profiles_stay_unless_they_are_to_go(tmp_path):
+    """What an installation has left that lost its command."""
+    kept = [
+        tmp_path / ".local/share/edge-pse/profiles/me.profile.json",
+        tmp_path / ".config/edge-pse/service.conf",
+    ]
+    for file in (*kept, tmp_path / ".local/share/edge-pse/venv/pyvenv.cfg"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+
+    def uninstall(*arguments):
+        env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+        command = [TARGETS / "install.sh", "--uninstall", *arguments]
+        said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+        return said, sorted(path for path in tmp_path.rglob("*") if path.is_file())
+
+    said, left = uninstall()
+    assert left == sorted(kept)
+    assert f"The profiles are still in {kept[0].parent}" in said
+    assert uninstall("--purge")[1] == []
+    assert not (tmp_path / ".local/share/edge-pse").exists()
+
+
 def test_systemd_understands_every_line_of_the_unit(tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("the unit is checked by systemd-analyze: apt-get install systemd")
