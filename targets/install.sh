@@ -135,15 +135,17 @@ build_wheel() {
 }
 
 install_wheel() {
-    extra=''
-    [ "$backend" = onnx ] || extra="[$backend]"
+    case $backend in
+    onnx) extra='' other=ai-edge-litert ;;
+    # The package always asks for ONNX Runtime, so that pip alone gives something that works.
+    litert) extra='[litert]' other=onnxruntime ;;
+    esac
     echo "Installing edge-pse with $backend into $VENV"
     # Uncompiled: what is used compiles itself at the first start, and what is not needs no place.
     "$VENV/bin/python" -m pip install --quiet --no-compile "$wheel$extra" || return 1
     # The version may be the one that is there, and its files others.
     "$VENV/bin/python" -m pip install --quiet --no-compile --no-deps --force-reinstall "$wheel" || return 1
-    # The package always asks for ONNX Runtime, so that pip alone gives something that works.
-    [ "$backend" = onnx ] || "$VENV/bin/python" -m pip uninstall --quiet -y onnxruntime
+    "$VENV/bin/python" -m pip uninstall -qq -y "$other"
 }
 
 install_service() {
