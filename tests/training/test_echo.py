@@ -192,7 +192,10 @@ def test_without_a_far_end_the_schedule_ends_before_the_echo() -> None:
         name: [stage.name for stage in choose_stages(schedule, "", CONFIGS[name])]
         for name in ("pvqe-s", "pvqe-s-far")
     }
-    assert names == {"pvqe-s": ["given", "own", "alone"], "pvqe-s-far": ["given", "own", "alone", "far", "echo"]}
+    assert names == {
+        "pvqe-s": ["given", "own", "alone"],
+        "pvqe-s-far": ["given", "own", "alone", "far", "echo"],
+    }
     far, echo = choose_stages(schedule, "far,echo", CONFIGS["pvqe-s-far"])
     assert echo.scenes.echo == EchoSettings()
     assert "align" in far.train_only and not echo.train_only
