@@ -157,14 +157,19 @@ def test_what_can_be_no_far_end_is_said_once_and_the_rest_goes_on(sound_server, 
     }
     arguments = ("--input", "desk", "--output", "virtual", "--model", passing, *LATENCY)
     more = {"ears": ("--output", "ears")}
-    runs = {
-        loopback: start_command(
+
+    def start(loopback):
+        return start_command(
             "run", *arguments, "--loopback", loopback, *more.get(loopback, ()), env=sound_server.env
         )
-        for loopback in sentences
-    }
-    for loopback, run in runs.items():
-        run.wait_for(sentences[loopback], 30)
+
+    first, *others = sentences
+    runs = {first: start(first)}
+    runs[first].wait_for(sentences[first], 30)  # it has made the virtual microphone, which all share
+    runs |= {loopback: start(loopback) for loopback in others}
+    for loopback in others:
+        runs[loopback].wait_for(sentences[loopback], 30)
+    for run in runs.values():
         run.wait_for("Running", 10)
     sound_server.pactl("set-default-sink", "edge_pse")
     runs["auto"] = start_command("run", *arguments, "--loopback", "auto", env=sound_server.env)

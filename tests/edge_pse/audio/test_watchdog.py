@@ -69,9 +69,9 @@ def test_a_network_that_hangs_while_the_devices_go_on_starves_the_watchdog(
         "from edge_pse.enhancer import Enhancer\n"
         "process = Enhancer.process\n"
         "began = time.monotonic()\n"
-        "def hang(self, samples):\n"
+        "def hang(self, *block):\n"
         "    while time.monotonic() > began + 8: time.sleep(1)\n"
-        "    return process(self, samples)\n"
+        "    return process(self, *block)\n"
         "Enhancer.process = hang\n"
     )
     env = sound_server.env | env | {"PYTHONPATH": str(tmp_path)}
