@@ -107,8 +107,9 @@ check_python() {
 }
 
 install_command() {
-    # A new release of the system takes the old Python away, and leaves environments that no longer start.
-    "$VENV/bin/python" -c '' 2>/dev/null || rm -rf "$VENV"
+    # A new release of the system takes the old Python away, and leaves environments that no longer start; an
+    # installation that was cut off leaves half of one.
+    "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || rm -rf "$VENV"
     new=no
     if [ ! -d "$VENV" ]; then
         new=yes

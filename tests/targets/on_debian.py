@@ -60,6 +60,8 @@ def test_what_fails_says_so_in_a_sentence_and_leaves_nothing(machine, untouched)
 
 
 def test_the_script_installs_the_command_and_starts_the_service(machine, untouched):
+    # As after an installation that was cut off.
+    machine.run("python3 -m venv --without-pip ~/.local/share/edge-pse/venv")
     machine.run(INSTALL)
     machine.run(f"{EDGE_PSE} --version")
     assert machine.output("systemctl --user is-active edge-pse") == "active"
