@@ -25,12 +25,13 @@ rooms=
 [ -d "$keep/corpus/rooms" ] && rooms="--rooms $keep/corpus/rooms"
 deliver() {
     for result in best.pt log.jsonl; do
-        [ -e "$keep/run/$result" ] && cp "$keep/run/$result" "$out/$result"
+        if [ -e "$keep/run/$result" ]; then cp "$keep/run/$result" "$out/$result"; fi
     done
 }
 # Whatever ends the call, what is there by then is delivered; a call that is cut off finds it delivered a minute ago.
 trap deliver EXIT
-while sleep 60; do deliver; done &
+# Its sleep outlives it, and must not keep the caller waiting for the end of the output.
+while sleep 60; do deliver; done >/dev/null 2>&1 &
 delivering=$!
 status=0
 # shellcheck disable=SC2086  # two words, or none

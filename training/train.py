@@ -58,7 +58,7 @@ class Trainer:
         self.network, self.stages, self.scenes = network.train(), stages, scenes
         self._entered: Stage | None = None
         self.enroller = enroller
-        self._loss: nn.Module = parallel.shared(network, enroller)
+        self._loss: nn.Module = parallel.SharedLoss(network, enroller)  # made anew for each stage
         self.averaged = copy.deepcopy(network).eval()
         self.teacher = teacher
         self.device = next(network.parameters()).device
