@@ -117,6 +117,8 @@ def _through_device(samples: np.ndarray, name: str) -> np.ndarray:
 def render_enrollment(root: Path, enrollment: Enrollment) -> np.ndarray:
     """Enrollment audio, float32: the speech, then its room, the noise there, and the microphone over both."""
     samples = _joined(root, enrollment.segments) * _gain(enrollment.gain_db)
+    if enrollment.intruder:
+        samples = _intruded(root, samples, enrollment.intruder)
     if enrollment.room:
         samples = _in_room(samples, _room(root / enrollment.room))
     if enrollment.noise:
@@ -124,6 +126,12 @@ def render_enrollment(root: Path, enrollment: Enrollment) -> np.ndarray:
     if enrollment.device:
         samples = _through_device(samples, enrollment.device)
     return samples
+
+
+def _intruded(root: Path, samples: np.ndarray, intruder: Voice) -> np.ndarray:
+    end = intruder.at + sum(segment.seconds for segment in intruder.segments)
+    length = max(len(samples), round(end * SAMPLE_RATE_HZ))
+    return _placed(samples, 0.0, length) + _voice(root, intruder, length)
 
 
 def _echo(root: Path, echo: Echo, length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -159,4 +167,10 @@ def render(scene: Scene, root: Path) -> Clip:
         mixture += _noise(root, scene.noise, length)
     if echoed is not None:
         mixture += echoed
+    if scene.device:
+        mixture = _through_device(mixture, scene.device)
+        reference, interference = (
+            part if part is None else _through_device(part, scene.device)
+            for part in (reference, interference)
+        )
     return Clip(scene, root, mixture, reference, interference, far_end)

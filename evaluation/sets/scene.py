@@ -55,6 +55,8 @@ class Enrollment:
     room: str | None = None
     device: str | None = None
     noise: Noise | None = None
+    intruder: Voice | None = None
+    """Somebody else on the recording, over it or after it."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Scene:
     interferers: tuple[Voice, ...] = ()
     noise: Noise | None = None
     room: str | None = None
+    device: str | None = None
+    """The microphone over all of it but the far end."""
     right: Enrollment | None = None
     wrong: Enrollment | None = None
     echo: Echo | None = None
@@ -149,14 +153,19 @@ def _voice(raw: dict[str, Any]) -> Voice:
 
 
 def _enrollment(raw: dict[str, Any]) -> Enrollment:
-    noise = _noise(raw["noise"]) if "noise" in raw else None
-    return Enrollment(**{**raw, "segments": _segments(raw["segments"]), "noise": noise})
+    read = {key: reader(raw[key]) for key, reader in _ENROLLMENT_READERS.items() if key in raw}
+    return Enrollment(**{**raw, **read})
 
 
 def _echo(raw: dict[str, Any]) -> Echo:
     return Echo(**{**raw, "segments": _segments(raw["segments"])})
 
 
+_ENROLLMENT_READERS: dict[str, Callable[[Any], Any]] = {
+    "segments": _segments,
+    "noise": _noise,
+    "intruder": _voice,
+}
 _READERS: dict[str, Callable[[Any], Any]] = {
     "profiles": tuple,
     "target": _voice,

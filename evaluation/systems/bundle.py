@@ -18,8 +18,8 @@ from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemInfo
 class BundleSystem:
     """A model file by name or path. A profile is made once per enrollment audio."""
 
-    def __init__(self, model: str) -> None:
-        self._bundle = Bundle.load(model)
+    def __init__(self, model: str, backend: str = "auto") -> None:
+        self._bundle = Bundle.load(model, backend)
         self._enhancer = Enhancer(self._bundle)
         self._profiles: dict[str, Profile] = {}
         contract = self._bundle.contract

@@ -26,7 +26,11 @@ def _manifest(path: Path, rows: list[dict]) -> None:
 @pytest.fixture(scope="session")
 def data(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with the manifests that the set builder reads."""
-    root = tmp_path_factory.mktemp("data")
+    return lay_out(tmp_path_factory.mktemp("data"), fixtures)
+
+
+def lay_out(root: Path, fixtures: Path) -> Path:
+    """Make an empty directory such a data root."""
     speech = []
     for speaker, sex in SEXES.items():
         # The builder enrolls from a speaker's last recordings.
