@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from queue import Empty, SimpleQueue
 
 import numpy as np
@@ -111,16 +112,24 @@ class Engine:
         self._splicer = Splicer(self.hop)
         self._keeper = DelayKeeper(self.playback, self._output_hop)
         self._on_output = on_output
-        self._pending: Samples = np.zeros(0, np.float32)
+        # A filter's delay in front, so that whole blocks bring out whole hops: else the last hop of each block
+        # would wait for the next one.
+        ahead = ceil(self._to_model.delay_s * enhancer.sample_rate_hz)
+        self._pending: Samples = np.zeros(ahead % self.hop, np.float32)
         self._overload = Overload()
         self._thread = threading.Thread(target=self._run, name="edge-pse worker", daemon=True)
         self._stop = False
 
     @property
     def latency_s(self) -> float:
-        """From block to playback: the network, the changes of rate, and what waits to be played now."""
-        network = self.enhancer.latency_ms / 1000
-        waiting = self.playback.level / self._output_hop * self.hop / self.enhancer.sample_rate_hz
+        """From block to playback: the network, the changes of rate, and what waits to be played.
+
+        What the devices have in their own latency does not count again: the hop of the network that a block
+        fills, and what comes and goes with their bursts.
+        """
+        network = self.hop / self.enhancer.sample_rate_hz
+        left = self.playback.level if self._keeper.waiting is None else self._keeper.waiting
+        waiting = left / self._output_hop * self.hop / self.enhancer.sample_rate_hz
         return network + self._to_model.delay_s + self._from_model.delay_s + waiting
 
     @property

@@ -43,6 +43,9 @@ class PlaybackBuffer:
         """Samples that did not fit, because nobody read them any more."""
         self.least: int | None = None
         """Fewest samples left behind by a read since it was last set to None."""
+        self.left = 0
+        """Samples left behind by all reads together."""
+        self.reads = 0
 
     @property
     def level(self) -> int:
@@ -86,7 +89,10 @@ class PlaybackBuffer:
             self._last = int(out[taken - 1])
         if taken < out.size:
             self._run_dry(out[taken:])
-        self.least = level - taken if self.least is None else min(self.least, level - taken)
+        left = level - taken
+        self.least = left if self.least is None else min(self.least, left)
+        self.left += left
+        self.reads += 1
 
     def _run_dry(self, rest: Pcm) -> None:
         """A step to silence would click."""
@@ -145,11 +151,13 @@ class DelayKeeper:
     def __init__(self, buffer: PlaybackBuffer, hop_samples: int):
         self.underruns = 0
         """Of the buffer, without those of the first window, in which running dry is how the delay is found."""
+        self.waiting: float | None = None
+        """Samples left behind by a read, mean of the last window; None before its end."""
         self._buffer, self._hop = buffer, hop_samples
         self._control = DelayControl()
         self._window_ends: float | None = None
         self._settled = False
-        self._underruns_seen = 0
+        self._underruns_seen = self._left_seen = self._reads_seen = 0
 
     def look(self, now: float) -> int | None:
         """At the end of a window: hops to add, negative to drop; None at other times (monotonic seconds)."""
@@ -163,10 +171,18 @@ class DelayKeeper:
         self._window_ends = now + self._WINDOW_S
         underruns = self._buffer.underruns - self._underruns_seen
         self._underruns_seen += underruns
-        self.underruns += underruns if self._settled else 0
-        self._settled = True
         self._buffer.least = None
+        self._measure_waiting()
+        settled, self._settled = self._settled, True
+        if underruns and not settled:
+            return 0  # found, and no reason to keep more in reserve
+        self.underruns += underruns
         return self._control.decide(least / self._hop, underruns > 0)
+
+    def _measure_waiting(self) -> None:
+        left, reads = self._buffer.left, self._buffer.reads
+        self.waiting = (left - self._left_seen) / max(1, reads - self._reads_seen)
+        self._left_seen, self._reads_seen = left, reads
 
 
 def to_pcm(samples: Samples) -> Pcm:

@@ -3,16 +3,18 @@
  *
  *   pcm_type.simulated.lib "/path/simulated_card.so"
  *   pcm.mic { type simulated  infile "/path/mic.raw"  outfile "/path/out.raw"  rate 48000  channels 2
- *             clock 48010.0  wired 1  fault "/path/fault" }
+ *             clock 48010.0  wired 1  fault "/path/fault"  started "/path/started" }
  *
  * infile: mono samples, silence after its end.  wired: the only channel that carries them (default: all).
- * clock: what a second of real time brings.  fault: a file that may say
+ * clock: what a second of real time brings.  started: a file that gets a line for each start: when the
+ * first sample is heard, or played (seconds of CLOCK_MONOTONIC), and the seconds of a period.  fault: a file that may say
  *   unplug  the card is gone until the file is,
  *   stall   it stands still, without an error.
  */
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -26,7 +28,7 @@ typedef struct {
     int timer, file, running;
     long rate, channels, wired;
     double clock;
-    char *infile, *outfile, *fault;
+    char *infile, *outfile, *fault, *started_at;
     struct timespec started;
     unsigned long long position;
 } card_t;
@@ -52,6 +54,15 @@ static double seconds_since_start(const card_t *card) {
     return (now.tv_sec - card->started.tv_sec) + (now.tv_nsec - card->started.tv_nsec) * 1e-9;
 }
 
+static void note_start(const card_t *card) {
+    int file = card->started_at ? open(card->started_at, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
+    if (file < 0)
+        return;
+    double period = card->io.period_size / (double)card->io.rate;
+    dprintf(file, "%ld.%09ld %f\n", (long)card->started.tv_sec, card->started.tv_nsec, period);
+    close(file);
+}
+
 static int card_start(snd_pcm_ioplug_t *io) {
     card_t *card = io->private_data;
     double period = io->period_size / samples_per_second(card);
@@ -59,6 +70,7 @@ static int card_start(snd_pcm_ioplug_t *io) {
     times.it_value = times.it_interval;
     clock_gettime(CLOCK_MONOTONIC, &card->started);
     card->running = 1;
+    note_start(card);
     return timerfd_settime(card->timer, 0, &times, NULL);
 }
 
@@ -183,6 +195,8 @@ static int read_configuration(card_t *card, snd_config_t *conf) {
             card->outfile = strdup(text);
         else if (!strcmp(id, "fault"))
             card->fault = strdup(text);
+        else if (!strcmp(id, "started"))
+            card->started_at = strdup(text);
         else
             return -EINVAL;
     }

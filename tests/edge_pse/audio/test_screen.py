@@ -1,5 +1,6 @@
 """The screen of ``edge-pse run`` and its keys, on a terminal."""
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -31,11 +32,19 @@ class Terminal:
         until = time.monotonic() + seconds
         while text not in self.seen:
             assert time.monotonic() < until, self.seen
-            time.sleep(0.05)
-            try:
-                self.seen += os.read(self._terminal, 65536).decode(errors="replace")
-            except (BlockingIOError, OSError):
-                continue
+            self._look()
+
+    def watch(self, seconds):
+        """What is shown from now on, for some time."""
+        self.seen, until = "", time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._look()
+        return self.seen
+
+    def _look(self):
+        time.sleep(0.05)
+        with contextlib.suppress(BlockingIOError, OSError):
+            self.seen += os.read(self._terminal, 65536).decode(errors="replace")
 
 
 @pytest.fixture
