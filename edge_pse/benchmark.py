@@ -98,7 +98,7 @@ def measure(
 def _network_times(bundle: Bundle, frames: int) -> FrameTimes:
     contract = bundle.contract
     analysis = Analysis(contract.window_samples, contract.first_bin)
-    nobody = np.zeros((1, contract.embedding_size), np.float32)
+    nobody = np.zeros((1, contract.profile_size), np.float32)
     states = contract.initial_states()
 
     def step(spectrum: Samples) -> None:

@@ -37,15 +37,15 @@ class Contract:
     The graph takes ``spectrum`` (1, 2, 1, bins), real and imaginary part of the bins from ``first_bin`` up of
     an unnormalised ``window_samples``-point transform under a square-root Hann window; where there is a far
     end, ``far``, the same of what the loudspeaker is given, zeros for nothing; ``profile`` (1,
-    embedding_size), zeros for nobody in particular; and the states by name. It gives ``enhanced`` and
-    ``embedding``, shaped alike, and each state as ``<name>_next``. All are float32.
+    profile_size), zeros for nobody in particular; and the states by name. It gives ``enhanced``, shaped as
+    ``spectrum``, ``embedding`` (1, embedding_size), and each state as ``<name>_next``. All are float32.
     """
 
     network: str
     model_id: str
     """Shared by all precisions of the same weights; a voice profile is made by one model id."""
     profiles_of: str
-    """Id of the model that makes the profiles for this one: its own, but for a variant with a far end."""
+    """Id of the model that makes the profiles for this one: its own, or that of a model beside it."""
     precision: str
     licence: str
     sample_rate_hz: int
@@ -53,6 +53,7 @@ class Contract:
     window_samples: int
     first_bin: int
     bins: int
+    profile_size: int
     embedding_size: int
     far_end: bool
     """It cancels the echo of a far end, and so takes ``far``."""
@@ -122,7 +123,7 @@ class Contract:
         frame = (1, 2, 1, self.bins)
         states = {state.name: state.shape for state in self.states}
         far = {"far": frame} if self.far_end else {}
-        return {"spectrum": frame, **far, "profile": (1, self.embedding_size), **states}
+        return {"spectrum": frame, **far, "profile": (1, self.profile_size), **states}
 
     def _outputs(self) -> Shapes:
         states = {f"{state.name}_next": state.shape for state in self.states}
@@ -174,13 +175,15 @@ class Bundle:
         return cls(path, contract, opened)
 
     def enroller(self) -> Bundle:
-        """The model that makes the profiles for this one: itself, or the file beside it without a far end.
+        """The model that makes the profiles for this one: itself, or the file beside it of the network it names.
 
         BundleError if that is missing or of other weights.
         """
         if self.contract.makes_profiles:
             return self
-        maker = Bundle.load(self.path.with_name(self.path.name.replace(_FAR_END, "", 1)), self.backend.name)
+        network = self.contract.profiles_of.rpartition("-")[0]
+        _, dot, rest = self.path.name.partition(".")
+        maker = Bundle.load(self.path.with_name(network + dot + rest), self.backend.name)
         if maker.contract.model_id != self.contract.profiles_of:
             raise BundleError(
                 f"Model {self.path} takes the profiles of {self.contract.profiles_of}, but {maker.path} is "
@@ -244,7 +247,9 @@ def _find(model: str | Path, runtime_names: list[str]) -> tuple[Path, str]:
 
 
 def _read_field(content: dict[str, Any], name: str) -> Any:
-    value = content.get("profiles_of", content["model_id"]) if name == "profiles_of" else content[name]
+    # Files of models that take their own profiles may leave these two out.
+    same_as = {"profiles_of": "model_id", "profile_size": "embedding_size"}.get(name, name)
+    value = content.get(name, content[same_as])
     if name == "states":
         return tuple(StateSpec(str(state["name"]), tuple(map(int, state["shape"]))) for state in value)
     if name in ("network", "model_id", "profiles_of", "precision", "licence"):

@@ -88,7 +88,7 @@ class Enhancer:
         self._rising = np.arange(1, self._hop + 1, dtype=np.float32) / np.float32(self._hop)
         # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
         self._power_scale = 2 / (contract.window_samples * self._hop)
-        self._nobody = np.zeros((1, contract.embedding_size), np.float32)
+        self._nobody = np.zeros((1, contract.profile_size), np.float32)
         self.on_heard: Callable[[Heard], None] | None = None
         """Called in each hop; while a profile is set, listening without one costs a second step of the network."""
         self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
@@ -120,9 +120,9 @@ class Enhancer:
     @profile.setter
     def profile(self, profile: Profile | None) -> None:
         contract = self.bundle.contract
-        embedding = np.zeros((1, contract.embedding_size), np.float32)
+        embedding = np.zeros((1, contract.profile_size), np.float32)
         if profile is not None:
-            if profile.model_id != contract.profiles_of or profile.embedding.size != contract.embedding_size:
+            if profile.model_id != contract.profiles_of or profile.embedding.size != contract.profile_size:
                 raise ProfileError(
                     f"Profile {profile.name!r} was made with model {profile.model_id}, not with "
                     f"{contract.profiles_of}: enroll the voice again with this model, or choose the other one."

@@ -31,7 +31,7 @@ def measure(bundles: list[Bundle]) -> list[float]:
         for bundle, times in zip(bundles, seconds, strict=True):
             states = bundle.contract.initial_states()
             spectrum, far = random.standard_normal((2, 1, 2, 1, bundle.contract.bins)).astype(np.float32)
-            profile = np.zeros((1, bundle.contract.embedding_size), np.float32)
+            profile = np.zeros((1, bundle.contract.profile_size), np.float32)
             for _ in range(STEPS):
                 start = time.perf_counter()
                 _, _, states = bundle.backend.step(

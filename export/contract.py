@@ -25,6 +25,7 @@ def contract(network: Network, precision: str) -> dict[str, Any]:
         "window_samples": WINDOW_SAMPLES,
         "first_bin": 1,
         "bins": BINS,
+        "profile_size": network.config.taken_size,
         "embedding_size": network.config.embedding_size,
         "far_end": network.config.far_channels is not None,
         "states": [{"name": name, "shape": list(shape)} for name, shape in network.state_shapes().items()],

@@ -198,7 +198,7 @@ class StepGraph(nn.Module):
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         """A frame of zeros, no profile, the state before the first frame."""
-        frame, profile = (1, 2, 1, BINS), (1, self.network.config.embedding_size)
+        frame, profile = (1, 2, 1, BINS), (1, self.network.config.taken_size)
         shapes = {"spectrum": frame, "far": frame, "profile": profile, **self.state_shapes}
         return tuple(torch.zeros(shapes[name]) for name in self.input_names)
 

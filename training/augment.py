@@ -33,8 +33,11 @@ def random_equaliser(random: np.random.Generator, count: int, spread_db: float, 
     curves_db += random.uniform(-2, 2, (count, 1)) * (octaves - octaves.mean()) * spread_db / 8
     low_hz = np.where(random.random(count) < 0.3, random.uniform(60, 300, count), 20)[:, None]
     high_hz = np.where(random.random(count) < 0.2, random.uniform(3400, 7500, count), 1e5)[:, None]
+    # A resampler takes the uppermost bins away, and nothing else: a voice must not hang on them.
+    resampled_hz = np.where(random.random(count) < 0.4, random.uniform(7000, 8000, count), 1e5)[:, None]
     curves_db -= np.clip(24 * np.log2(low_hz / np.maximum(hertz, 1)), 0, 60)
     curves_db -= np.clip(48 * np.log2(np.maximum(hertz, 1) / high_hz), 0, 60)
+    curves_db -= np.clip(600 * np.log2(np.maximum(hertz, 1) / resampled_hz), 0, 60)
     return torch.from_numpy(_minimum_phase(curves_db, taps).astype(np.float32))
 
 

@@ -66,7 +66,7 @@ def with_far_branch(network: Network, config: NetworkConfig) -> Network:
 
     The far branch begins as a part of the microphone's, so that echo looks alike in both and the delay shows from the
     first step; the first joint layer begins with weights of zero for its channels.
-    Profiles are still those of ``network``. Raises ValueError when the two
+    Profiles are still those that ``network`` takes. Raises ValueError when the two
     differ in more than the far branch.
     """
     kept = replace(
@@ -76,6 +76,7 @@ def with_far_branch(network: Network, config: NetworkConfig) -> Network:
         align_channels=config.align_channels,
         align_frames=config.align_frames,
     )
+    config = replace(config, profile_size=network.config.profile_size)
     if network.config.far_channels is not None or config.far_channels is None or kept != config:
         raise ValueError(f"{config.name} is not {network.config.name} with a far branch.")
     grown = Network(config)
@@ -84,7 +85,7 @@ def with_far_branch(network: Network, config: NetworkConfig) -> Network:
     weights["joint1.conv.conv.weight"] = F.pad(joint, (0, 0, 0, 0, 0, config.far_channels[1]))
     grown.load_state_dict(weights, strict=False)
     _hear_alike(grown)
-    grown.profiles_of = model_id(network)
+    grown.profiles_of = network.profiles_of or model_id(network)
     return grown.train(network.training)
 
 

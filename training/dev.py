@@ -49,7 +49,7 @@ def dev_scores(network: Network, data: Path, enroller: Network | None = None) ->
         if task.enrolled_speaker is not None and task.enrollment is not None
     }
     profiles = {name: _embed(enroller, clip, device) for name, clip in clips.items()}
-    nobody = torch.zeros(network.config.embedding_size, device=device)
+    nobody = torch.zeros(network.config.taken_size, device=device)
     outputs: list[np.ndarray] = []
     for start in range(0, len(quick.tasks), _AT_ONCE):
         tasks = quick.tasks[start : start + _AT_ONCE]
@@ -69,7 +69,7 @@ def echo_scores(network: Network, data: Path) -> dict[str, float]:
     and SI-SDR gain where the near end is known, in double talk and alone (where any loss is damage).
     """
     device = next(network.parameters()).device
-    nobody = torch.zeros(1, network.config.embedding_size, device=device)
+    nobody = torch.zeros(1, network.config.taken_size, device=device)
     scores: dict[str, list[float]] = {}
     for scene in read_scenes(SETS_FOLDER / "echo.jsonl"):
         assert scene.echo is not None

@@ -47,6 +47,7 @@ class NetworkConfig:
     residual_ratio: float = 0.7
     last_kernel_frames: int = 2
     modulated_skips: bool = True
+    profile_size: int | None = None  # of the network that makes the profiles, where that is a larger one
 
     @property
     def latent_size(self) -> int:
@@ -55,8 +56,13 @@ class NetworkConfig:
 
     @property
     def embedding_size(self) -> int:
-        """Floats of a voice profile: the size of the recurrent layers, whose state it is."""
+        """Floats of what the network makes of a voice: the size of the recurrent layers, whose state it is."""
         return self.recurrent_size
+
+    @property
+    def taken_size(self) -> int:
+        """Floats of a voice profile that it takes: its own embedding's, or another network's."""
+        return self.recurrent_size if self.profile_size is None else self.profile_size
 
 
 CONFIGS = {
@@ -293,7 +299,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         # Model id of the network that makes the profiles for this one; None: it makes them itself. One enrollment then
-        # serves a network and its variant with a far end.
+        # serves a network, its variant with a far end and a lighter one.
         self.profiles_of: str | None = None
         (mic1, mic2), (joint1, joint2) = config.mic_channels, config.joint_channels
         ratio, latent, size = config.residual_ratio, config.latent_size, config.recurrent_size
@@ -307,7 +313,7 @@ class Network(nn.Module):
         self.joint2 = EncoderBlock("joint2", joint1, joint2, ratio)
         self.latent_norm = nn.LayerNorm(latent)
 
-        self.profile = nn.Linear(config.embedding_size, latent)
+        self.profile = nn.Linear(config.taken_size, latent)
         self.profile_norm = nn.LayerNorm(latent)
         self.fuse = nn.Linear(2 * latent, latent)
         self.fuse_norm = nn.LayerNorm(latent)
@@ -362,7 +368,7 @@ class Network(nn.Module):
         return Encoded(self.latent_norm(latent), [skip1, skip2, skip3, skip4])
 
     def condition(self, profile: Tensor) -> Tensor:
-        """Profile (batch, embedding) -> speaker vector (batch, latent); zeros become a learned "no speaker"."""
+        """Profile (batch, taken size) -> speaker vector (batch, latent); zeros become a learned "no speaker"."""
         return self.profile_norm(F.elu(self.profile(profile)))
 
     def temporal(
@@ -417,7 +423,7 @@ class Network(nn.Module):
         return self.temporal(*self._unconditioned(spectrum, far)).mean(1)
 
     def _unconditioned(self, spectrum: Tensor, far: Tensor | None) -> tuple[Tensor, Tensor]:
-        nobody = spectrum.new_zeros(spectrum.shape[0], self.config.embedding_size)
+        nobody = spectrum.new_zeros(spectrum.shape[0], self.config.taken_size)
         return self.encode(spectrum, far).latent, self.condition(nobody)
 
     def forward(
@@ -443,7 +449,7 @@ class Network(nn.Module):
         parameter = next(self.parameters())
         frame = parameter.new_zeros(1, 2, 1, BINS)
         far = None if self.config.far_channels is None else frame
-        _, _, states = self(frame, parameter.new_zeros(1, self.config.embedding_size), far=far)
+        _, _, states = self(frame, parameter.new_zeros(1, self.config.taken_size), far=far)
         self.train(training)
         return {name: tuple(state.shape) for name, state in states.items()}
 

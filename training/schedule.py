@@ -25,6 +25,7 @@ class Stage:
     """One stage of a run. ``given_share`` of the outputs are conditioned on the teacher's vector; the embedding is
     regressed onto it with ``teacher_weight``; both are curves over the stage's progress. ``train_only``: parts of the
     network, by their names in it, that learn; the others stay as they are, batch-norm statistics included. Empty: all.
+    ``lighter``: for a network that takes a larger one's profiles from its first step.
     """
 
     name: str
@@ -33,7 +34,9 @@ class Stage:
     given_share: Curve = ((0.0, 0.0),)
     teacher_weight: Curve = ((0.0, 0.0),)
     identification_weight: float = 0.0
+    absent_weight: float = 0.1  # see training.step.Guidance
     train_only: tuple[str, ...] = ()
+    lighter: bool = False
     scenes: SceneSettings = field(default_factory=SceneSettings)
 
     def needs_teacher(self) -> bool:

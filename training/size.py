@@ -59,7 +59,7 @@ def measure_size(config: NetworkConfig) -> Size:
     frame = torch.zeros(1, 2, 1, BINS)
     far = None if config.far_channels is None else frame
     with torch.no_grad():
-        _, _, states = network(frame, torch.zeros(1, config.embedding_size), far=far)
+        _, _, states = network(frame, torch.zeros(1, config.taken_size), far=far)
     counts["frame"] += 4 * MASK_TAPS * BINS  # nine complex products a bin
     return Size(
         sum(parameter.numel() for parameter in network.parameters()),

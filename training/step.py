@@ -18,7 +18,6 @@ from training.spectral import analyse, synthesise
 
 REFERENCE_LEVEL = 0.05  # losses are taken on signals scaled so that the mixture has this root mean square
 _SPECTRAL_WEIGHT = 3.0
-_ABSENT_WEIGHT = 0.1  # of the residual in dB, against one for the signal-to-noise ratio of present targets
 
 
 @dataclass
@@ -32,7 +31,7 @@ class StepLoss:
 
 @dataclass(frozen=True)
 class Guidance:
-    """What stands beside the scene's own losses in this step; the teacher is for training only."""
+    """How this step's losses are weighed, and what stands beside them; the teacher is for training only."""
 
     identification_weight: float = 0.0
     remembered: Tensor | None = None  # (voice, embedding): what the network made of each voice lately
@@ -41,6 +40,9 @@ class Guidance:
         None  # (enrollment, embedding): the vector from outside for each enrollment's voice
     )
     given: Tensor | None = None  # (output,) bool: conditioned on the teacher's vector in place of its own
+    absent_weight: float = (
+        0.1  # of the residual in dB, against one for the signal-to-noise ratio of present targets
+    )
 
 
 def encode(
@@ -61,7 +63,7 @@ def encode(
     encoded = network.encode(torch.cat([spectrum, segments]), far)
     mixtures = len(spectrum)
     latent = encoded.latent[mixtures:].unflatten(0, (len(enrollment), repeats)).flatten(1, 2)
-    nobody = latent.new_zeros(len(enrollment), network.config.embedding_size)
+    nobody = latent.new_zeros(len(enrollment), network.config.taken_size)
     embeddings = network.temporal(latent, network.condition(nobody)).float().mean(1)
     return Encoded(encoded.latent[:mixtures], [skip[:mixtures] for skip in encoded.skips]), embeddings
 
@@ -107,7 +109,7 @@ def compute_loss(
     present = targets.square().mean(1) > 1e-8
     spectral = compressed_mse(enhanced, analyse(targets)).mean()
     time = torch.where(
-        present, negative_snr_db(output, targets), _ABSENT_WEIGHT * residual_db(output, mixtures)
+        present, negative_snr_db(output, targets), guidance.absent_weight * residual_db(output, mixtures)
     ).mean()
     total = _SPECTRAL_WEIGHT * spectral + time
     parts = {"spectral": spectral, "time": time}

@@ -66,7 +66,7 @@ def rotate(vectors: np.ndarray, size: int) -> np.ndarray:
 def main(speech: tuple[Path, ...], cache: Path, name: str, output: Path) -> None:
     """Write the vectors of all training voices, in the order of the speech bank, as a NumPy file."""
     bank = load_bank("speech", speech, cache, VOICE_FACTORS)
-    np.save(output, rotate(d_vectors(bank), CONFIGS[name].embedding_size))
+    np.save(output, rotate(d_vectors(bank), CONFIGS[name].taken_size))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import copy
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from training.checkpoint import load_checkpoint, model_id, save_checkpoint, with
 from training.corpus import VOICE_FACTORS, load_bank
 from training.dev import dev_scores
 from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network, NetworkConfig
+from training.optimizer import Optimizer
 from training.rooms import load_rooms
 from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
@@ -63,15 +64,11 @@ class Trainer:
         self.teacher = teacher
         self.device = next(network.parameters()).device
         self.bfloat16 = supports_bfloat16(self.device)
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3
-        )
+        self.optimizer = Optimizer(network)
         self.random = np.random.default_rng(seed)
         self.stage_index, self.stage_step, self.steps, self.seconds = 0, 0, 0, 0.0
         # What the network makes of each voice, NaN where it has not heard it yet.
-        self.embeddings = np.full(
-            (len(scenes.speech.tracks), network.config.embedding_size), np.nan, np.float32
-        )
+        self.embeddings = np.full((len(scenes.speech.tracks), network.config.taken_size), np.nan, np.float32)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs."""
@@ -129,14 +126,12 @@ class Trainer:
         clock.lap("data")
         loss = self._loss(batch, self._guidance(stage, batch), self.bfloat16)
         clock.lap("forward")
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.total.backward()
         clock.lap("backward")
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
-        for group in self.optimizer.param_groups:
-            group["lr"] = stage.learning_rate_at(self.stage_step)
         if torch.isfinite(norm):  # a rare scene of all but silence must not end the run
-            self.optimizer.step()
+            self.optimizer.step(stage.learning_rate_at(self.stage_step))
         self._average()
         self._remember(batch, loss.embeddings)
         clock.lap("optimizer")
@@ -152,7 +147,7 @@ class Trainer:
             torch.from_numpy(self.embeddings).to(self.device) if stage.identification_weight else None
         )
         if self.teacher is None or not stage.needs_teacher():
-            return Guidance(stage.identification_weight, remembered)
+            return Guidance(stage.identification_weight, remembered, absent_weight=stage.absent_weight)
         progress = self.stage_step / stage.steps
         given = self.random.random(len(batch.output_profile)) < value_at(stage.given_share, progress)
         given &= batch.output_profile != NO_PROFILE
@@ -162,6 +157,7 @@ class Trainer:
             value_at(stage.teacher_weight, progress),
             self.teacher[torch.as_tensor(batch.enrollment_voices, device=self.device)],
             torch.as_tensor(given, device=self.device),
+            stage.absent_weight,
         )
 
     @torch.no_grad()
@@ -285,34 +281,39 @@ class Run:
 
 
 def choose_stages(schedule: list[Stage], names: str, config: NetworkConfig) -> list[Stage]:
-    """Those of the schedule with these names, comma-separated, or else all but echo for a network without far end."""
+    """Those of the schedule with these names, comma-separated, or else all that are for this kind of network."""
     if names:
         return [stage for stage in schedule if stage.name in names.split(",")]
-    return [stage for stage in schedule if stage.scenes.echo is None or config.far_channels is not None]
+    lighter, far_end = config.profile_size is not None, config.far_channels is not None
+    return [s for s in schedule if s.lighter == lighter and (far_end or s.scenes.echo is None)]
 
 
 def starting_point(
     config: NetworkConfig, init: Path | None, enroller: Path | None
 ) -> tuple[Network, Network | None]:
     """A new network, that of a checkpoint, or that of a checkpoint with a far branch added; and the network that makes
-    the profiles, where it is another one.
+    the profiles, where it is another one: a lighter network takes those of the larger one that it stands in for.
     """
     maker = load_checkpoint(enroller)[0] if enroller else None
     if init is None:
-        return Network(config), None
-    network, _ = load_checkpoint(init)
-    if network.config == config:
-        if network.profiles_of != (model_id(maker) if maker else None):
+        network = Network(replace(config, profile_size=maker.config.embedding_size) if maker else config)
+    else:
+        network, _ = load_checkpoint(init)
+        if (network.profiles_of is None) != (maker is None):
             raise click.UsageError(
                 f"{init} takes the profiles of {network.profiles_of or 'itself'}: choose --enroller accordingly."
             )
-        return network, maker
-    try:
-        return with_far_branch(network, config), network
-    except ValueError as error:
-        raise click.UsageError(
-            f"{init} can't begin this run: {error} Choose --network accordingly."
-        ) from error
+        if network.config != replace(config, profile_size=network.config.profile_size):
+            try:
+                network, maker = with_far_branch(network, config), maker or network
+            except ValueError as error:
+                raise click.UsageError(
+                    f"{init} can't begin this run: {error} Choose --network accordingly."
+                ) from error
+    if maker is not None:
+        # Where the larger network has gone on learning since, this one is taught its new profiles.
+        network.profiles_of = model_id(maker)
+    return network, maker
 
 
 @click.command()
@@ -329,7 +330,7 @@ def starting_point(
 @click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
 @click.option("--init", type=click.Path(path_type=Path), help="Checkpoint to start from (a new run only).")
 @click.option(
-    "--enroller", type=click.Path(path_type=Path), help="Network that made the profiles which --init takes."
+    "--enroller", type=click.Path(path_type=Path), help="Network that makes the profiles for this one."
 )
 @click.option(
     "--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML."

@@ -121,7 +121,8 @@ def test_a_variant_takes_the_profiles_of_the_model_beside_it(tmp_path):
     maker = far_end_model(tmp_path / "one.onnx", 1, -1, model_id="one-0")
     path = far_end_model(tmp_path / "one-far.onnx", 1, -1, model_id="one-far-0", profiles_of="one-0")
     variant = Bundle.load(path)
-    assert variant.enroller().path == maker
+    lighter = far_end_model(tmp_path / "light.onnx", 1, -1, model_id="light-0", profiles_of="one-0")
+    assert variant.enroller().path == Bundle.load(lighter).enroller().path == maker
     assert Bundle.load(maker).enroller().path == maker
     mine, foreign = (Profile("me", model_id, np.ones(4), 9.0, 30.0) for model_id in ("one-0", "one-far-0"))
     assert Enhancer(variant, mine).profile is mine

@@ -165,6 +165,23 @@ def test_the_command_begins_with_a_network_without_far_end(tmp_path: Path) -> No
         starting_point(CONFIGS["pvqe-xs-far"], tmp_path / "grown.pt", None)
 
 
+def test_a_lighter_network_takes_the_profiles_of_a_larger_one(maker: SceneMaker, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "pvqe-s.pt", Network(CONFIGS["pvqe-s"]), {})
+    light, enroller = starting_point(CONFIGS["pvqe-xs"], None, tmp_path / "pvqe-s.pt")
+    assert enroller is not None and light.profiles_of == model_id(enroller)
+    assert light.config.taken_size == enroller.config.embedding_size > light.config.embedding_size
+    batch = maker.draw(QUIET)
+    compute_loss(light, batch, Guidance(), bfloat16=False, enroller=enroller).total.backward()
+    assert light.profile.weight.grad is not None
+    save_checkpoint(tmp_path / "light.pt", light, {})
+    # The larger one goes on learning, and the lighter one, here grown by a far branch, follows it.
+    save_checkpoint(tmp_path / "later.pt", Network(CONFIGS["pvqe-s"]), {})
+    grown, later = starting_point(CONFIGS["pvqe-xs-far"], tmp_path / "light.pt", tmp_path / "later.pt")
+    assert later is not None and grown.profiles_of == model_id(later) != light.profiles_of
+    assert grown.config.taken_size == light.config.taken_size
+
+
 def test_profiles_of_another_network_are_taken_as_they_are(maker: SceneMaker) -> None:
     torch.manual_seed(0)
     enroller = Network(CONFIGS["pvqe-xs"]).eval()
@@ -186,7 +203,7 @@ def test_a_stage_of_another_kind_of_network_is_refused(maker: SceneMaker) -> Non
         Trainer(network, [Stage("echo", 1, 1e-3, scenes=calls)], maker, None, seed=0)
 
 
-def test_without_a_far_end_the_schedule_ends_before_the_echo() -> None:
+def test_each_kind_of_network_has_its_stages() -> None:
     schedule = load_schedule(DEFAULT_SCHEDULE)
     names = {
         name: [stage.name for stage in choose_stages(schedule, "", CONFIGS[name])]
@@ -197,7 +214,9 @@ def test_without_a_far_end_the_schedule_ends_before_the_echo() -> None:
         "pvqe-s-far": ["given", "own", "alone", "far", "echo"],
     }
     far, echo = choose_stages(schedule, "far,echo", CONFIGS["pvqe-s-far"])
-    assert echo.scenes.echo == EchoSettings()
+    assert far.scenes.echo == EchoSettings() and echo.scenes.echo is not None
+    light = replace(CONFIGS["pvqe-xs"], profile_size=256)
+    assert [s.name for s in choose_stages(schedule, "", light)] == ["light-given", "light"]
     assert "align" in far.train_only and not echo.train_only
 
 
