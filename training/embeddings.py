@@ -26,6 +26,9 @@ TAPS = {
 """Modules of the network whose output is taken, per frame."""
 SHIPPED = "embedding_norm"
 BOOTSTRAP_DRAWS = 500
+Place = tuple[str | None, str | None]
+"""Device and room of an enrollment, see `evaluation.sets.scene`."""
+AS_RECORDED: Place = (None, None)
 _FRAMES_PER_SECOND = SAMPLE_RATE_HZ // HOP_SAMPLES
 
 
@@ -81,12 +84,15 @@ class Parts:
     enrollment: list[Piece]
 
     @classmethod
-    def listen(cls, listener: Listener) -> Parts:
-        """Two pieces of CONDITION_S from either part of each speaker's recordings."""
+    def listen(
+        cls, listener: Listener, mixing: Place = AS_RECORDED, enrollment: Place = AS_RECORDED
+    ) -> Parts:
+        """Two pieces of CONDITION_S from either part of each speaker's recordings, heard from a place each."""
         parts = []
-        for part in ("mixing", "enrollment"):
+        for part, (device, room) in (("mixing", mixing), ("enrollment", enrollment)):
             drawn = [listener.enrollments(part, CONDITION_S, at) for at in (0, SECOND_PIECE_AT_S)]
-            parts.append(listener.pieces(drawn[0] + drawn[1], [CONDITION_S], part))
+            placed = [replace(piece, device=device, room=room) for piece in drawn[0] + drawn[1]]
+            parts.append(listener.pieces(placed, [CONDITION_S], part))
         return cls(*parts)
 
     @property

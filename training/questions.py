@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from evaluation.data import DATA_VARIABLE, data_root
-from evaluation.embedding import CONDITION_S, ErrorRate, Listener, any_other, same_corpus_and_sex
+from evaluation.embedding import CONDITION_S, MICROPHONES, ErrorRate, Listener, any_other, same_corpus_and_sex
 from evaluation.metrics.statistics import Summary, summarise
 from evaluation.questions.measuring import GAIN_LABEL, SEXES, SIR_DB, SNR_DB, Measured, cell, two_talkers
 from evaluation.questions.page import PAGE, Answer
@@ -41,7 +41,7 @@ from training.embeddings import (
 from training.network import HOP_SAMPLES, Network
 
 POOLINGS = ("mean", "mean and deviation")
-SIZES = (8, 16, 32, 64, 128, 256)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 AS_IT_IS = "as it is"
 _AT_ONCE = 8
 
@@ -54,53 +54,69 @@ def _in_percent(rate: ErrorRate) -> Summary:
     return Summary(rate.pairs, 100 * rate.value, 100 * rate.low, 100 * rate.high, 100 * rate.value)
 
 
+class _Taken:
+    """One tap with one pooling: a stretch of the vectors of all pieces, as recorded and from unlike places."""
+
+    def __init__(self, name: str, pooling: str, alike: Parts, unlike: Parts, where: slice) -> None:
+        taken = alike.vectors[:, where]
+        self.standard = alike.with_vectors(standardised(taken)).error_rate(any_other)
+        self.unlike = unlike.with_vectors(standardised(unlike.vectors[:, where])).error_rate(any_other)
+        self.row = [
+            TAPS[name],
+            pooling,
+            str(taken.shape[1]),
+            str(alike.with_vectors(taken).error_rate(any_other)),
+            str(self.standard),
+            str(alike.with_vectors(standardised(taken)).error_rate(same_corpus_and_sex)),
+            str(self.unlike),
+            _percent(separability(taken, [piece.talker for piece in alike.pieces])),
+        ]
+
+
 def tap_point(network: Network, root: Path, command: str) -> Answer:
     """EER and separability by where the embedding is taken from, and how it is pooled."""
     listener = Listener(root, partial(pooled, network))
-    parts = Parts.listen(listener)
-    talkers = [piece.talker for piece in parts.pieces]
-    rows: list[list[str]] = []
-    rates: dict[str, list[Summary]] = {pooling: [] for pooling in POOLINGS}
+    alike, unlike = Parts.listen(listener), Parts.listen(listener, *MICROPHONES.values())
+    taken: dict[str, list[_Taken]] = {pooling: [] for pooling in POOLINGS}
     start = 0
     for name, size in _tap_sizes(network).items():
         for pooling, width in zip(POOLINGS, (size, 2 * size), strict=True):
-            taken = parts.vectors[:, start : start + width]
-            plain, scaled = parts.with_vectors(taken), parts.with_vectors(standardised(taken))
-            rate = scaled.error_rate(any_other)
-            rates[pooling].append(_in_percent(rate))
-            rows.append(
-                [
-                    TAPS[name],
-                    pooling,
-                    str(width),
-                    str(plain.error_rate(any_other)),
-                    str(rate),
-                    str(scaled.error_rate(same_corpus_and_sex)),
-                    _percent(separability(taken, talkers)),
-                ]
-            )
+            where = slice(start, start + width)
+            taken[pooling].append(_Taken(name, pooling, alike, unlike, where))
         start += 2 * size
-    header = [
-        "taken",
-        "pooling",
-        "numbers",
-        "EER, %, as it is",
-        "EER, %, standardised",
-        "the same, of one sex and corpus",
+    panels = [
+        Panel(
+            "EER, %, standardised",
+            ["encoder", "fusion", "GRU 1", "GRU 2", "last norm"],
+            {pooling: [_in_percent(rate(one)) for one in several] for pooling, several in taken.items()},
+            title,
+            "taken after",
+            joined=False,
+        )
+        for title, rate in (
+            ("as recorded", lambda one: one.standard),
+            (" against ".join(MICROPHONES), lambda one: one.unlike),
+        )
     ]
-    places = ["encoder", "fusion", "GRU 1", "GRU 2", "last norm"]
+    header = ["taken", "pooling", "numbers", "EER, %, as it is", "EER, %, standardised"]
+    more = ["the same, of one sex and corpus", f"standardised, {' against '.join(MICROPHONES)}"]
     return Answer(
         "tap",
         "Where should the embedding be taken from?",
         command,
-        f"{model_id(network)}. {len(parts.pieces)} pieces of {CONDITION_S} s by {len(listener.build.talkers)} "
+        f"{model_id(network)}. {len(alike.pieces)} pieces of {CONDITION_S} s by {len(listener.build.talkers)} "
         "speakers, compared across recordings by their cosine; intervals by drawing speakers. Standardised: every "
-        "dimension with the same mean and spread over all pieces, so that no scale of a layer decides. Separability is "
-        "the share of the variance that lies between the speakers of a corpus, the rest being between pieces of one "
+        "dimension with the same mean and spread over all pieces, so that no scale of a layer decides. The recordings "
+        "of a speaker are often of one session and one microphone, by which an early layer may know them: hence the "
+        "column in which the two that are compared went through different ones (`evaluation.embedding`). Separability "
+        "is the share of the variance that lies between the speakers of a corpus, the rest being between pieces of one "
         "speaker. The network was trained for the mean after the last LayerNorm: what another place would be worth "
         "after training for it is not answered here.",
-        table([*header, "separability, %"], rows),
-        draw([Panel("EER, %, standardised", places, rates, xlabel="taken after", joined=False)]),
+        table(
+            [*header, *more, "separability, %"],
+            [one.row for pair in zip(*taken.values(), strict=True) for one in pair],
+        ),
+        draw(panels),
     )
 
 
