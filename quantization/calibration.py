@@ -71,10 +71,11 @@ def mixtures(plan: tuple[tuple[str, str, float, str | None, float], ...]) -> lis
 
 def calibration_inputs(bundle: Bundle) -> Iterator[dict[str, Samples]]:
     """Inputs of the step graph by name, as they occur while ``bundle`` runs over the calibration mixtures."""
+    maker = bundle.enroller()
     for mixture in mixtures(CALIBRATION):
-        profile = np.zeros((1, bundle.contract.embedding_size), np.float32)
+        profile = np.zeros((1, bundle.contract.profile_size), np.float32)
         if mixture.enrollment is not None:
-            profile[0] = embed(mixture.enrollment, bundle)
+            profile[0] = embed(mixture.enrollment, maker)
         states = bundle.contract.initial_states()
         frames = zip(spectra(bundle, mixture.noisy), spectra(bundle, mixture.far_end), strict=True)
         for number, (spectrum, heard) in enumerate(frames):

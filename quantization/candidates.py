@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
 import numpy as np
 
 from edge_pse.backends import open_model
@@ -50,6 +51,7 @@ def make_candidates(
         source = fp32_onnx.with_suffix(suffix)
         files.append(source)
         for recipe in RECIPES:
+            click.echo(f"making {recipe}{suffix}", err=True)
             path = folder / f"{recipe}{suffix}"
             failure = _make(python, source, recipe, path)
             if failure:
@@ -66,8 +68,9 @@ def layer_errors(fp32: Bundle, recipe: Recipe) -> dict[str, float]:
 
     mixture = mixtures(CHECK[:1])[0]
     assert mixture.enrollment is not None
-    profile = embed(mixture.enrollment, fp32)
-    wanted = enhance(fp32, mixture.noisy, profile)
+    far_end = mixture.far_end if fp32.contract.far_end else None
+    profile = embed(mixture.enrollment, fp32.enroller())
+    wanted = enhance(fp32, mixture.noisy, profile, far_end)
     names = layers(fp32.path)
     errors = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +79,7 @@ def layer_errors(fp32: Bundle, recipe: Recipe) -> dict[str, float]:
             others = tuple(other for other in names if other != name)
             quantize_onnx(fp32.path, replace(recipe, keep=others), path)
             one = replace(fp32, path=path, backend=open_model(path, "onnx"))
-            errors[name] = snr_db(wanted, enhance(one, mixture.noisy, profile))
+            errors[name] = snr_db(wanted, enhance(one, mixture.noisy, profile, far_end))
     return errors
 
 
@@ -93,12 +96,14 @@ def _measured(reference: Variant, variants: list[Variant], pythons: Pythons) -> 
     for number, mixture in enumerate(scenes):
         assert mixture.enrollment is not None
         job |= {f"enrollment_{number}": mixture.enrollment, f"noisy_{number}": mixture.noisy}
+        job |= {f"far_end_{number}": mixture.far_end}
     fp32 = pythons.run(reference, job)
     times = pythons.times(variants)
+    makes_profiles = Bundle.load(reference.path, reference.runtime).contract.makes_profiles
     candidates = []
     for variant in variants:
-        own = pythons.run(variant, job)
         given = pythons.run(variant, {**job, "embeddings": fp32.embeddings})
+        own = pythons.run(variant, job) if makes_profiles else given
         candidates.append(
             Candidate(
                 name=variant.name,

@@ -2,8 +2,7 @@
 
 That core has no dot product of bytes, so the kernels are those of a Raspberry Pi 3. The wheels for aarch64 run under
 QEMU's user mode in a small root of Debian packages, which is made in FOLDER once. The output has to be that of this
-machine, or as near to fp32 as that: LiteRT's dynamic layers are not the same arithmetic on the two. Says why and ends
-with status 0 where it can't run. Times under emulation mean nothing, none are taken.
+machine. Says why and ends with status 0 where it can't run. Times under emulation mean nothing, none are taken.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import click
 import numpy as np
 
 from edge_pse.backends import RUNTIMES
+from edge_pse.backends.tflite import description_path
 from edge_pse.bundle import Bundle, available_models
 from edge_pse.enrollment import embed
 from quantization.calibration import CHECK, SAMPLE_RATE_HZ, mixtures
@@ -30,7 +30,6 @@ from quantization.worker import write_arrays
 
 EMULATOR = "qemu-aarch64-static"
 MAX_DIFFERENCE = 1e-3  # of the samples, relative to the largest
-MAX_SNR_LOSS_DB = 1.0
 SECONDS = 2
 PYTHON = "python3.11"
 # Python and the libraries that it, numpy and the runtimes are linked with.
@@ -44,6 +43,20 @@ WHEELS = (
     "numpy<2.4", "soxr", "platformdirs", "soundfile", "cffi", "pycparser", "flatbuffers", "protobuf",
     "typing_extensions", "tqdm", "backports.strenum",
 )  # fmt: skip
+# What the runtimes read of the processor. Without it XNNPACK does not start, and LiteRT runs in other kernels, whose
+# dynamic layers round their inputs in another way.
+PROCESSORS = "0-3\n"
+CPUINFO = """\
+processor\t: {}
+BogoMIPS\t: 38.40
+Features\t: fp asimd evtstrm crc32 cpuid
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x0
+CPU part\t: 0xd03
+CPU revision\t: 4
+
+"""
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 
 
@@ -70,8 +83,18 @@ def make_root(root: Path) -> None:
     for name, minor in (("null", 3), ("urandom", 9)):
         if not (root / "dev" / name).exists():
             os.mknod(root / "dev" / name, 0o20666, os.makedev(1, minor))
+    _describe_processor(root)
     for package in ("edge_pse", "quantization"):
         shutil.copytree(ROOT / package, root / "work" / package, dirs_exist_ok=True)
+
+
+def _describe_processor(root: Path) -> None:
+    system = root / "sys/devices/system/cpu"
+    system.mkdir(parents=True, exist_ok=True)
+    for name in ("possible", "present"):
+        (system / name).write_text(PROCESSORS)
+    (root / "proc").mkdir(exist_ok=True)
+    (root / "proc/cpuinfo").write_text("".join(CPUINFO.format(number) for number in range(4)))
 
 
 @dataclass(frozen=True)
@@ -85,8 +108,8 @@ class Comparison:
     snr_there: float
 
     def holds(self) -> bool:
-        """Whether both are the same, or at least equally near to fp32."""
-        return self.difference <= MAX_DIFFERENCE or self.snr_there >= self.snr_here - MAX_SNR_LOSS_DB
+        """Whether both are the same."""
+        return self.difference <= MAX_DIFFERENCE
 
     def __str__(self) -> str:
         same = "within" if self.difference <= MAX_DIFFERENCE else "NOT within"
@@ -97,33 +120,46 @@ class Comparison:
 
 
 def compare(model: Path, runtime: str, root: Path) -> Comparison:
-    """Two seconds of real speech on both, with the profile that fp32 makes here."""
+    """Two seconds of real speech on both, with the profile that fp32 makes here.
+
+    What lies over the speech is an echo for a model with a far end.
+    """
     mixture = mixtures(CHECK[:1])[0]
     assert mixture.enrollment is not None
-    fp32 = Bundle.load(f"{Bundle.load(model, runtime).contract.network}.fp32", "onnx")
-    embedding = embed(mixture.enrollment, fp32)
-    noisy = mixture.noisy[: SECONDS * SAMPLE_RATE_HZ]
+    own = Bundle.load(model, runtime)
+    fp32 = Bundle.load(model.with_name(f"{own.contract.network}.fp32.onnx"), "onnx")
+    embedding = embed(mixture.enrollment, fp32.enroller())
+    length = SECONDS * SAMPLE_RATE_HZ
+    noisy, far_end = mixture.noisy[:length], mixture.far_end[:length] if own.contract.far_end else None
     with tempfile.TemporaryDirectory(dir=root / "work") as folder:
         job, result = Path(folder) / "job.npz", Path(folder) / "result.npz"
-        write_arrays(job, {"profiles": np.array([0]), "embeddings": embedding[None], "noisy_0": noisy})
-        _run_emulated(model, runtime, root, [f"/{path.relative_to(root)}" for path in (job, result)])
+        for file in (model, description_path(model)):
+            if file.exists():
+                shutil.copy(file, folder)
+        arrays = {"profiles": np.array([0]), "embeddings": embedding[None], "noisy_0": noisy}
+        write_arrays(job, arrays if far_end is None else {**arrays, "far_end_0": far_end})
+        files = [f"/{path.relative_to(root)}" for path in (Path(folder) / model.name, job, result)]
+        _run_emulated(runtime, root, files)
         with np.load(result) as content:
             there = content["enhanced_0"]
-    here = enhance(Bundle.load(model, runtime), noisy, embedding)
-    wanted = enhance(fp32, noisy, embedding)
+    here = enhance(own, noisy, embedding, far_end)
+    wanted = enhance(fp32, noisy, embedding, far_end)
     difference = float(np.abs(here - there).max() / np.abs(here).max())
     return Comparison(difference, snr_db(wanted, here), snr_db(wanted, there))
 
 
-def _run_emulated(model: Path, runtime: str, root: Path, files: list[str]) -> None:
+def _run_emulated(runtime: str, root: Path, files: list[str]) -> None:
+    model, *arrays = files
     command = [
         "chroot", str(root), "/emulator", "-cpu", "cortex-a53", f"/usr/bin/{PYTHON}", "-m", "quantization.worker",
-        "run", f"/work/edge_pse/models/{model.name}", runtime, *files,
+        "run", model, runtime, *arrays,
     ]  # fmt: skip
     environment = {"PATH": "/usr/sbin:/usr/bin:/bin", "PYTHONPATH": "/work:/opt/site", "HOME": "/work"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise click.ClickException(f"{model.name} on {runtime} fails under emulation: {done.stderr[-300:]}")
+        raise click.ClickException(
+            f"{Path(model).name} on {runtime} fails under emulation: {done.stderr[-300:]}"
+        )
 
 
 def _unpack_packages(root: Path) -> None:
@@ -162,15 +198,16 @@ def _install_wheels(target: Path) -> None:
 @click.option(
     "--root", type=click.Path(file_okay=False, path_type=Path), required=True, help="Kept between runs."
 )
-def main(root: Path) -> None:
-    """Compare the shipped files on an emulated Cortex-A53 with this machine."""
+@click.argument("models", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def main(root: Path, models: tuple[Path, ...]) -> None:
+    """Compare MODELS, or else the shipped files, on an emulated Cortex-A53 with this machine."""
     reason = reason_to_skip()
     if reason is not None:
         click.echo(f"Skipped: {reason}")
         return
     make_root(root.resolve())
     wrong = []
-    for model in available_models():
+    for model in models or available_models():
         for runtime in RUNTIMES_CHECKED:
             if RUNTIMES[runtime].suffix == model.suffix:
                 comparison = compare(model, runtime, root.resolve())

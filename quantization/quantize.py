@@ -1,7 +1,7 @@
 """An fp32 model file to int8: ``python -m quantization.quantize edge_pse/models/pvqe-s.fp32.onnx``.
 
 A ``.tflite`` file needs the environment of ``export/requirements-tflite.txt``, an ``.onnx`` file the one of
-development. The int8 file is written only if it runs and stays near the fp32 one on real speech.
+development. Writes all that ships in that format, each file only if it runs and stays near the fp32 one on real speech.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def quantize(source: Path, recipe: Recipe, target: Path, min_snr_db: float = MIN
     """Write the fp32 file ``source`` as int8, with its contract, to ``target``.
 
     Raises QuantizationError, and leaves ``target`` as it was, when the result does not run or its output,
-    over the mixtures of ``quantization.calibration.CHECK``, is nearer to that of ``source`` than
+    over the mixtures of ``quantization.calibration.CHECK``, is farther from that of ``source`` than
     ``min_snr_db`` allows.
     """
     original = Bundle.load(source)
@@ -40,7 +40,7 @@ def quantize(source: Path, recipe: Recipe, target: Path, min_snr_db: float = MIN
     with candidate_for(target) as candidate:
         try:
             _apply(source, recipe, candidate)
-            attach_contract(candidate, {**contract, "precision": "int8"})
+            attach_contract(candidate, {**contract, "precision": recipe.precision})
             drift = measure_drift(original, Bundle.load(candidate))
         except Exception as error:  # the tools have no exception of their own
             raise QuantizationError(f"{recipe.name} can't be made of {source.name}: {error}") from error
@@ -63,23 +63,29 @@ def _apply(source: Path, recipe: Recipe, target: Path) -> None:
 
 @click.command()
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default=SHIPPED, show_default=True)
+@click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)), help="Default: all that ship.")
 @click.option(
     "--min-snr", default=MIN_SNR_DB, show_default=True, help="Refuse to write a file that is worse, dB."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: beside SOURCE.")
-def main(source: Path, recipe_name: str, min_snr: float, output: Path | None) -> None:
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Default: beside SOURCE; needs --recipe."
+)
+def main(source: Path, recipe_name: str | None, min_snr: float, output: Path | None) -> None:
     """Bring the fp32 model file SOURCE to int8."""
     logging.getLogger().setLevel(logging.ERROR)  # the tools' advice does not fit models of one frame a step
-    target = output or source.with_name(source.name.replace(".fp32.", ".int8."))
-    if target == source:
-        raise click.UsageError(f"{source.name} is not named <network>.fp32.*: say with -o where to write.")
-    try:
-        drift = quantize(source, RECIPES[recipe_name], target, min_snr)
-    except QuantizationError as error:
-        raise click.ClickException(str(error)) from error
-    share = target.stat().st_size / source.stat().st_size
-    click.echo(f"{target} ({target.stat().st_size / 1e6:.2f} MB, {share:.2f} of fp32): {drift}")
+    if ".fp32." not in source.name:
+        raise click.UsageError(f"{source.name} is not named <network>.fp32.*: give a file that is.")
+    if output is not None and recipe_name is None:
+        raise click.UsageError("-o is for one file: say with --recipe for which.")
+    for name in [recipe_name] if recipe_name else SHIPPED[source.suffix]:
+        recipe = RECIPES[name]
+        target = output or source.with_name(source.name.replace(".fp32.", f".{recipe.precision}."))
+        try:
+            drift = quantize(source, recipe, target, min_snr)
+        except QuantizationError as error:
+            raise click.ClickException(str(error)) from error
+        share = target.stat().st_size / source.stat().st_size
+        click.echo(f"{target} ({target.stat().st_size / 1e6:.2f} MB, {share:.2f} of fp32): {drift}")
 
 
 if __name__ == "__main__":

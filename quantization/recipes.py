@@ -34,6 +34,11 @@ class Recipe:
         """Whether this layer stays in float whatever its kind."""
         return layer.startswith(("mask", *self.keep))
 
+    @property
+    def precision(self) -> str:
+        """What files of this recipe are named after: ``int8-weights`` if nothing is calculated in int8."""
+        return "int8" if {"dynamic", "static"} & {self.linear, self.convolution} else "int8-weights"
+
 
 FIRST_AND_LAST = ("mic1", "decoder4.expand")
 
@@ -51,5 +56,13 @@ RECIPES = {
     )
 }
 
-SHIPPED = "linear-dynamic-conv-weights"
-"""Of those within the size bar the nearest to fp32, and the fastest on both runtimes: see the report."""
+SHIPPED = {
+    ".onnx": ("linear-dynamic-conv-weights",),
+    ".tflite": ("linear-dynamic-conv-dynamic-but-ends", "weights-only"),
+}
+"""What ships, by format; why is in the report of ``python -m quantization.check --recipes``.
+
+LiteRT calculates convolutions with dynamic ranges in int8 faster than in float; ONNX Runtime and tflite-runtime do not.
+tflite-runtime 2.14 leaves every int8 layer, dynamic or static, to kernels that are slower than its float ones, so that
+nothing that is calculated in int8 can be as fast there as fp32: it is given weights to restore when it loads.
+"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ class Scene:
     reference: Samples | None
     profile: int
     """Index of the enrollment."""
+    far_end: Samples | None = None
+    """What the loudspeaker was given, None for nothing."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,16 @@ class SceneSet:
 
     def job(self) -> dict[str, np.ndarray]:
         """What ``quantization.worker`` is to do: all scenes, then the stream."""
-        enrollments = {f"enrollment_{number}": samples for number, samples in enumerate(self.enrollments)}
-        profiles = [*(scene.profile for scene in self.scenes), self.scenes[0].profile]
-        return {**enrollments, **_numbered([*(scene.noisy for scene in self.scenes), self.stream], profiles)}
+        noisy = [*(scene.noisy for scene in self.scenes), self.stream]
+        far_ends = [scene.far_end for scene in self.scenes]
+        return {
+            "profiles": np.array([*(scene.profile for scene in self.scenes), self.scenes[0].profile]),
+            **{f"enrollment_{number}": samples for number, samples in enumerate(self.enrollments)},
+            **{f"noisy_{number}": samples for number, samples in enumerate(noisy)},
+            **{
+                f"far_end_{number}": samples for number, samples in enumerate(far_ends) if samples is not None
+            },
+        }
 
     def wanted(self) -> SceneSet:
         """Only the scenes of which a voice is wanted out of something, and no stream."""
@@ -45,14 +54,18 @@ class SceneSet:
         return SceneSet(self.enrollments, scenes, self.stream[:0])
 
 
-def short_scenes() -> SceneSet:
-    """Four mixtures out of ``tests/fixtures``, and one voice with its own and with another profile."""
+def short_scenes(far_end: bool = False) -> SceneSet:
+    """Four mixtures out of ``tests/fixtures``, and one voice with its own and with another profile.
+
+    ``far_end``: what lies over the voice is an echo.
+    """
     enrollments: list[Samples] = []
     scenes: list[Scene] = []
     for number, mixture in enumerate(mixtures(CHECK)):
         assert mixture.enrollment is not None
         enrollments.append(mixture.enrollment)
-        scenes.append(Scene("two-talkers", mixture.noisy, mixture.voice, number))
+        played = mixture.far_end if far_end else None
+        scenes.append(Scene("two-talkers", mixture.noisy, mixture.voice, number, played))
     voice = scenes[0].reference
     assert voice is not None
     scenes += [Scene("clean", voice, voice, 0), Scene("interferer-only", voice, None, 1)]
@@ -61,8 +74,8 @@ def short_scenes() -> SceneSet:
     )
 
 
-def dev_scenes(data: Path | None) -> SceneSet:
-    """Every other quick scene with the right profile.
+def dev_scenes(data: Path | None, far_end: bool = False) -> SceneSet:
+    """Every other quick scene with the right profile; with ``far_end`` the short scenes, too, for their echo.
 
     Half of them are enough: int8 and fp32 are compared scene by scene, and differ little from scene to scene.
     """
@@ -75,14 +88,12 @@ def dev_scenes(data: Path | None) -> SceneSet:
             profile = list(enrollments).index(task.enrolled_speaker)
             scenes.append(Scene(task.clip.scene.set, task.noisy, task.clip.reference, profile))
     talkers = [scene.noisy for scene in scenes if scene.kind == "two-talkers"]
-    return SceneSet(list(enrollments.values()), scenes, _stream(talkers))
-
-
-def _numbered(noisy: list[Samples], profiles: list[int]) -> dict[str, np.ndarray]:
-    return {
-        "profiles": np.array(profiles),
-        **{f"noisy_{number}": samples for number, samples in enumerate(noisy)},
-    }
+    known = list(enrollments.values())
+    if far_end:
+        echoes = short_scenes(far_end)
+        scenes += [replace(scene, profile=len(known) + scene.profile) for scene in echoes.scenes]
+        known += echoes.enrollments
+    return SceneSet(known, scenes, _stream(talkers))
 
 
 def _stream(parts: list[Samples]) -> Samples:

@@ -31,13 +31,18 @@ def quantize_tflite(source: Path, recipe: Recipe, target: Path) -> None:
     work.quantize(
         ranges, serialize_to_path=str(target), enable_progress_report=False, enable_progress_bar=False
     )
-    _drop_names(target)
+    _tidy(target, source)
 
 
-def _drop_names(path: Path) -> None:
-    """Take out the names of inner tensors, a twentieth of the file; the signature has its own."""
+def _tidy(path: Path, source: Path) -> None:
+    """Take out the names of inner tensors, a twentieth of the file (the signature has its own), and put the float
+    outputs back: the quantizer replaces one that goes on into an int8 layer with the input of that.
+    """
     model = tfl_flatbuffer_utils.read_model(str(path))
-    for graph in model.subgraphs:
+    for graph, original in zip(
+        model.subgraphs, tfl_flatbuffer_utils.read_model(str(source)).subgraphs, strict=True
+    ):
+        graph.outputs = original.outputs
         for tensor in graph.tensors:
             tensor.name = b""
     tfl_flatbuffer_utils.write_model(model, str(path))
@@ -62,18 +67,19 @@ def _layers(source: Path) -> list[tuple[qtyping.TFLOperationName, str, str]]:
 def _add_rule(
     work: quantizer.Quantizer, scope: str, operation: qtyping.TFLOperationName, treatment: Treatment
 ) -> None:
-    # tflite-runtime 2.14 ignores the scales of dynamic fully connected layers but the first, and says
-    # nothing: they get one scale for the whole tensor. The same runtime and LiteRT need one per channel in
-    # convolutions.
-    granularity = qtyping.QuantGranularity.CHANNELWISE
+    # tflite-runtime 2.14 ignores the scales of dynamic fully connected layers but the first, and says nothing: they get
+    # one scale for the whole tensor, which also saves a twentieth of the file. The same runtime and LiteRT need one per
+    # channel in convolutions.
+    kinds = qtyping.QuantGranularity
+    granularity = kinds.TENSORWISE if operation == LINEAR else kinds.CHANNELWISE
     if treatment == "dynamic":
-        if operation == LINEAR:
-            granularity = qtyping.QuantGranularity.TENSORWISE
         work.add_dynamic_config(scope, operation, num_bits=8, granularity=granularity)
     elif treatment == "weights":
         work.add_weight_only_config(scope, operation, num_bits=8, granularity=granularity)
     elif treatment == "static":
-        work.add_static_config(scope, operation, activation_num_bits=8, weight_num_bits=8)
+        work.add_static_config(
+            scope, operation, activation_num_bits=8, weight_num_bits=8, weight_granularity=granularity
+        )
 
 
 def _calibrate(source: Path, work: quantizer.Quantizer) -> dict[str, qtyping.QSV]:

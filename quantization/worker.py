@@ -27,21 +27,23 @@ ROUNDS, STEPS = 40, 50
 def run(model: Path, backend: str, job: Path, result: Path) -> None:
     """Enroll and enhance.
 
-    The job holds recordings to enroll ``enrollment_0`` ..., mixtures ``noisy_0`` ..., and for each of those
-    the index of its enrollment in ``profiles`` (NOBODY for none). ``embeddings``, where given, are used in
-    place of the model's own. The result holds ``embeddings`` (enrollments, embedding size), ``enhanced_0``
-    ..., and ``peak_memory_mb``.
+    The job holds recordings to enroll ``enrollment_0`` ..., mixtures ``noisy_0`` ..., for each of those the index of
+    its enrollment in ``profiles`` (NOBODY for none), and where there is a far end ``far_end_0`` ..., which models
+    without one are not given. ``embeddings``, where given, are used in place of the model's own. The result holds
+    ``embeddings`` (enrollments, embedding size), ``enhanced_0`` ..., and ``peak_memory_mb``.
     """
     content = np.load(job)
     bundle = Bundle.load(model, backend)
     if "embeddings" in content:
         embeddings = content["embeddings"]
     else:
-        embeddings = np.stack([embed(recording, bundle) for recording in _numbered(content, "enrollment")])
-    enhanced = [
-        enhance(bundle, noisy, None if profile == NOBODY else embeddings[profile])
-        for noisy, profile in zip(_numbered(content, "noisy"), content["profiles"], strict=True)
-    ]
+        maker = bundle.enroller()
+        embeddings = np.stack([embed(recording, maker) for recording in _numbered(content, "enrollment")])
+    enhanced = []
+    for number, profile in enumerate(content["profiles"]):
+        far_end = content.get(f"far_end_{number}") if bundle.contract.far_end else None
+        embedding = None if profile == NOBODY else embeddings[profile]
+        enhanced.append(enhance(bundle, content[f"noisy_{number}"], embedding, far_end))
     outputs = {f"enhanced_{number}": samples for number, samples in enumerate(enhanced)}
     write_arrays(result, {"embeddings": embeddings, "peak_memory_mb": np.array(_peak_memory_mb()), **outputs})
 
@@ -59,7 +61,7 @@ def measure_times(models: list[Path], backend: str) -> dict[str, dict[str, float
     for _ in range(ROUNDS):
         for bundle, frame, times in zip(bundles, frames, seconds, strict=True):
             states = bundle.contract.initial_states()
-            profile = np.ones((1, bundle.contract.embedding_size), np.float32)
+            profile = np.ones((1, bundle.contract.profile_size), np.float32)
             for _ in range(STEPS):
                 start = time.perf_counter()
                 _, _, states = bundle.backend.step(frame, profile, states)
