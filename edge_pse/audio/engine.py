@@ -38,6 +38,8 @@ class Counters:
 
     hops: int = 0
     underruns: int = 0
+    overruns: int = 0
+    """How often the microphone had samples for which nobody came in time."""
     overloads: int = 0
     dropped_samples: int = 0
     """Of the input, because the worker was late, and of the output, because nobody played them."""

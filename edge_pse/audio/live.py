@@ -17,6 +17,8 @@ from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
 
 _LOOK_S = 0.1
+_HELD_UP_S = 0.4
+"""So long over a look, this program does not get to run."""
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 0.5
 _RESCAN_LIMIT_S = 4.0
 _UNDERRUN_TALK_S = 10.0
@@ -43,6 +45,8 @@ class Live:
         self.options = options
         self.restarts = 0
         """How often a fault has closed the devices."""
+        self.paces: tuple[float | None, float | None] = (None, None)
+        """Of the devices that were open last, see ``Session.paces``."""
         self._bypass = False
         self._say = say
         self._on_output = on_output
@@ -125,7 +129,7 @@ class Live:
         ran = False
         hops = 0
         try:
-            while not stop.wait(_LOOK_S):
+            while not self._pause(session, stop):
                 fault = session.fault()
                 if fault is not None:
                     self.restarts += 1
@@ -144,9 +148,20 @@ class Live:
                     break
         finally:
             self._session = None
+            self.paces = session.paces
             session.close()
             self._past = _sum(self._past, session.counters)
         return ran
+
+    def _pause(self, session: Session, stop: threading.Event) -> bool:
+        """Until the next look -> whether to stop."""
+        began = time.monotonic()
+        stopped = stop.wait(_LOOK_S)
+        held_up_s = time.monotonic() - began - _LOOK_S
+        if held_up_s > _HELD_UP_S:
+            session.excuse()
+            self._say(f"This program was held up for {held_up_s:.1f} s, and the sound has a gap.")
+        return stopped
 
     def _rescan(self) -> None:
         limited(rescan, _RESCAN_LIMIT_S, "The sound system can't be searched for devices")

@@ -95,6 +95,7 @@ class Session:
         self._changed = threading.Event()
         self._places: dict[str, str] = {}
         self._rate_checked_s = time.monotonic()
+        self._excused_s = float("-inf")
         self._frames_before = [0, 0]
         try:
             self.engine.start()
@@ -120,8 +121,18 @@ class Session:
     @property
     def counters(self) -> Counters:
         """What was lost so far."""
-        lost = self.input.dropped + self.engine.playback.dropped
-        return replace(self.engine.counters, dropped_samples=lost)
+        engine = self.engine.counters
+        return replace(
+            engine,
+            underruns=engine.underruns + self.output.xruns,
+            overruns=self.input.xruns,
+            dropped_samples=self.input.dropped + self.engine.playback.dropped,
+        )
+
+    @property
+    def paces(self) -> tuple[float | None, float | None]:
+        """Of the microphone and the output, see ``Stream.pace``."""
+        return self.input.pace, self.output.pace
 
     def status(self) -> Status:
         """How it goes now."""
@@ -153,7 +164,7 @@ class Session:
             name = stream.device.description
             if stream.finished:
                 return f"{name} has ended its stream: unplugged, or the sound server stopped. Waiting for it."
-            if now - stream.last_callback_s > self._patience_s(stream):
+            if now - max(stream.last_callback_s, self._excused_s) > self._patience_s(stream):
                 way = "from" if stream is self.input else "to"
                 return f"No samples go {way} {name}: it is suspended, blocked or gone. Waiting for it."
         if now - self._rate_checked_s > _RATE_WINDOW_S:
@@ -164,6 +175,11 @@ class Session:
         if self._loopback is not None:
             self._loopback.look(self.engine, changed)
         return self._moved() if changed else None
+
+    def excuse(self) -> None:
+        """The silence until now is not the fault of the streams: this program did not run."""
+        self._excused_s = self._rate_checked_s = time.monotonic()
+        self._frames_before = [0, 0]
 
     def close(self) -> None:
         """End everything at once; StreamHung if PortAudio does not come back."""

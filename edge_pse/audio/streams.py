@@ -20,8 +20,10 @@ from edge_pse.errors import AudioError, EdgePseError
 
 BLOCKS_PER_SECOND = 100
 _PRIMING_S = 0.3
+_SETTLED_S = 3.0
+"""After so long a sound server has found its pace; a null sink of PulseAudio takes two seconds."""
 _OPEN_LIMIT_S = 4.0
-_CLOSE_LIMIT_S = 2.0
+_CLOSE_LIMIT_S = 1.0
 
 
 class StreamHung(EdgePseError):
@@ -38,20 +40,30 @@ class Stream:
     def __init__(self, device: Device, format_: Format):
         self.device = device
         self.format = format_
-        self.callbacks = 0
         self.frames = 0
         """Samples of each channel moved so far."""
         self.first_callback_s: float | None = None
         self.last_callback_s = time.monotonic()
+        self.xruns = 0
+        """How often the device ran dry, or had samples for which nobody came, according to PortAudio."""
         self.finished = False
         """PortAudio has ended the stream, as it does when the sound server dies."""
-        self._closing = False
+        self._closing = self._in_xrun = False
+        self._settled: tuple[float, int] | None = None
         self._stream: Any = None
 
     @property
     def flowing(self) -> bool:
         """Samples move at their pace: an output first asks for all that its buffers hold, in no time."""
         return self.first_callback_s is not None and self.last_callback_s - self.first_callback_s > _PRIMING_S
+
+    @property
+    def pace(self) -> float | None:
+        """Samples moved, as a share of what the clock asks for, since the stream settled; None before."""
+        if self._settled is None or self.last_callback_s <= self._settled[0]:
+            return None
+        seconds, frames = self.last_callback_s - self._settled[0], self.frames - self._settled[1]
+        return frames / (seconds * self.format.rate_hz)
 
     @property
     def latency_s(self) -> float:
@@ -94,13 +106,17 @@ class Stream:
     def _note_finished(self) -> None:
         self.finished = not self._closing
 
-    def _note_callback(self, frames: int) -> None:
+    def _note_callback(self, frames: int, xrun: bool) -> None:
         now = time.monotonic()
         if self.first_callback_s is None:
             self.first_callback_s = now
         self.last_callback_s = now
-        self.callbacks += 1
         self.frames += frames
+        if self._settled is None and now - self.first_callback_s > _SETTLED_S:
+            self._settled = now, self.frames
+        if xrun and not self._in_xrun and self.flowing:
+            self.xruns += 1
+        self._in_xrun = xrun
 
 
 class InputStream(Stream):
@@ -115,8 +131,8 @@ class InputStream(Stream):
         self._blocks, self._limit = blocks, limit
         self._open(portaudio().RawInputStream, latency_s, self._callback)
 
-    def _callback(self, data: Any, frames: int, _time: Any, _status: Any) -> None:
-        self._note_callback(frames)
+    def _callback(self, data: Any, frames: int, _time: Any, status: Any) -> None:
+        self._note_callback(frames, status.input_overflow)
         if self._blocks.qsize() < self._limit:
             self._blocks.put(np.frombuffer(bytes(data), np.int16).reshape(frames, -1))
         else:
@@ -132,8 +148,8 @@ class OutputStream(Stream):
         self._mono: Pcm = np.zeros(format_.rate_hz // BLOCKS_PER_SECOND, np.int16)
         self._open(portaudio().RawOutputStream, latency_s, self._callback)
 
-    def _callback(self, data: Any, frames: int, _time: Any, _status: Any) -> None:
-        self._note_callback(frames)
+    def _callback(self, data: Any, frames: int, _time: Any, status: Any) -> None:
+        self._note_callback(frames, status.output_underflow)
         mono = self._mono[:frames]
         self._buffer.read_into(mono)
         np.frombuffer(data, np.int16).reshape(frames, -1)[:] = mono[:, None]

@@ -154,15 +154,25 @@ class _Run:
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         began = time.monotonic()
         try:
-            with quiet_libraries(), self._view:
-                self._live.run(self._stop, patient=self._patient)
-                self._service.stopping()
-                self._say(self._summary(time.monotonic() - began))
-        except StreamHung:
-            self._end_recording()
-            self._replace_process()
+            with quiet_libraries():
+                try:
+                    with self._view:
+                        self._live.run(self._stop, patient=self._patient)
+                        self._service.stopping()
+                        self._say_paces()
+                        self._say(self._summary(time.monotonic() - began))
+                    return
+                except StreamHung:
+                    self._end_recording()
+                    self._prepare_replacement()
+            os.execv(sys.executable, sys.orig_argv)
         finally:
             self._end_recording()
+
+    def _say_paces(self) -> None:
+        source, sink = self._live.paces
+        if source is not None and sink is not None:
+            self._say(f"Samples against the clock: input {source:.2%}, output {sink:.2%}.")
 
     def _say(self, sentence: str) -> None:
         self._view.say(sentence)
@@ -172,8 +182,8 @@ class _Run:
         counters = self._live.counters
         return (
             f"Stopped after {seconds:.1f} s: {counters.hops} hops, {counters.underruns} underruns, "
-            f"{counters.dropped_samples} samples dropped, {counters.overloads} overloads, "
-            f"{self._live.restarts} restarts."
+            f"{counters.overruns} overruns, {counters.dropped_samples} samples dropped, "
+            f"{counters.overloads} overloads, {self._live.restarts} restarts."
         )
 
     def _make_view(self) -> View:
@@ -217,11 +227,11 @@ class _Run:
             self._recorder.close()
             self._recorder = None
 
-    def _replace_process(self) -> None:
+    def _prepare_replacement(self) -> None:
         """PortAudio hangs in a thread that nothing but the end of its process ends: begin again in its place.
 
         A new program in the same process takes the thread away and keeps the terminal, the number that a
-        service manager watches, and what the user has set.
+        service manager watches, and what the user has set. Until then the thread writes to stderr.
         """
         if self._stop.wait(_HUNG_PAUSE_S):
             os._exit(0)  # the usual way out waits for the thread that hangs
@@ -232,4 +242,3 @@ class _Run:
             "bypass": self._live.bypass,
         }
         os.environ[_RESUMED] = json.dumps(settings)
-        os.execv(sys.executable, sys.orig_argv)

@@ -2,6 +2,7 @@
 
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -52,6 +53,11 @@ class Command:
         self.wait_for("Stopped after", 5)
         words = self.lines[-1].removeprefix("Stopped after ").rstrip(".").replace(" s:", " seconds,")
         return {name: float(value) for value, name in (part.split()[:2] for part in words.split(", "))}
+
+    def paces(self) -> dict[str, float]:
+        """Samples that each device moved, as a share of what the clock asks for; of a run that has stopped."""
+        (line,) = (line for line in self.lines if line.startswith("Samples against the clock"))
+        return {device: float(share) / 100 for device, share in re.findall(r"(\w+) ([\d.]+)%", line)}
 
     def kill(self) -> None:
         self.process.kill()

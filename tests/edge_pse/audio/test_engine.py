@@ -210,20 +210,6 @@ def test_an_overloaded_machine_passes_the_sound_as_it_is_and_recovers(bundle, sp
     assert engine.playback.level < 8_000
 
 
-def test_silence_costs_no_more_than_speech(bundle, speech):
-    """States that fade away would otherwise become denormal numbers, a hundred times as slow."""
-    engine = Engine(Enhancer(bundle), 16_000, 16_000)
-
-    def median_time(samples):
-        engine.hop_times_s.clear()
-        for start in range(0, samples.size, HOP):
-            engine.process(to_pcm(samples[start : start + HOP])[:, None])
-        return np.median(engine.hop_times_s)
-
-    spoken = median_time(speech[:80_000])
-    assert median_time(np.zeros(160_000, np.float32)) < 3 * spoken
-
-
 def test_every_16_bit_sample_survives_the_way_to_floats_and_back():
     every = np.arange(-FULL_SCALE, FULL_SCALE, dtype=np.int64).astype(np.int16)
     np.testing.assert_array_equal(to_pcm(every.astype(np.float32) / FULL_SCALE), every)
