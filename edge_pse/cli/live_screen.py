@@ -8,7 +8,6 @@ import threading
 import time
 import tty
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -20,11 +19,10 @@ from rich.text import Text
 from edge_pse.audio.live import Live
 from edge_pse.audio.loopback import FarEndStatus
 from edge_pse.audio.session import Status
-from edge_pse.diagnosis.machine import NOW, firmware_bits
+from edge_pse.diagnosis.machine import NOW, firmware_bits, hottest_c
 
 _LINE_EVERY_S = 30.0
 _METER_WIDTH, _METER_FLOOR_DBFS = 30, -60.0
-_THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
 class View(Protocol):
@@ -177,8 +175,6 @@ def _echo_row(far_end: FarEndStatus) -> tuple[str, str]:
 
 def _heat() -> str:
     """Temperature, and on a Raspberry Pi whether it slows itself down; empty where nobody knows."""
-    try:
-        text = f", {int(_THERMAL.read_text()) / 1000:.0f} °C"
-    except (OSError, ValueError):
-        return ""
+    degrees = hottest_c()
+    text = "" if degrees is None else f", {degrees:.0f} °C"
     return text + (", throttled" if (firmware_bits() or 0) & NOW else "")

@@ -76,15 +76,15 @@ def throttling(root: Path = ROOT) -> Finding:
 
 def temperature(root: Path = ROOT) -> Finding:
     """How hot the hottest part is that tells."""
-    degrees = [int(text) / 1000 for zone in (root / _ZONES).glob("*/temp") if _is_number(text := _text(zone))]
-    if not degrees:
+    hottest = hottest_c(root)
+    if hottest is None:
         return ok("No sensor tells.")
-    if max(degrees) >= _HOT_C:
+    if hottest >= _HOT_C:
         return warn(
-            f"{max(degrees):.0f} °C: the processor slows down to cool.",
+            f"{hottest:.0f} °C: the processor slows down to cool.",
             "Let air in, add a heat sink or a fan, end other programs.",
         )
-    return ok(f"{max(degrees):.0f} °C.")
+    return ok(f"{hottest:.0f} °C.")
 
 
 def real_time(root: Path = ROOT) -> Finding:
@@ -98,6 +98,12 @@ def real_time(root: Path = ROOT) -> Finding:
         "No program of this user gets real-time priority, neither by a limit nor from rtkit.",
         "sudo apt install rtkit, or put `@audio - rtprio 20` into /etc/security/limits.d/edge-pse.conf; log in again.",
     )
+
+
+def hottest_c(root: Path = ROOT) -> float | None:
+    """Temperature of the hottest part that tells, °C; None if none does."""
+    zones = [_text(zone) for zone in (root / _ZONES).glob("*/temp")]
+    return max((int(text) / 1000 for text in zones if _is_number(text)), default=None)
 
 
 def firmware_bits(root: Path = ROOT) -> int | None:

@@ -15,12 +15,12 @@ from tests.edge_pse.audio.running import COMMAND
 class Terminal:
     """A pseudo-terminal with the command in it."""
 
-    def __init__(self, *arguments, env):
+    def __init__(self, *arguments, env, program=COMMAND):
         ours, theirs = pty.openpty()
         self._terminal, self.seen = ours, ""
         os.set_blocking(ours, False)
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments], env={**env, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
+            [*program, *arguments], env={**env, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
         )
         os.close(theirs)
 
@@ -89,5 +89,30 @@ def test_a_key_says_how_far_auto_enrollment_is(env, tmp_path):
         terminal.press("q")
         assert terminal.process.wait(20) == 0
         assert ProfileStore(tmp_path / "edge-pse" / "profiles").list() == []
+    finally:
+        terminal.process.kill()
+
+
+def test_heat_and_throttling_are_shown(env, tmp_path):
+    """With files of a Raspberry Pi bound over those of this machine, for the command alone."""
+    for name, content in (
+        ("thermal/thermal_zone0/temp", "71300"),
+        ("platform/soc/soc:firmware/get_throttled", "50000"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(f"{content}\n")
+    places = {"thermal": "/sys/class/thermal", "platform": "/sys/devices/platform"}
+    binds = " && ".join(f"mount --bind {tmp_path}/{name} {place}" for name, place in places.items())
+    in_namespace = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    tried = subprocess.run([*in_namespace, binds], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"no files can be bound over those of /sys here: {tried.stderr.strip()}")
+    run = ("run", "--input", "mic", "--output", "speaker", "--latency", "200")
+    terminal = Terminal(*run, env=env, program=[*in_namespace, f'{binds} && exec "$@"', "sh", *COMMAND])
+    try:
+        terminal.wait_for("71 °C")
+        assert "throttled" not in terminal.watch(1), "that was before, not now"
+        (tmp_path / "platform/soc/soc:firmware/get_throttled").write_text("50005\n")
+        terminal.wait_for("71 °C, throttled")
     finally:
         terminal.process.kill()
