@@ -16,7 +16,7 @@ from torch import Tensor
 
 from training.augment import convolve, random_loudspeaker
 from training.corpus import Bank
-from training.network import SAMPLE_RATE_HZ
+from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
 from training.rooms import POSITIONS, Rooms
 
 _ACTIVE_RANGE_DB = 30.0  # as for the level of a voice, see training.corpus
@@ -47,6 +47,9 @@ class Echoes:
 
     far_ends: Tensor  # (mixture, sample): the loopback
     heard: Tensor  # (mixture, sample): the echo, relative to a near talker of unit active level
+    delay_hops: (
+        Tensor  # (mixture, frame): of the echo behind the far end; NaN where there is none at the time
+    )
     far_only: np.ndarray  # (mixture,) bool: nobody else is to talk
 
 
@@ -72,12 +75,12 @@ class EchoMaker:
         level_db = random.uniform(*settings.level_dbfs, count)
         loopback = far / active_level(far) * self._tensor(10 ** (level_db / 20))[:, None]
         loopback = loopback.clamp(-1, 1)
-        echo = self._echo(settings, self._played(loopback), rooms)
+        echo, delay_hops = self._echo(settings, self._played(loopback), rooms)
         gain_db = -random.uniform(*settings.ser_db, count)
         echo = echo / active_level(echo) * self._tensor(10 ** (gain_db / 20))[:, None]
-        return Echoes(
-            loopback * self._tensor(present)[:, None], echo * self._tensor(heard)[:, None], far_only
-        )
+        echo = echo * self._tensor(heard)[:, None]
+        delay_hops = torch.where(active_frames(echo), delay_hops, math.nan)
+        return Echoes(loopback * self._tensor(present)[:, None], echo, delay_hops, far_only)
 
     def _far_ends(self, settings: EchoSettings, voices: np.ndarray, count: int, length: int) -> Tensor:
         """Mostly one talker, sometimes two, sometimes anything that a loudspeaker may play: (mixture, sample)."""
@@ -115,8 +118,8 @@ class EchoMaker:
             return 4 * (2 / (1 + torch.exp(-slope * b)) - 1)
         return x
 
-    def _echo(self, settings: EchoSettings, played: Tensor, rooms: np.ndarray) -> Tensor:
-        """Delayed, skewed and through the room, with a change of path where there is one."""
+    def _echo(self, settings: EchoSettings, played: Tensor, rooms: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Delayed, skewed and through the room, with a change of path where there is one; and its delay, by frame."""
         random, (count, length) = self.random, played.shape
         skew = random.uniform(*settings.skew_ppm, count) * (random.random(count) < settings.skewed_share)
         held = random.random(count) < settings.held_share
@@ -133,7 +136,11 @@ class EchoMaker:
         moment = np.where(changes, random.uniform(0.25, 0.75, count) * length, 2 * length)
         ramp = torch.arange(length, device=self._device) - self._tensor(moment)[:, None]
         share = (ramp / (_CROSSFADE_S * SAMPLE_RATE_HZ)).clamp(0, 1)
-        return before + share * (after - before)
+        frames = HOP_SAMPLES * np.arange(length // HOP_SAMPLES + 1)
+        delays_s = np.where(frames < moment[:, None], delay_s[:, None], other_s[:, None])
+        delays_s = delays_s - 1e-6 * skew[:, None] * frames / SAMPLE_RATE_HZ
+        delay_hops = self._tensor(np.maximum(delays_s, 0) * SAMPLE_RATE_HZ / HOP_SAMPLES)
+        return before + share * (after - before), delay_hops
 
     def _path(
         self, played: Tensor, rooms: np.ndarray, place: np.ndarray, delay_s: np.ndarray, skew_ppm: np.ndarray
@@ -168,6 +175,14 @@ def read_at(clips: Tensor, positions: Tensor) -> Tensor:
     return y1 + t * (
         slope1 + t * (3 * (y2 - y1) - 2 * slope1 - slope2 + t * (2 * (y1 - y2) + slope1 + slope2))
     )
+
+
+def active_frames(clips: Tensor) -> Tensor:
+    """Which frames, as ``training.spectral.analyse`` cuts them, are near the loudest's level: (clip, frame)."""
+    power = torch.nn.functional.pad(clips, (HOP_SAMPLES, HOP_SAMPLES)).unflatten(1, (-1, HOP_SAMPLES))
+    power = power.square().mean(2)
+    power = power[:, :-1] + power[:, 1:]
+    return power > power.amax(1, keepdim=True) * math.pow(10, -_ACTIVE_RANGE_DB / 10)
 
 
 def active_level(clips: Tensor) -> Tensor:

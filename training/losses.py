@@ -36,6 +36,20 @@ def residual_db(output: Tensor, mixture: Tensor) -> Tensor:
     return 10 * torch.log10(output.square().sum(1) / (mixture.square().sum(1) + 1e-4) + 1e-4)
 
 
+def delay_entropy(weights: Tensor, delay_hops: Tensor) -> Tensor:
+    """Cross entropy between weights of delays (mixture, frame, delay in hops) and the delays that there are (mixture,
+    frame), NaN where nothing is to be found: a scalar. A delay between two hops is shared by both.
+    """
+    known = delay_hops < weights.shape[2] - 1
+    if not known.any():
+        return weights.sum() * 0
+    whole = delay_hops[known].floor()
+    later_share = delay_hops[known] - whole
+    logarithms = weights[known].clamp_min(1e-5).log()
+    sooner, later = (logarithms.gather(1, whole[:, None].long() + hop)[:, 0] for hop in (0, 1))
+    return -((1 - later_share) * sooner + later_share * later).mean()
+
+
 def identification(
     embeddings: Tensor, voices: Tensor, remembered: Tensor, margin: float = 0.1, temperature: float = 0.1
 ) -> Tensor:

@@ -191,7 +191,8 @@ class Align(nn.Module):
         self.key = nn.Conv2d(far_channels, channels, 1)
         self.smooth = nn.Conv2d(channels, 1, (5, 3), padding=(0, 1))
 
-    def forward(self, mic: Tensor, far: Tensor, states: States, following: States) -> Tensor:
+    def forward(self, mic: Tensor, far: Tensor, states: States, following: States) -> tuple[Tensor, Tensor]:
+        """The aligned far end, shaped as ``far``, and the weights (batch, frame, delay in hops)."""
         query, key = self.query(mic), self._with_history("align_keys", self.key(far), states, following)
         far = self._with_history("align_far", far, states, following)
         similarity = self._band(query @ key.transpose(2, 3))  # (batch, channel, frame, delay)
@@ -200,7 +201,8 @@ class Align(nn.Module):
         batch, channels, rows, bins = far.shape
         flat = far.transpose(1, 2).reshape(batch, rows, channels * bins)
         aligned = self._unband(weights[:, 0], rows) @ flat
-        return aligned.reshape(batch, mic.shape[2], channels, bins).transpose(1, 2)
+        aligned = aligned.reshape(batch, mic.shape[2], channels, bins).transpose(1, 2)
+        return aligned, weights[:, 0].flip(2)
 
     def _with_history(
         self, name: str, x: Tensor, states: States, following: States, past_frames: int | None = None
@@ -286,6 +288,7 @@ class Encoded:
 
     latent: Tensor  # (batch, frame, latent)
     skips: list[Tensor]  # outputs of the four encoder blocks
+    delays: Tensor | None = None  # (batch, frame, delay in hops): where the far end was looked for; see Align
 
     def repeat(self, index: Tensor) -> Encoded:
         """Rows of the batch picked by ``index``, so that one mixture serves several profiles."""
@@ -355,17 +358,18 @@ class Network(nn.Module):
         following = {} if following is None else following
         skip1 = self.mic1(compress(spectrum), states, following)
         skip2 = self.mic2(skip1, states, following)
-        joint = skip2
+        joint, delays = skip2, None
         if self.config.far_channels is not None:
             far = torch.zeros_like(spectrum) if far is None else far
             far = self.far2(self.far1(compress(far), states, following), states, following)
-            joint = torch.cat([skip2, self.align(skip2, far, states, following)], dim=1)
+            aligned, delays = self.align(skip2, far, states, following)
+            joint = torch.cat([skip2, aligned], dim=1)
         elif far is not None:
             raise ValueError(f"{self.config.name} has no far branch: give no far end")
         skip3 = self.joint1(joint, states, following)
         skip4 = self.joint2(skip3, states, following)
         latent = skip4.transpose(1, 2).flatten(2)  # (batch, frame, channel x bin), channel-major
-        return Encoded(self.latent_norm(latent), [skip1, skip2, skip3, skip4])
+        return Encoded(self.latent_norm(latent), [skip1, skip2, skip3, skip4], delays)
 
     def condition(self, profile: Tensor) -> Tensor:
         """Profile (batch, taken size) -> speaker vector (batch, latent); zeros become a learned "no speaker"."""

@@ -6,7 +6,7 @@ profile in turn, each its own voice. The profile alone tells the two apart, so i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,6 +62,7 @@ class SceneBatch:
     far_ends: Tensor | None = (
         None  # (mixture, sample): the loopbacks, zeros where there is none; None: none at all
     )
+    delay_hops: Tensor | None = None  # (mixture, frame): how late their echo is, see training.echo.Echoes
 
     @property
     def seconds(self) -> float:
@@ -89,10 +90,13 @@ class SceneMaker:
         ring = self._pick_ring(settings, clip + 2 * enrollment, embeddings)
         spots = [self._place_enrollment(voice, enrollment, clip) for voice in ring]
         talkers = self._cast(settings)
-        mixtures, per_talker, far_ends = self._mix(settings, ring, spots, talkers, clip)
+        mixtures, per_talker, echoes = self._mix(settings, ring, spots, talkers, clip)
         output_mixture, output_profile, targets = self._outputs(settings, talkers, per_talker)
         enrollments, voices = self._enroll(settings, ring, spots, enrollment)
-        return SceneBatch(mixtures, enrollments, voices, output_mixture, output_profile, targets, far_ends)
+        batch = SceneBatch(mixtures, enrollments, voices, output_mixture, output_profile, targets)
+        if echoes is None:
+            return batch
+        return replace(batch, far_ends=echoes.far_ends, delay_hops=echoes.delay_hops)
 
     # --- who talks -------------------------------------------------------------------------------------------------
 
@@ -172,8 +176,8 @@ class SceneMaker:
         spots: list[tuple[int, int, int]],
         talkers: list[list[int]],
         clip: int,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Mixtures (mixture, sample), of each its talkers' early sound (mixture, MAX_TALKERS, sample), and far ends."""
+    ) -> tuple[Tensor, Tensor, Echoes | None]:
+        """Mixtures (mixture, sample), their talkers' early sound (mixture, MAX_TALKERS, sample), and far sides."""
         random, count = self.random, len(talkers)
         mixture_of = np.concatenate([np.full(len(who), m) for m, who in enumerate(talkers)])
         slot_of = np.concatenate([np.arange(len(who)) for who in talkers])
@@ -208,7 +212,7 @@ class SceneMaker:
         noise_gain = np.where(silent, 0, 10 ** (-snr_db / 20))
         mixtures = mixtures + noise * self._tensor(noise_gain)[:, None]
         mixtures, per_talker = self._record(settings, mixtures, per_talker)
-        return mixtures, per_talker, None if echoes is None else echoes.far_ends
+        return mixtures, per_talker, echoes
 
     def _call(
         self, settings: SceneSettings, ring: np.ndarray, room: np.ndarray, talkers: list[list[int]], clip: int

@@ -35,6 +35,7 @@ class Stage:
     teacher_weight: Curve = ((0.0, 0.0),)
     identification_weight: float = 0.0
     absent_weight: float = 0.1  # see training.step.Guidance
+    delay_weight: float = 0.0
     train_only: tuple[str, ...] = ()
     lighter: bool = False
     scenes: SceneSettings = field(default_factory=SceneSettings)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.losses import compressed_mse, identification, negative_snr_db, residual_db
+from training.losses import compressed_mse, delay_entropy, identification, negative_snr_db, residual_db
 from training.network import Encoded, Network
 from training.scenes import NO_PROFILE, SceneBatch
 from training.spectral import analyse, synthesise
@@ -40,9 +40,8 @@ class Guidance:
         None  # (enrollment, embedding): the vector from outside for each enrollment's voice
     )
     given: Tensor | None = None  # (output,) bool: conditioned on the teacher's vector in place of its own
-    absent_weight: float = (
-        0.1  # of the residual in dB, against one for the signal-to-noise ratio of present targets
-    )
+    delay_weight: float = 0.0  # of where the echo is looked for: the simulation knows where it is
+    absent_weight: float = 0.1  # of the residual in dB; the signal-to-noise ratio of present targets has 1
 
 
 def encode(
@@ -65,13 +64,17 @@ def encode(
     latent = encoded.latent[mixtures:].unflatten(0, (len(enrollment), repeats)).flatten(1, 2)
     nobody = latent.new_zeros(len(enrollment), network.config.taken_size)
     embeddings = network.temporal(latent, network.condition(nobody)).float().mean(1)
-    return Encoded(encoded.latent[:mixtures], [skip[:mixtures] for skip in encoded.skips]), embeddings
+    skips = [skip[:mixtures] for skip in encoded.skips]
+    delays = None if encoded.delays is None else encoded.delays[:mixtures]
+    return Encoded(encoded.latent[:mixtures], skips, delays), embeddings
 
 
 def forward(
     network: Network, batch: SceneBatch, guidance: Guidance, enroller: Network | None = None
-) -> tuple[Tensor, Tensor]:
-    """Enhanced spectra of all outputs (output, 2, frame, bin) and embeddings of all enrollments."""
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Enhanced spectra of all outputs (output, 2, frame, bin), embeddings of all enrollments, and, of a network with a
+    far end, the weights of all delays (mixture, frame, delay).
+    """
     device = batch.mixtures.device
     spectrum = analyse(batch.mixtures)
     far = None if batch.far_ends is None else analyse(batch.far_ends)
@@ -88,7 +91,7 @@ def forward(
     mixed = encoded.repeat(index)
     speaker = network.condition(profiles)
     temporal = network.temporal(mixed.latent, speaker)
-    return network.decode(temporal, mixed.skips, speaker, spectrum[index]), embeddings
+    return network.decode(temporal, mixed.skips, speaker, spectrum[index]), embeddings, encoded.delays
 
 
 def compute_loss(
@@ -100,7 +103,7 @@ def compute_loss(
     """
     device_type = batch.mixtures.device.type
     with torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
-        enhanced, embeddings = forward(network, batch, guidance, enroller)
+        enhanced, embeddings, delays = forward(network, batch, guidance, enroller)
     index = torch.as_tensor(batch.output_mixture, device=batch.mixtures.device)
     scale = REFERENCE_LEVEL / batch.mixtures.square().mean(1).sqrt().clamp_min(1e-5)[index]
     enhanced = enhanced.float() * scale[:, None, None, None]
@@ -117,6 +120,9 @@ def compute_loss(
     if guidance.identification_weight and guidance.remembered is not None:
         parts["identification"] = identification(embeddings, voices, guidance.remembered)
         total = total + guidance.identification_weight * parts["identification"]
+    if guidance.delay_weight and delays is not None and batch.delay_hops is not None:
+        parts["delay"] = delay_entropy(delays.float(), batch.delay_hops)
+        total = total + guidance.delay_weight * parts["delay"]
     if guidance.teacher_weight and guidance.teacher is not None:
         parts["teacher"] = F.mse_loss(embeddings, guidance.teacher) / guidance.teacher.square().mean()
         total = total + guidance.teacher_weight * parts["teacher"]

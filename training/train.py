@@ -147,7 +147,12 @@ class Trainer:
             torch.from_numpy(self.embeddings).to(self.device) if stage.identification_weight else None
         )
         if self.teacher is None or not stage.needs_teacher():
-            return Guidance(stage.identification_weight, remembered, absent_weight=stage.absent_weight)
+            return Guidance(
+                stage.identification_weight,
+                remembered,
+                delay_weight=stage.delay_weight,
+                absent_weight=stage.absent_weight,
+            )
         progress = self.stage_step / stage.steps
         given = self.random.random(len(batch.output_profile)) < value_at(stage.given_share, progress)
         given &= batch.output_profile != NO_PROFILE
@@ -157,6 +162,7 @@ class Trainer:
             value_at(stage.teacher_weight, progress),
             self.teacher[torch.as_tensor(batch.enrollment_voices, device=self.device)],
             torch.as_tensor(given, device=self.device),
+            stage.delay_weight,
             stage.absent_weight,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.training.conftest import QUIET
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint, with_far_branch
 from training.dev import enhance
 from training.echo import Echoes, EchoMaker, EchoSettings, active_level, read_at
+from training.losses import delay_entropy
 from training.network import BINS, CONFIGS, Network
 from training.scenes import NO_PROFILE, SceneMaker, SceneSettings
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule
@@ -54,6 +56,29 @@ def test_an_echo_is_the_far_end_at_its_delay_and_level(echo_maker: EchoMaker) ->
     # Nothing comes back before it can have been heard.
     assert not echoes.heard[:, : RATE // 10].abs().amax(1).gt(1e-4).any()
     assert echoes.far_ends.abs().max() <= 1
+
+
+def test_the_delay_is_known_in_each_frame_that_has_echo(echo_maker: EchoMaker) -> None:
+    echoes = draw(echo_maker, replace(CALL, share=0.5, delay_ms=(103, 103)))
+    present = echoes.far_ends.any(1)
+    assert echoes.delay_hops.shape == analyse(echoes.far_ends)[:, 0, :, 0].shape
+    assert echoes.delay_hops[~present].isnan().all() and present.any() and not present.all()
+    known = echoes.delay_hops[present]
+    assert known[~known.isnan()].allclose(torch.tensor(10.3))
+    assert known[:, :10].isnan().all(), "there is no echo before the delay is over"
+    assert known.isnan().float().mean() < 0.6
+    jumping = draw(echo_maker, replace(CALL, delay_ms=(0, 400), change_share=1), count=16).delay_hops
+    moved = [torch.unique(row[~row.isnan()]).numel() > 1 for row in jumping]
+    assert 4 <= sum(moved) < 16
+
+
+def test_weight_on_the_right_delay_costs_nothing() -> None:
+    wanted = torch.tensor([[3.0, 3.0, math.nan, 4.5]])
+    right = torch.eye(8)[[3, 3, 0, 4]][None]
+    right[0, 3, 4:6] = 0.5
+    assert float(delay_entropy(right, wanted)) == pytest.approx(math.log(2) / 3, abs=1e-5)
+    assert float(delay_entropy(right.flip(2), wanted)) > 5
+    assert float(delay_entropy(right, torch.full((1, 4), math.nan))) == 0
 
 
 def test_a_jump_and_another_clock_move_the_delay(echo_maker: EchoMaker) -> None:

@@ -86,7 +86,15 @@ def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tm
 
 def test_the_default_schedule_is_read_and_an_unknown_key_refused(tmp_path: Path) -> None:
     stages = load_schedule(DEFAULT_SCHEDULE)
-    assert [stage.name for stage in stages] == ["given", "own", "alone", "light-given", "light", "far", "echo"]
+    assert [stage.name for stage in stages] == [
+        "given",
+        "own",
+        "alone",
+        "light-given",
+        "light",
+        "far",
+        "echo",
+    ]
     assert not stages[-1].needs_teacher()
     assert value_at(((0, 1), (0.5, 0)), 0.25) == 0.5
     assert stages[0].learning_rate_at(stages[0].steps) < 0.05 * stages[0].learning_rate
