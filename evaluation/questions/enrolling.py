@@ -214,7 +214,7 @@ def _disturbed(build: SetBuilder, scene: Scene, snrs_db: Sequence[int]) -> dict[
     return {label: replace(scene, right=enrollment) for label, enrollment in enrollments.items()}
 
 
-def enrollment_disturbance(studio: Studio, clips: int = 28, snrs_db: Sequence[int] = SNRS_DB) -> Answer:
+def enrollment_disturbance(studio: Studio, clips: int = 24, snrs_db: Sequence[int] = SNRS_DB) -> Answer:
     """Gain after enrollments with noise, or with the other talker, in them."""
     build = studio.builder("disturbance")
     conditions: dict[str, list[Scene]] = {}

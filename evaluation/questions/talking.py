@@ -182,7 +182,7 @@ def _late_scenes(build: SetBuilder, sexes: str, late_s: Sequence[int]) -> dict[s
     return scenes
 
 
-def absence(studio: Studio, clips: int = 24, late_s: Sequence[int] = LATE_S) -> Answer:
+def absence(studio: Studio, clips: int = 16, late_s: Sequence[int] = LATE_S) -> Answer:
     """How far others are suppressed while the enrolled speaker is silent, and how that speaker then comes through."""
     longest = max(late_s) + TALK_SECONDS
     build = studio.builder(
