@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 from edge_pse.audio.engine import to_pcm
 from edge_pse.audio.virtual_mic import SOURCE
+from edge_pse.cli import commands as edge_pse
 from tests.edge_pse.audio.running import Command
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide.md"
@@ -108,14 +110,10 @@ def test_every_command_of_the_guide_exists():
         words = shlex.split(line)[1:]
         names = [word for word in words if re.fullmatch(r"[a-z-]+", word) and not word.startswith("--")]
         depth = 2 if names[0] in ("virtual-mic", "profiles") else 1
-        shown = subprocess.run(
-            [sys.executable, "-c", "from edge_pse.cli import main; main()", *names[:depth], "--help"],
-            capture_output=True,
-            text=True,
-        )
-        assert shown.returncode == 0, (line, shown.stderr)
+        shown = CliRunner().invoke(edge_pse, [*names[:depth], "--help"])
+        assert shown.exit_code == 0, (line, shown.output)
         for option in (word for word in words if word.startswith("--")):
-            assert option in shown.stdout, line
+            assert option in shown.output, line
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)", GUIDE.read_text()))

@@ -15,6 +15,7 @@ from tests.edge_pse.audio.test_screen import Terminal
 from tests.edge_pse.graphs import adaptive_filter_model, far_end_model
 
 LATENCY = ("--latency", "60")
+CARDS = ("--input", "mic", "--output", "speaker", "--loopback", "played", "--latency", "100")
 CONVERGED_S = 14
 """Two seconds to find the delay, the rest for a filter that adapts."""
 MEASURED_S = 5
@@ -84,7 +85,37 @@ def cancels(sound_server, start_command, far, least_db, *arguments):
     assert erle > least_db, "\n".join(run.lines)
 
 
-def test_the_far_end_arrives_in_time_for_a_classical_canceller(sound_server, start_command, far, tmp_path):
+@pytest.fixture(scope="module")
+def cards_with_echo(cards, far, echo):
+    """``cards_with_echo(directory)`` -> an environment with cards of which one repeats what the other hears."""
+
+    def make(directory):
+        np.tile(to_pcm(delayed(echo, 1.0)), 4).tofile(directory / "mic.raw")
+        np.tile(to_pcm(delayed(far, 0.5)), 4).tofile(directory / "played.raw")
+        rate = "rate 16000 channels 1"
+        return cards(
+            directory,
+            mic=f'infile "{directory}/mic.raw" {rate}',
+            played=f'infile "{directory}/played.raw" {rate} fault "{directory}/fault"',
+            speaker=f'outfile "{directory}/out.raw" {rate}',
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def card_run(cards_with_echo, start_command, tmp_path_factory):
+    """A run that adapts to the echo between cards while another test does the same at a sound server."""
+    directory = tmp_path_factory.mktemp("card")
+    model = adaptive_filter_model(directory / "adaptive.onnx", step=0.3)
+    unlisted = [f"plug:{word}" if word in ("mic", "played") else word for word in CARDS]
+    run = start_command("run", *unlisted, "--model", str(model), env=cards_with_echo(directory))
+    return run, directory, time.monotonic()
+
+
+def test_the_far_end_arrives_in_time_for_a_classical_canceller(
+    sound_server, start_command, far, tmp_path, card_run
+):
     """One that makes the echo louder unless the far end is 0 to 0.2 s ahead of it, and keeps in step."""
     model = adaptive_filter_model(tmp_path / "adaptive.onnx", step=0.3)
     cancels(sound_server, start_command, far, 5, "--model", str(model))
@@ -182,31 +213,18 @@ def test_what_can_be_no_far_end_is_said_once_and_the_rest_goes_on(sound_server, 
 
 
 @pytest.fixture
-def cards_env(cards, tmp_path, far, echo):
-    to_pcm(delayed(echo, 1.0)).tofile(tmp_path / "mic.raw")
-    to_pcm(np.concatenate([np.zeros(RATE_HZ // 2, np.float32), far])).tofile(tmp_path / "played.raw")
-    rate = "rate 16000 channels 1"
-    return cards(
-        tmp_path,
-        mic=f'infile "{tmp_path}/mic.raw" {rate}',
-        played=f'infile "{tmp_path}/played.raw" {rate} fault "{tmp_path}/fault"',
-        speaker=f'outfile "{tmp_path}/out.raw" {rate}',
-    )
+def cards_env(cards_with_echo, tmp_path):
+    return cards_with_echo(tmp_path)
 
 
-CARDS = ("--input", "mic", "--output", "speaker", "--loopback", "played", "--latency", "100")
-
-
-def test_a_card_may_be_the_far_end(start_command, cards_env, tmp_path, echo):
-    model = adaptive_filter_model(tmp_path / "adaptive.onnx", step=0.3)
-    unlisted = [f"plug:{word}" if word in ("mic", "played") else word for word in CARDS]
-    run = start_command("run", *unlisted, "--model", str(model), env=cards_env)
+def test_a_card_may_be_the_far_end(card_run):
+    run, directory, began = card_run
     run.wait_for("Listening to plug:played")
-    time.sleep(CONVERGED_S)
+    time.sleep(max(0.0, began + CONVERGED_S - time.monotonic()))
     numbers = in_time(run)
-    out = np.fromfile(tmp_path / "out.raw", np.int16)
+    out = np.fromfile(directory / "out.raw", np.int16)
     end = min(out.size, round(numbers["hops"]) * 160)
-    heard = to_pcm(delayed(echo, 1.0))[end - 5 * RATE_HZ : end]
+    heard = np.fromfile(directory / "mic.raw", np.int16)[end - 5 * RATE_HZ : end]
     assert erle_db(heard, out[end - 5 * RATE_HZ : end]) > 5
 
 
