@@ -11,28 +11,36 @@ from edge_pse.audio.playback import FULL_SCALE
 from tests.edge_pse.audio.running import share_found
 from tests.edge_pse.audio.test_screen import Terminal
 
-STARVED_S = 2.5
+SHORTLY_S, LONG_S = 0.45, 2.5
+"""With a backlog that is played later, and with one that is too old for that."""
 SOON_S = 1
+SHOWN_S = 4
+"""After so long the delay on the screen is that of now: the mean of two seconds."""
 GIVEN_BACK_S = 12
 NOISE = 1.5
 """No sample, and no step between two of them, may be so much larger than the largest that was said."""
 
 
-def starve(*arguments, env, heard):
-    """Run, stop for a while, go on -> what ``heard()`` gave a second after, and the numbers of the last line."""
+def starve(*arguments, env, heard, pauses_s):
+    """Run, stop for a while, go on -> what ``heard()`` gave a second after the last time, and the numbers at the end.
+
+    Each time the delay must be given back.
+    """
     terminal = Terminal("run", *arguments, env={**env, "COLUMNS": "160"})
     try:
         terminal.wait_for("Running: ")
         before_ms = delay_ms(terminal, 5)
-        terminal.process.send_signal(signal.SIGSTOP)
-        time.sleep(STARVED_S)
-        terminal.process.send_signal(signal.SIGCONT)
+        for pause_s in pauses_s:
+            terminal.process.send_signal(signal.SIGSTOP)
+            time.sleep(pause_s)
+            terminal.process.send_signal(signal.SIGCONT)
+            terminal.watch(SOON_S)
+            soon = heard()
+            terminal.watch(SHOWN_S - SOON_S)
+            until = time.monotonic() + GIVEN_BACK_S
+            while (after_ms := delay_ms(terminal, 1)) > before_ms + 25:
+                assert time.monotonic() < until, (before_ms, after_ms)
         terminal.wait_for("was held up for 2.")
-        terminal.watch(SOON_S)
-        soon = heard()
-        until = time.monotonic() + GIVEN_BACK_S
-        while (after_ms := delay_ms(terminal, 1)) > before_ms + 25:
-            assert time.monotonic() < until, (before_ms, after_ms)
         terminal.process.send_signal(signal.SIGINT)
         terminal.wait_for(" restarts.")
         last = terminal.seen[terminal.seen.rindex("Stopped after") :]
@@ -65,7 +73,7 @@ def test_between_cards(cards, tmp_path, speech_pcm):
         return np.fromfile(tmp_path / "out.raw", np.int16)
 
     options = ("--input", "mic", "--output", "speaker", "--latency", "100", "--strength", "0")
-    soon, numbers = starve(*options, env=env, heard=played)
+    soon, numbers = starve(*options, env=env, heard=played, pauses_s=[LONG_S])
     assert numbers["restarts"] == 0
     assert numbers["underruns"] >= 1 and numbers["overruns"] >= 1
     is_no_noise(played(), said)
@@ -86,7 +94,7 @@ def test_at_a_sound_server_the_backlog_is_dropped(sound_server, tmp_path, speech
             return np.fromfile(tmp_path / "heard.raw", np.int16)
 
         options = ("--input", "desk", "--output", "ears", "--latency", "100")
-        soon, numbers = starve(*options, env=sound_server.env, heard=heard)
+        soon, numbers = starve(*options, env=sound_server.env, heard=heard, pauses_s=[SHORTLY_S, LONG_S])
         for process in (listener, player):
             process.kill()
             process.wait()
