@@ -30,7 +30,6 @@ from quantization.report import (
 )
 from quantization.scenes import dev_scenes, short_scenes
 
-
 LAYERS_BY = "linear-dynamic-conv-dynamic"
 """The recipe whose cost is split up by layers: all that can be calculated in int8, is."""
 

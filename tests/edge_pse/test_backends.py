@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,7 +66,7 @@ def test_all_formats_and_precisions_promise_the_same() -> None:
     contracts = [
         Bundle.load(MODELS_DIR / model, runtime).contract for model, runtime in PAIRS if "pvqe-s." in model
     ]
-    assert {contract.precision for contract in contracts} == {"fp32", "int8"}
+    assert {contract.precision for contract in contracts} == {"fp32", "int8", "int8-weights"}
     assert len({dataclasses.replace(contract, precision="") for contract in contracts}) == 1
 
 
@@ -146,3 +148,19 @@ def test_a_description_of_something_else_is_refused(copied: Path) -> None:
 def test_a_file_is_refused_by_the_runtime_of_another_format() -> None:
     with pytest.raises(BundleError, match=r"ends in \.onnx"):
         Bundle.load(TFLITE, "onnx")
+
+
+@needs_litert
+def test_tflite_runtime_takes_the_file_without_int8_arithmetic(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # LiteRT's interpreter stands in for its predecessor, which can't be installed beside it: the choice is the same.
+    monkeypatch.setitem(sys.modules, "tflite_runtime", importlib.import_module("ai_edge_litert"))
+    interpreter = importlib.import_module("ai_edge_litert.interpreter")
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
+    backend = importlib.import_module("edge_pse.backends.tflite_runtime")
+    int8, alone = MODELS_DIR / "pvqe-s.int8.tflite", copied.with_name("alone.int8.tflite")
+    assert json.loads(backend.open_model(int8).metadata)["precision"] == "int8-weights"
+    for path in (copied, description_path(copied)):
+        path.rename(path.with_name(path.name.replace("pvqe-s.fp32", "alone.int8")))
+    assert json.loads(backend.open_model(alone).metadata)["precision"] == "fp32"

@@ -11,6 +11,7 @@ import pytest
 
 from edge_pse.bundle import MODELS_DIR, Bundle
 from edge_pse.enrollment import embed
+from export.onnx import write_onnx
 from quantization.bars import misses, misses_time
 from quantization.calibration import CHECK, mixtures
 from quantization.check import find_misses, report_sections
@@ -18,6 +19,7 @@ from quantization.measure import Pythons, Row, Scores, Variant, measure
 from quantization.quality import enhance, snr_db
 from quantization.report import write_report
 from quantization.scenes import Scene, SceneSet, short_scenes
+from tests.training.test_network import trained_like
 
 FP32 = Variant(MODELS_DIR / "pvqe-s.fp32.onnx", "onnx")
 INT8 = Variant(MODELS_DIR / "pvqe-s.int8.onnx", "onnx")
@@ -127,6 +129,24 @@ def test_the_short_scenes_last_a_minute_and_hold_all_kinds() -> None:
     assert len(scenes.stream) == 60 * 16_000
     assert {scene.kind for scene in scenes.scenes} == {"two-talkers", "clean", "interferer-only"}
     assert all(0 <= scene.profile < len(scenes.enrollments) for scene in scenes.scenes)
+    assert not any("far" in key for key in scenes.job())
+
+
+def test_a_model_with_a_far_end_is_given_what_the_loudspeaker_was(tmp_path: Path) -> None:
+    model = tmp_path / "pvqe-xs-far.fp32.onnx"
+    write_onnx(trained_like("pvqe-xs-far"), model)
+    mixture = mixtures(CHECK[:1])[0]
+    noisy, far_end = mixture.noisy[:16_000], mixture.far_end[:16_000]
+    job = {"profiles": np.array([-1, -1]), "embeddings": np.zeros((1, 128), np.float32)}
+    job |= {"noisy_0": noisy, "far_end_0": far_end, "noisy_1": noisy}
+    heard = Pythons({}).run(Variant(model, "onnx"), job)
+    bundle = Bundle.load(model)
+    np.testing.assert_array_equal(heard.enhanced[0], enhance(bundle, noisy, None, far_end))
+    np.testing.assert_array_equal(heard.stream, enhance(bundle, noisy, None))
+    assert not np.array_equal(heard.stream, heard.enhanced[0])
+    echoes = short_scenes(far_end=True)
+    assert [scene.far_end is not None for scene in echoes.scenes] == [True] * 4 + [False] * 2
+    np.testing.assert_array_equal(echoes.job()["far_end_0"], mixture.far_end)
 
 
 def test_snr_is_that_of_the_difference() -> None:

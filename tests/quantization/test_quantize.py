@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper
 
+from edge_pse.backends.tflite import description_path
 from edge_pse.bundle import MODELS_DIR, Bundle
 from export.onnx import write_onnx
 from quantization import quantize as command
@@ -21,6 +24,10 @@ from quantization.recipes import FIRST_AND_LAST, RECIPES, SHIPPED
 from tests.training.test_network import trained_like
 
 FP32 = MODELS_DIR / "pvqe-s.fp32.onnx"
+needs_builder = pytest.mark.skipif(
+    importlib.util.find_spec("ai_edge_quantizer") is None,
+    reason="needs the environment of export/requirements-tflite.txt",
+)
 EXAMPLES = (
     "linear-dynamic", "linear-dynamic-conv-weights", "linear-dynamic-conv-static-but-ends",
 )  # fmt: skip
@@ -45,8 +52,8 @@ def operators(path: Path) -> list[str]:
 
 
 def test_the_shipped_int8_file_comes_from_the_shipped_fp32_file(tmp_path: Path) -> None:
-    path = tmp_path / "pvqe-s.int8.onnx"
-    result = CliRunner().invoke(command.main, [str(FP32), "-o", str(path)])
+    source, path = shutil.copy(FP32, tmp_path), tmp_path / "pvqe-s.int8.onnx"
+    result = CliRunner().invoke(command.main, [str(source)])
     assert result.exit_code == 0, result.output
     assert "0.27 of fp32): output SNR" in result.output
     shipped, fresh = Bundle.load("pvqe-s.int8", "onnx"), Bundle.load(path)
@@ -59,11 +66,17 @@ def test_the_shipped_int8_file_comes_from_the_shipped_fp32_file(tmp_path: Path) 
 
 
 def test_int8_files_are_small_enough() -> None:
-    for fp32 in MODELS_DIR.glob("pvqe-s.fp32.*"):
-        if fp32.suffix != ".json":
-            size = fp32.with_name(fp32.name.replace("fp32", "int8")).stat().st_size
-            assert size <= 0.40 * fp32.stat().st_size
+    for suffix, recipes in SHIPPED.items():
+        for name in recipes:
+            size = (MODELS_DIR / f"pvqe-s.{RECIPES[name].precision}{suffix}").stat().st_size
+            assert size <= 0.40 * FP32.with_suffix(suffix).stat().st_size
             assert size <= 1.3e6
+
+
+def test_a_recipe_that_calculates_nothing_in_int8_says_so_in_the_name_of_its_files() -> None:
+    precisions = {name: recipe.precision for name, recipe in RECIPES.items()}
+    assert precisions.pop("weights-only") == "int8-weights"
+    assert set(precisions.values()) == {"int8"}
 
 
 def test_linear_layers_run_in_int8_and_the_rest_in_float(made: dict[str, Path]) -> None:
@@ -136,7 +149,7 @@ def test_layers_are_named_as_in_the_network() -> None:
 def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals(tmp_path: Path) -> None:
     source, target = tmp_path / "pvqe-xs-far.fp32.onnx", tmp_path / "pvqe-xs-far.int8.onnx"
     write_onnx(trained_like("pvqe-xs-far"), source)
-    drift = quantize(source, RECIPES[SHIPPED], target, min_snr_db=20)
+    drift = quantize(source, RECIPES[SHIPPED[".onnx"][0]], target, min_snr_db=20)
     assert drift.snr_db > 20
     bundle = Bundle.load(target)
     assert bundle.contract.far_end and list(bundle.backend.inputs)[1] == "far"
@@ -147,3 +160,30 @@ def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals
     quantize_onnx(source, RECIPES["static"], tmp_path / "static.onnx")
     products = [node for node in onnx.load(tmp_path / "static.onnx").graph.node if node.op_type == "MatMul"]
     assert [layer_name(node) for node in products] == ["align", "align"]
+
+
+def test_a_small_network_becomes_int8_too(tmp_path: Path) -> None:
+    source, target = tmp_path / "pvqe-xs.fp32.onnx", tmp_path / "pvqe-xs.int8.onnx"
+    write_onnx(trained_like("pvqe-xs"), source)
+    drift = quantize(source, RECIPES[SHIPPED[".onnx"][0]], target, min_snr_db=20)
+    assert drift.snr_db > 20
+    assert target.stat().st_size <= 0.40 * source.stat().st_size
+
+
+@needs_builder
+def test_the_shipped_int8_tflite_files_come_from_the_shipped_fp32_file(tmp_path: Path) -> None:
+    fp32 = FP32.with_suffix(".tflite")
+    for path in (fp32, description_path(fp32)):
+        shutil.copy(path, tmp_path)
+    result = CliRunner().invoke(command.main, [str(tmp_path / fp32.name)])
+    assert result.exit_code == 0, result.output
+    for name in SHIPPED[".tflite"]:
+        file = f"pvqe-s.{RECIPES[name].precision}.tflite"
+        assert (tmp_path / file).read_bytes() == (MODELS_DIR / file).read_bytes()
+
+
+@needs_builder
+def test_layers_with_fixed_ranges_leave_the_outputs_of_a_tflite_file_in_float(tmp_path: Path) -> None:
+    fp32, target = FP32.with_suffix(".tflite"), tmp_path / "pvqe-s.int8.tflite"
+    drift = quantize(fp32, RECIPES["static"], target, min_snr_db=20)  # fails where an output is not float32
+    assert drift.snr_db > 20
