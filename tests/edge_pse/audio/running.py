@@ -122,9 +122,15 @@ class SoundServer:
             time.sleep(0.05)
         else:
             raise AssertionError("the private PulseAudio does not answer")
-        # A silent sink that nobody listens to looks for samples every two seconds only.
-        self._listener = subprocess.Popen(
-            ["parec", "--raw", "--latency-msec=10", "-d", "room.monitor"],
+        self._listener = self.listen("room.monitor")
+
+    def listen(self, source: str) -> subprocess.Popen[bytes]:
+        """Somebody hears it, as in a call: a silent sink that nobody listens to is not paced well.
+
+        After an underrun it looks for samples every two seconds only.
+        """
+        return subprocess.Popen(
+            ["parec", "--raw", "--latency-msec=10", "-d", source],
             env=self.env,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -53,12 +52,7 @@ def live(minutes: float) -> dict[str, object]:
         player = server.play(np.tile(speech(), round(minutes * 60 / 5) + 2))
         try:
             run.wait_for("Running")
-            # Somebody listens, as in a call; a silent sink that nobody hears is not paced well.
-            listener = subprocess.Popen(
-                ["parec", "--raw", "--latency-msec=20", "-d", SOURCE],
-                env=server.env,
-                stdout=subprocess.DEVNULL,
-            )
+            listener = server.listen(SOURCE)
             memory = []
             until = time.monotonic() + 60 * minutes
             while time.monotonic() < until:

@@ -26,10 +26,12 @@ def paced(portaudio, tmp_path_factory, speech_pcm):
         "run", "--input", "desk", "--output", "virtual", "--strength", "0", *LATENCY, env=server.env
     )
     run.wait_for("Running")
-    player = server.play(np.tile(speech_pcm, 8))
+    player, listener = server.play(np.tile(speech_pcm, 8)), server.listen(SOURCE)
     yield server, run, began
     run.kill()
-    player.kill()
+    for process in (player, listener):
+        process.kill()
+        process.wait()
     server.kill()
 
 
