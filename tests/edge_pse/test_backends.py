@@ -141,7 +141,7 @@ def test_a_description_of_something_else_is_refused(copied: Path) -> None:
     content = json.loads(description.read_text())
     content["embedding_size"] = 128
     description.write_text(json.dumps(content))
-    with pytest.raises(BundleError, match=r"inputs .*\(profile\)"):
+    with pytest.raises(BundleError, match=r"outputs .*\(embedding\)"):
         Bundle.load(copied)
 
 
