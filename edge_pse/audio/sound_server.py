@@ -147,7 +147,7 @@ class Changes:
 
     def close(self) -> None:
         """Stop watching."""
-        self._process.terminate()
+        self._process.kill()  # it has nothing to tidy up, and must not keep the caller waiting
         self._process.wait()
         if self._thread is not threading.current_thread():
             self._thread.join(1.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from edge_pse.cli import options, output
 from edge_pse.cli.auto_enroll import Keeper
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.live_screen import Lines, Screen, View
+from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.enhancer import Enhancer
 from edge_pse.errors import EdgePseError
 from edge_pse.profiles import ProfileStore
@@ -113,8 +113,7 @@ def run(
         source, sink, settings.latency_ms / 1000, channel - 1 if channel else None, on_demand, loopback
     )
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
     _Run(enhancer, wanted, record, stop, resumed is not None, bypass, auto_enroll).until_stopped()
 
 

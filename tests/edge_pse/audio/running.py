@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-COMMAND = [sys.executable, "-c", "from edge_pse.cli import main; main()"]
+COMMAND = [sys.executable, "-X", "faulthandler", "-c", "from edge_pse.cli import main; main()"]
 
 
 class Command:
@@ -49,7 +49,12 @@ class Command:
     def stop(self, number: int = signal.SIGINT, seconds: float = 20) -> dict[str, float]:
         """End it as a user would -> the numbers of its last line."""
         self.process.send_signal(number)
-        assert self.process.wait(seconds) == 0, self.lines
+        try:
+            assert self.process.wait(seconds) == 0, self.lines
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # where it hangs becomes its last lines
+            self.process.wait()
+            raise AssertionError(f"does not stop: {self.lines}") from None
         self.wait_for("Stopped after", 5)
         words = self.lines[-1].removeprefix("Stopped after ").rstrip(".").replace(" s:", " seconds,")
         return {name: float(value) for value, name in (part.split()[:2] for part in words.split(", "))}
