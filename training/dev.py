@@ -15,6 +15,7 @@ from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import read_scenes
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.spectral import analyse, synthesise
+from training.step import Enroller
 
 _AT_ONCE = 8
 
@@ -35,7 +36,7 @@ def enhance(network: Network, samples: Tensor, profiles: Tensor, far_ends: Tenso
 
 
 @torch.no_grad()
-def dev_scores(network: Network, data: Path, enroller: Network | None = None) -> dict[str, float]:
+def dev_scores(network: Network, data: Path, enroller: Enroller | None = None) -> dict[str, float]:
     """Scores on unseen dev speakers, see ``evaluation.quick``; "eer" is of the embeddings of enrollment halves.
 
     ``enroller``: the network that makes the profiles, where it is not ``network`` itself.
@@ -95,7 +96,7 @@ def _near_end_gain(clip: Clip, output: np.ndarray) -> float:
     return si_sdr(reference, output[start:]) - si_sdr(reference, clip.mixture[start:])
 
 
-def _embed(network: Network, clip: np.ndarray, device: torch.device) -> Tensor:
+def _embed(network: Enroller, clip: np.ndarray, device: torch.device) -> Tensor:
     whole = clip[: len(clip) // HOP_SAMPLES * HOP_SAMPLES]
     return network.embed(analyse(torch.from_numpy(whole)[None].to(device)))[0]
 

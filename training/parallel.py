@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from training.network import Network
 from training.scenes import SceneBatch
-from training.step import Guidance, StepLoss, compute_loss
+from training.step import Enroller, Guidance, StepLoss, compute_loss
 
 
 def join(device: torch.device) -> torch.device:
@@ -64,7 +64,7 @@ def agreed(decision: bool) -> bool:
 class SharedLoss(nn.Module):
     """``compute_loss`` of a network; through ``shared``, with gradients averaged over the processes."""
 
-    def __init__(self, network: Network, enroller: Network | None):
+    def __init__(self, network: Network, enroller: Enroller | None):
         super().__init__()
         self.network = network
         self._enroller = (enroller,)  # in a tuple, so that it is no part of what learns
@@ -73,7 +73,7 @@ class SharedLoss(nn.Module):
         return compute_loss(self.network, batch, guidance, bfloat16, *self._enroller)
 
 
-def shared(network: Network, enroller: Network | None = None) -> nn.Module:
+def shared(network: Network, enroller: Enroller | None = None) -> nn.Module:
     """The loss to call in a step. To be made anew when other parts of the network are to learn."""
     loss = SharedLoss(network, enroller)
     if not dist.is_initialized():

@@ -6,6 +6,7 @@ A network that takes the profiles of another one (``profiles_of``) hears the mix
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +19,13 @@ from training.spectral import analyse, synthesise
 
 REFERENCE_LEVEL = 0.05  # losses are taken on signals scaled so that the mixture has this root mean square
 _SPECTRAL_WEIGHT = 3.0
+
+
+class Enroller(Protocol):
+    """What makes profiles of enrollments."""
+
+    def embed(self, spectrum: Tensor) -> Tensor:
+        """(enrollment, 2, frame, bin) -> (enrollment, size)."""
 
 
 @dataclass
@@ -45,7 +53,7 @@ class Guidance:
 
 
 def encode(
-    network: Network, enroller: Network | None, spectrum: Tensor, far: Tensor | None, enrollment: Tensor
+    network: Network, enroller: Enroller | None, spectrum: Tensor, far: Tensor | None, enrollment: Tensor
 ) -> tuple[Encoded, Tensor]:
     """The encoded mixtures, and the embeddings of the enrollments: (enrollment, embedding)."""
     if enroller is not None:
@@ -70,7 +78,7 @@ def encode(
 
 
 def forward(
-    network: Network, batch: SceneBatch, guidance: Guidance, enroller: Network | None = None
+    network: Network, batch: SceneBatch, guidance: Guidance, enroller: Enroller | None = None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Enhanced spectra of all outputs (output, 2, frame, bin), embeddings of all enrollments, and, of a network with a
     far end, the weights of all delays (mixture, frame, delay).
@@ -95,7 +103,7 @@ def forward(
 
 
 def compute_loss(
-    network: Network, batch: SceneBatch, guidance: Guidance, bfloat16: bool, enroller: Network | None = None
+    network: Network, batch: SceneBatch, guidance: Guidance, bfloat16: bool, enroller: Enroller | None = None
 ) -> StepLoss:
     """Run the step forward and weigh its losses; ``bfloat16`` autocasts the network, never the losses.
 

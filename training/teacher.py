@@ -8,6 +8,7 @@ that this project has in newer versions, so it is installed beside its needs:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -19,7 +20,26 @@ from training.network import CONFIGS
 
 _WINDOW_SAMPLES = 25_600  # 1.6 s: what the encoder hears at once
 _WINDOWS = 6
+_LEVEL = 0.05  # of full scale: what the encoder was trained on
 _LEADING_SPREAD = 3.0  # standard deviation of the first component of the vectors that the network is given
+
+
+class DVectorEncoder:
+    """The pretrained encoder. Raises click.ClickException when Resemblyzer is not installed."""
+
+    def __init__(self) -> None:
+        try:
+            from resemblyzer import VoiceEncoder
+        except ImportError as error:
+            raise click.ClickException(
+                f"Resemblyzer is missing ({error}): see the head of training/teacher.py."
+            ) from error
+        self._encoder = VoiceEncoder("cpu", verbose=False)
+
+    def of(self, clips: np.ndarray) -> np.ndarray:
+        """(clip, sample), of unit power -> (clip, 256)."""
+        level = np.float32(_LEVEL)
+        return np.stack([self._encoder.embed_utterance(level * clip) for clip in clips])
 
 
 def d_vectors(speech: Bank) -> np.ndarray:
@@ -27,33 +47,38 @@ def d_vectors(speech: Bank) -> np.ndarray:
 
     Raises click.ClickException when Resemblyzer is not installed.
     """
-    try:
-        from resemblyzer import VoiceEncoder
-    except ImportError as error:
-        raise click.ClickException(
-            f"Resemblyzer is missing ({error}): see the head of training/teacher.py."
-        ) from error
-    encoder = VoiceEncoder("cpu", verbose=False)
+    encoder = DVectorEncoder()
     vectors = []
     for voice, spoken in enumerate(track(speech.tracks, description="listening to voices")):
         windows = min(_WINDOWS, spoken.length // _WINDOW_SAMPLES)
         starts = np.arange(windows) * _WINDOW_SAMPLES
-        clips = 0.05 * speech.cut(np.full(windows, voice), starts, _WINDOW_SAMPLES).numpy()
-        vectors.append(np.mean([encoder.embed_utterance(clip) for clip in clips], axis=0))
+        clips = speech.cut(np.full(windows, voice), starts, _WINDOW_SAMPLES).numpy()
+        vectors.append(encoder.of(clips).mean(axis=0))
     return np.stack(vectors)
 
 
-def rotate(vectors: np.ndarray, size: int) -> np.ndarray:
-    """Principal components (voice, size), strongest first, all divided by one number: not whitened.
+@dataclass(frozen=True)
+class Rotation:
+    """To principal components, strongest first, all divided by one number: not whitened.
 
     The leading components, sex and pitch, then stand out, and are learnt first; whitened vectors, in which every
     detail is as loud as they are, were not learnt from at all.
     """
-    centred = vectors - vectors.mean(0)
-    _, spread, directions = np.linalg.svd(centred, full_matrices=False)
-    rotated = centred @ directions[:size].T
-    scaled = rotated * (_LEADING_SPREAD / (spread[0] / np.sqrt(len(vectors))))
-    return np.pad(scaled, ((0, 0), (0, size - scaled.shape[1]))).astype(np.float32)
+
+    centre: np.ndarray  # (before,)
+    directions: np.ndarray  # (before, after)
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, size: int) -> Rotation:
+        """That of some vectors (voice, before), to ``size`` numbers; what they do not fill is zero."""
+        centre = vectors.mean(0)
+        _, spread, directions = np.linalg.svd(vectors - centre, full_matrices=False)
+        kept = directions[:size].T * (_LEADING_SPREAD / (spread[0] / np.sqrt(len(vectors))))
+        return cls(centre, np.pad(kept, ((0, 0), (0, size - kept.shape[1]))))
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """(vector, before) -> (vector, after)."""
+        return ((vectors - self.centre) @ self.directions).astype(np.float32)
 
 
 @click.command()
@@ -66,7 +91,8 @@ def rotate(vectors: np.ndarray, size: int) -> np.ndarray:
 def main(speech: tuple[Path, ...], cache: Path, name: str, output: Path) -> None:
     """Write the vectors of all training voices, in the order of the speech bank, as a NumPy file."""
     bank = load_bank("speech", speech, cache, VOICE_FACTORS)
-    np.save(output, rotate(d_vectors(bank), CONFIGS[name].taken_size))
+    vectors = d_vectors(bank)
+    np.save(output, Rotation.of(vectors, CONFIGS[name].taken_size)(vectors))
 
 
 if __name__ == "__main__":

@@ -19,17 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training import parallel
+from training import options, parallel
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint, with_far_branch
-from training.corpus import VOICE_FACTORS, load_bank
 from training.dev import dev_scores
 from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network, NetworkConfig
 from training.optimizer import Optimizer
-from training.rooms import load_rooms
+from training.options import Corpora
 from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
 from training.spectral import analyse
-from training.step import REFERENCE_LEVEL, Guidance
+from training.step import REFERENCE_LEVEL, Enroller, Guidance
 
 _AVERAGING = 0.998  # of the weights that ship, a step
 _LOG_STEPS = 20
@@ -47,7 +46,7 @@ class Trainer:
 
     def __init__(
         self, network: Network, stages: list[Stage], scenes: SceneMaker, teacher: Tensor | None, seed: int,
-        enroller: Network | None = None,
+        enroller: Enroller | None = None,
     ):  # fmt: skip
 
         if teacher is None and any(stage.needs_teacher() for stage in stages):
@@ -241,8 +240,17 @@ class Run:
     dev_data: Path | None
     dev_minutes: float
 
+    def resume(self) -> bool:
+        """Go on where the folder's state is, if there is one -> whether there was."""
+        state = self.folder / "state.pt"
+        if not state.exists():
+            return False
+        self.trainer.load_state_dict(torch.load(state, map_location=self.trainer.device, weights_only=False))
+        return True
+
     def go(self) -> None:
         """Train until the schedule or the time is over; leaves a state that resumes and weights that ship."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         started = saved = scored = time.monotonic()
         for entry in self.trainer.run():
             now = time.monotonic()
@@ -324,16 +332,8 @@ def starting_point(
 
 @click.command()
 @click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
-@click.option(
-    "--speech", multiple=True, type=click.Path(path_type=Path), required=True, help="Speech by speaker."
-)
-@click.option(
-    "--noise", multiple=True, type=click.Path(path_type=Path), required=True, help="Noise and music."
-)
-@click.option("--rooms", multiple=True, type=click.Path(path_type=Path), help="Measured room responses.")
-@click.option("--simulated-rooms", default=2000, show_default=True)
+@options.corpora
 @click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of this run.")
-@click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
 @click.option("--init", type=click.Path(path_type=Path), help="Checkpoint to start from (a new run only).")
 @click.option(
     "--enroller", type=click.Path(path_type=Path), help="Network that makes the profiles for this one."
@@ -354,33 +354,22 @@ def starting_point(
 @click.option("--dev-data", type=click.Path(path_type=Path), help="Score on this dev data now and then.")
 @click.option("--dev-minutes", default=20.0, show_default=True)
 def main(
-    name: str, speech: tuple[Path, ...], noise: tuple[Path, ...], rooms: tuple[Path, ...], simulated_rooms: int,
-    folder: Path, cache: Path, init: Path | None, enroller: Path | None, schedule: Path, stages: str,
+    name: str, corpora: Corpora, folder: Path, init: Path | None, enroller: Path | None, schedule: Path, stages: str,
     teacher_path: Path | None, minutes: float, device: str, threads: int, seed: int, dev_data: Path | None,
     dev_minutes: float,
 ) -> None:  # fmt: skip
     """Train a network, or go on training it."""
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    torch.manual_seed(seed)
-    where = parallel.join(torch.device(device))
-    with parallel.first_alone():
-        speech_bank = load_bank("speech", speech, cache, VOICE_FACTORS).to(where)
-        noise_bank = load_bank("noise", noise, cache).to(where)
-        all_rooms = load_rooms(rooms, simulated_rooms, cache).to(where)
-    draws = np.random.default_rng([seed + 1, parallel.rank()])
-    scenes = SceneMaker(speech_bank, noise_bank, all_rooms, draws)
+    where = options.start(threads, seed, device)
+    scenes = corpora.scenes(where, seed)
     network, maker = starting_point(CONFIGS[name], init, enroller)
     chosen = choose_stages(load_schedule(schedule), stages, network.config)
     teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)
     maker = None if maker is None else maker.to(where)
     trainer = Trainer(network.to(where), chosen, scenes, teacher, seed + parallel.rank(), maker)
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "state.pt").exists():
-        trainer.load_state_dict(torch.load(folder / "state.pt", map_location=where, weights_only=False))
-    elif any(stage.scenes.close_share for stage in chosen):
+    run = Run(trainer, folder, minutes, dev_data, dev_minutes)
+    if not run.resume() and any(stage.scenes.close_share for stage in chosen):
         trainer.embed_voices()
-    Run(trainer, folder, minutes, dev_data, dev_minutes).go()
+    run.go()
 
 
 if __name__ == "__main__":
