@@ -25,7 +25,8 @@ class Stage:
     """One stage of a run. ``given_share`` of the outputs are conditioned on the teacher's vector; the embedding is
     regressed onto it with ``teacher_weight``; both are curves over the stage's progress. ``train_only``: parts of the
     network, by their names in it, that learn; the others stay as they are, batch-norm statistics included. Empty: all.
-    ``lighter``: for a network that takes a larger one's profiles from its first step.
+    ``lighter``: for a network that takes a larger one's profiles from its first step; ``example_weight``: how much it
+    counts how far its outputs are from that one's.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Stage:
     identification_weight: float = 0.0
     absent_weight: float = 0.1  # see training.step.Guidance
     delay_weight: float = 0.0
+    example_weight: float = 0.0
     train_only: tuple[str, ...] = ()
     lighter: bool = False
     scenes: SceneSettings = field(default_factory=SceneSettings)

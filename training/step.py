@@ -50,6 +50,8 @@ class Guidance:
     given: Tensor | None = None  # (output,) bool: conditioned on the teacher's vector in place of its own
     delay_weight: float = 0.0  # of where the echo is looked for: the simulation knows where it is
     absent_weight: float = 0.1  # of the residual in dB; the signal-to-noise ratio of present targets has 1
+    example: Network | None = None  # a larger network whose outputs this one is to come near to
+    example_weight: float = 0.0
 
 
 def encode(
@@ -131,6 +133,11 @@ def compute_loss(
     if guidance.delay_weight and delays is not None and batch.delay_hops is not None:
         parts["delay"] = delay_entropy(delays.float(), batch.delay_hops)
         total = total + guidance.delay_weight * parts["delay"]
+    if guidance.example_weight and guidance.example is not None:
+        with torch.no_grad(), torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
+            example, _, _ = forward(guidance.example, batch, Guidance(), enroller)
+        parts["example"] = compressed_mse(enhanced, example.float() * scale[:, None, None, None]).mean()
+        total = total + guidance.example_weight * parts["example"]
     if guidance.teacher_weight and guidance.teacher is not None:
         parts["teacher"] = F.mse_loss(embeddings, guidance.teacher) / guidance.teacher.square().mean()
         total = total + guidance.teacher_weight * parts["teacher"]

@@ -142,27 +142,24 @@ class Trainer:
         return loss.parts | {"loss": float(loss.total.detach()), "gradient": float(norm)}
 
     def _guidance(self, stage: Stage, batch: SceneBatch) -> Guidance:
-        remembered = (
-            torch.from_numpy(self.embeddings).to(self.device) if stage.identification_weight else None
+        guidance = Guidance(
+            stage.identification_weight,
+            torch.from_numpy(self.embeddings).to(self.device) if stage.identification_weight else None,
+            delay_weight=stage.delay_weight,
+            absent_weight=stage.absent_weight,
+            example=self.enroller if isinstance(self.enroller, Network) else None,
+            example_weight=stage.example_weight,
         )
         if self.teacher is None or not stage.needs_teacher():
-            return Guidance(
-                stage.identification_weight,
-                remembered,
-                delay_weight=stage.delay_weight,
-                absent_weight=stage.absent_weight,
-            )
+            return guidance
         progress = self.stage_step / stage.steps
         given = self.random.random(len(batch.output_profile)) < value_at(stage.given_share, progress)
         given &= batch.output_profile != NO_PROFILE
-        return Guidance(
-            stage.identification_weight,
-            remembered,
-            value_at(stage.teacher_weight, progress),
-            self.teacher[torch.as_tensor(batch.enrollment_voices, device=self.device)],
-            torch.as_tensor(given, device=self.device),
-            stage.delay_weight,
-            stage.absent_weight,
+        return replace(
+            guidance,
+            teacher_weight=value_at(stage.teacher_weight, progress),
+            teacher=self.teacher[torch.as_tensor(batch.enrollment_voices, device=self.device)],
+            given=torch.as_tensor(given, device=self.device),
         )
 
     @torch.no_grad()

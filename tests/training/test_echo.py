@@ -207,6 +207,21 @@ def test_a_lighter_network_takes_the_profiles_of_a_larger_one(maker: SceneMaker,
     assert grown.config.taken_size == light.config.taken_size
 
 
+def test_outputs_of_a_larger_network_are_an_example(maker: SceneMaker) -> None:
+    torch.manual_seed(0)
+    example = Network(CONFIGS["pvqe-xs"]).eval()
+    batch = maker.draw(QUIET)
+    guidance = Guidance(example=example, example_weight=2.0)
+    alike, other = example, Network(CONFIGS["pvqe-xs"])
+    assert compute_loss(alike, batch, guidance, False, example).parts["example"] < 1e-6
+    loss = compute_loss(other, batch, guidance, False, example)
+    without = compute_loss(other, batch, Guidance(), False, example)
+    assert float(loss.total.detach()) == pytest.approx(
+        float(without.total.detach()) + 2 * loss.parts["example"], rel=1e-4
+    )
+    assert loss.parts["example"] > 1e-3
+
+
 def test_profiles_of_another_network_are_taken_as_they_are(maker: SceneMaker) -> None:
     torch.manual_seed(0)
     enroller = Network(CONFIGS["pvqe-xs"]).eval()

@@ -1,0 +1,106 @@
+"""What describes a voice, and the contest of descriptions in small."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from evaluation.questions.page import PAGE
+from evaluation.sets.build import quick
+from evaluation.sets.builder import SetBuilder
+from evaluation.sets.corpus import read_noises, read_talkers
+from evaluation.sets.scene import write_scenes
+from tests.evaluation.conftest import lay_out
+from training import comparison
+from training.describing import DVector, FilterbankStatistics, Nobody
+from training.scenes import SceneMaker
+from training.spectral import analyse
+from training.step import Enroller
+from training.teacher import Rotation
+
+STAGE = """
+[[stage]]
+name = "everything"
+steps = 20
+learning_rate = 1e-3
+[stage.scenes]
+speakers = 3
+clip_s = 1.0
+enrollment_clips = [1, 1]
+enrolled_twice = false
+close_share = 0.0
+"""
+
+
+def embedded(enroller: Enroller, samples: np.ndarray) -> torch.Tensor:
+    """(size,)."""
+    return enroller.embed(analyse(torch.from_numpy(samples[: len(samples) // 160 * 160])[None]))[0]
+
+
+def tells_apart(enroller: Enroller, recording) -> None:
+    """Two pieces of one voice, at unlike levels, are nearer to each other than to another voice."""
+    one, same, other = (
+        embedded(enroller, 10 ** (gain_db / 20) * recording(name)[: 4 * 16_000].astype(np.float32))
+        for name, gain_db in (("ls367_enrollment", 0), ("ls367_speech", -20), ("ls2033_speech", 0))
+    )
+    assert one.shape == (enroller.size,)
+    assert torch.dist(one, same) < torch.dist(one, other)
+
+
+def test_mel_bands_describe_a_voice_at_any_level(maker: SceneMaker, recording) -> None:
+    tells_apart(FilterbankStatistics(maker.speech), recording)
+
+
+def test_a_d_vector_describes_a_voice_at_any_level(recording) -> None:
+    if importlib.util.find_spec("resemblyzer") is None:
+        pytest.skip("Resemblyzer is not installed: the head of training/teacher.py says how")
+    vectors = np.random.default_rng(0).normal(size=(300, 256))
+    tells_apart(DVector(Rotation.of(vectors, 128)), recording)
+
+
+def test_a_rotation_keeps_distances_and_puts_the_strongest_first() -> None:
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(50, 8)) * [1, 1, 1, 9, 1, 1, 1, 1]
+    rotated = Rotation.of(vectors, 12)(vectors)
+    assert rotated.shape == (50, 12) and not rotated[:, 8:].any()
+    assert rotated[:, 0].std() == pytest.approx(3, rel=0.05) and rotated[:, 0].std() > 4 * rotated[:, 1].std()
+    distances = [np.linalg.norm(x[:, None] - x[None], axis=2) for x in (vectors, rotated)]
+    assert np.allclose(distances[0] / distances[0].max(), distances[1] / distances[1].max(), atol=1e-5)
+
+
+def test_nobody_is_described_by_zeros() -> None:
+    assert not Nobody(7).embed(torch.ones(3, 2, 5, 160)).any()
+
+
+def test_the_command_trains_goes_on_and_answers(
+    recordings: Path, fixtures: Path, tmp_path, monkeypatch
+) -> None:
+    schedule = tmp_path / "short.toml"
+    schedule.write_text(STAGE)
+    data = lay_out(tmp_path / "data", fixtures)
+    builder = SetBuilder("quick", data, read_talkers(data), read_noises(data))
+    quick(builder)
+    for name, count in (("two-talkers", 2), ("noise", 1), ("interferer-only", 1), ("clean", 1)):
+        write_scenes(tmp_path / f"{name}.jsonl", [s for s in builder.scenes if s.set == name][:count])
+    monkeypatch.setattr(comparison, "SCHEDULE", schedule)
+    monkeypatch.setattr(comparison, "SETS_FOLDER", tmp_path)
+    arguments = ["nobody", "untaught", "--speech", str(recordings / "speech"), "--noise", str(recordings / "noise"),
+                 "--simulated-rooms", "2", "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"),
+                 "--threads", "1", "--data", str(data), "--out", str(tmp_path / "out")]  # fmt: skip
+    result = CliRunner().invoke(comparison.main, arguments)
+    assert result.exit_code == 0, result.output
+    logs = [(tmp_path / "run" / name / "log.jsonl").read_text() for name in ("nobody", "untaught")]
+    page = (tmp_path / "out" / PAGE).read_text()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][2:]
+    assert [row[0] for row in rows] == ["nothing", "internal embedding from the start"]
+    assert rows[0][4].startswith("0.0 ")  # it has no profile that could be wrong
+    assert not rows[1][4].startswith("0.0 ")
+    again = CliRunner().invoke(comparison.main, arguments)
+    assert again.exit_code == 0, again.output
+    assert [(tmp_path / "run" / n / "log.jsonl").read_text() for n in ("nobody", "untaught")] == logs
+    assert (tmp_path / "out" / PAGE).read_text() == page
