@@ -71,3 +71,8 @@ def start(threads: int, seed: int, device: str) -> torch.device:
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
     return parallel.join(torch.device(device))
+
+
+def supports_bfloat16(device: torch.device) -> bool:
+    """Whether bf16 arithmetic is in the hardware; where it is emulated, it is several times slower than fp32."""
+    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()

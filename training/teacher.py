@@ -4,6 +4,9 @@ A pretrained d-vector encoder (Resemblyzer, whose weights come with its package)
 learns to look for a profile from its vectors, then to make its own. Nothing of it ships. Resemblyzer pins packages
 that this project has in newer versions, so it is installed beside its needs:
 ``pip install librosa webrtcvad-wheels && pip install --no-deps Resemblyzer==0.1.4``.
+
+With ``--checkpoint`` the vectors are a trained network's own, without Resemblyzer: a run that goes on from it, and is
+held to them, leaves the profiles that were made with it, and the networks that take them, of use (``further.toml``).
 """
 
 from __future__ import annotations
@@ -13,14 +16,20 @@ from pathlib import Path
 
 import click
 import numpy as np
+import torch
 from rich.progress import track
 
+from training.checkpoint import load_checkpoint
 from training.corpus import VOICE_FACTORS, Bank, load_bank
-from training.network import CONFIGS
+from training.network import CONFIGS, HOP_SAMPLES, Network
+from training.options import supports_bfloat16
+from training.spectral import analyse
 
 _WINDOW_SAMPLES = 25_600  # 1.6 s: what the encoder hears at once
 _WINDOWS = 6
 _LEVEL = 0.05  # of full scale: what the encoder was trained on
+_CLIP_SAMPLES = 300 * HOP_SAMPLES  # of each voice's own vectors
+_CLIPS, _AT_ONCE = 4, 16
 _LEADING_SPREAD = 3.0  # standard deviation of the first component of the vectors that the network is given
 
 
@@ -57,6 +66,23 @@ def d_vectors(speech: Bank) -> np.ndarray:
     return np.stack(vectors)
 
 
+@torch.no_grad()
+def own_vectors(speech: Bank, network: Network, seed: int = 0) -> np.ndarray:
+    """What a network makes of each voice (voice, embedding), the mean over a few clips."""
+    random = np.random.default_rng(seed)
+    device = speech.samples.device
+    lengths = np.array([spoken.length for spoken in speech.tracks])
+    vectors = np.zeros((len(lengths), network.config.embedding_size), np.float32)
+    voices = np.array_split(np.arange(len(lengths)), -(-len(lengths) // _AT_ONCE))
+    for some in track(voices, description="listening to voices"):
+        for _ in range(_CLIPS):
+            starts = (random.random(len(some)) * lengths[some]).astype(int)
+            clips = _LEVEL * speech.cut(some, starts, _CLIP_SAMPLES)
+            with torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
+                vectors[some] += network.embed(analyse(clips)).float().cpu().numpy() / _CLIPS
+    return vectors
+
+
 @dataclass(frozen=True)
 class Rotation:
     """To principal components, strongest first, all divided by one number: not whitened.
@@ -87,10 +113,18 @@ class Rotation:
 )
 @click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
 @click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
+@click.option(
+    "--checkpoint",
+    type=click.Path(exists=True, path_type=Path),
+    help="Of a network whose own vectors to write.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
-def main(speech: tuple[Path, ...], cache: Path, name: str, output: Path) -> None:
+def main(speech: tuple[Path, ...], cache: Path, name: str, checkpoint: Path | None, output: Path) -> None:
     """Write the vectors of all training voices, in the order of the speech bank, as a NumPy file."""
     bank = load_bank("speech", speech, cache, VOICE_FACTORS)
+    if checkpoint is not None:
+        np.save(output, own_vectors(bank, load_checkpoint(checkpoint)[0]))
+        return
     vectors = d_vectors(bank)
     np.save(output, Rotation.of(vectors, CONFIGS[name].taken_size)(vectors))
 

@@ -24,7 +24,7 @@ from training.checkpoint import load_checkpoint, model_id, save_checkpoint, with
 from training.dev import dev_scores
 from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network, NetworkConfig
 from training.optimizer import Optimizer
-from training.options import Corpora
+from training.options import Corpora, supports_bfloat16
 from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
 from training.spectral import analyse
@@ -34,11 +34,6 @@ _AVERAGING = 0.998  # of the weights that ship, a step
 _LOG_STEPS = 20
 _SAVE_SECONDS = 240
 _GRADIENT_NORM = 1.0
-
-
-def supports_bfloat16(device: torch.device) -> bool:
-    """Whether bf16 arithmetic is in the hardware; where it is emulated, it is several times slower than fp32."""
-    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 
 class Trainer:

@@ -61,7 +61,8 @@ def _show_target() -> None:
 
 
 def _show_models() -> None:
-    paths = available_models()
+    # What tflite-runtime takes in the place of int8 files, unasked, is nothing to choose.
+    paths = [path for path in available_models() if ".int8-weights." not in path.name]
     if not paths:
         click.echo("No models came with this package: install it again.")
         return

@@ -63,16 +63,6 @@ def test_a_d_vector_describes_a_voice_at_any_level(recording) -> None:
     tells_apart(DVector(Rotation.of(vectors, 128)), recording)
 
 
-def test_a_rotation_keeps_distances_and_puts_the_strongest_first() -> None:
-    random = np.random.default_rng(0)
-    vectors = random.normal(size=(50, 8)) * [1, 1, 1, 9, 1, 1, 1, 1]
-    rotated = Rotation.of(vectors, 12)(vectors)
-    assert rotated.shape == (50, 12) and not rotated[:, 8:].any()
-    assert rotated[:, 0].std() == pytest.approx(3, rel=0.05) and rotated[:, 0].std() > 4 * rotated[:, 1].std()
-    distances = [np.linalg.norm(x[:, None] - x[None], axis=2) for x in (vectors, rotated)]
-    assert np.allclose(distances[0] / distances[0].max(), distances[1] / distances[1].max(), atol=1e-5)
-
-
 def test_nobody_is_described_by_zeros() -> None:
     assert not Nobody(7).embed(torch.ones(3, 2, 5, 160)).any()
 

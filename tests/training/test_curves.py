@@ -1,0 +1,65 @@
+"""Learning curves: what a log becomes, that the file grows and keeps its order, that the plot is one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from tests.evaluation.conftest import lay_out
+from training import curves
+from training.checkpoint import save_checkpoint
+from training.network import CONFIGS, Network
+
+
+def entry(step: int, time: float) -> dict[str, object]:
+    return {"stage": "alone", "step": step, "hours": step / 100, "time": time, "spectral": 0.05, "loss": time}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    rows = [entry(20 * k, -k) for k in range(1, 8)]
+    rows.insert(3, {"step": 60, "hours": 0.6, "dev": {"noise_gain_right": 3.0}})
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def run(*arguments: object) -> None:
+    result = CliRunner().invoke(curves.main, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+
+
+def test_a_log_is_condensed_and_put_after_the_hours_before(log: Path, tmp_path: Path) -> None:
+    file = tmp_path / "curves.jsonl"
+    run("log", file, "--run", "second", "--after", 10, log)
+    rows = curves.read(file)
+    assert [(row["step"], row.get("time")) for row in rows] == [(60, None), (100, -3), (140, -6.5)]
+    assert [row["hours"] for row in rows] == [10.6, 11, 11.4]
+    run("log", file, "--run", "second", "--after", 10, log)
+    assert curves.read(file) == rows  # the same again replaces it
+    run("log", file, "--run", "first", log)
+    assert [row["run"] for row in curves.read(file)] == ["first"] * 3 + ["second"] * 3
+    run("plot", file, "-o", tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_checkpoints_are_scored(fixtures: Path, tmp_path: Path, monkeypatch) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(curves, "dev_scores", lambda network, data, enroller: {"gap_mean": 1.0})
+    save_checkpoint(tmp_path / "a.pt", Network(CONFIGS["pvqe-xs"]), {"steps": 7, "hours_presented": 2.0})
+    data = lay_out(tmp_path / "data", fixtures)
+    file = tmp_path / "curves.jsonl"
+    run("score", file, "--run", "only", "--after", 1.5, "--data", data, tmp_path / "a.pt")
+    assert curves.read(file) == [{"run": "only", "step": 7, "hours": 3.5, "dev": {"gap_mean": 1.0}}]
+
+
+def test_nothing_to_plot_is_said(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        curves.main, ["plot", str(tmp_path / "none.jsonl"), "-o", str(tmp_path / "x.png")]
+    )
+    assert result.exit_code == 1 and "has no curves" in result.output
+    assert not (tmp_path / "x.png").exists()
