@@ -32,7 +32,7 @@ class Rule:
 
     enough_seconds: float = 15.0
     """Of stretches of the leading voice."""
-    alike: float = 0.75
+    alike: float = 0.8
     """Cosine from which two stretches are one voice."""
     alike_known: float = 0.85
     """The same of a stretch and a known voice; stricter, since a profile that is there already can only lose."""

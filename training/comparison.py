@@ -252,7 +252,8 @@ def main(
             for name, trainer in trainers.items()
         }
         hours = max(trainer.seconds for trainer in trainers.values()) / 3600
-        command = "python -m training.comparison --speech DIR --noise DIR --rooms DIR --run DIR --data DIR --out docs"
+        where = "--speech DIR --noise DIR --rooms DIR --run DIR --data DIR --out docs"
+        command = " ".join(["python -m training.comparison", *names, where])
         found = answer(scored, steps, hours, command)
         found.write(out)
     except (OSError, ValueError, DataError) as error:

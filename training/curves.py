@@ -97,7 +97,8 @@ def drawn(rows: Sequence[Row]) -> bytes:
         if points:
             axes[-1].plot(*zip(*points, strict=True), "o-", ms=3, lw=1.2, label=label)
     axes[-1].set(xlabel="hours presented", ylabel="dev scores (quick set), dB")
-    axes[-1].legend(fontsize=7)
+    if scored:
+        axes[-1].legend(fontsize=7)
     for axis in axes:
         axis.grid(alpha=0.3)
     file = io.BytesIO()

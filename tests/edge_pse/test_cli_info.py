@@ -17,6 +17,7 @@ def test_one_screen_says_what_is_here(run, home, bundle, female_profile):
     (model,) = [line.split() for line in lines if line.startswith(bundle.path.name)]
     contract = bundle.contract
     assert model[3:] == [contract.model_id, contract.precision, contract.licence, "onnx"]
+    assert not any("int8-weights" in line for line in lines)  # tflite-runtime takes those by itself
     (runtime,) = [line.split() for line in lines if line.startswith("onnx ")]
     assert runtime == ["onnx", "*.onnx", RUNTIMES["onnx"].installed_version()]
     assert lines[-1] == f"1 profile in {home}/profiles"
