@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.fft
 import torch
 from torch import Tensor
 
 from training.network import SAMPLE_RATE_HZ
+from training.placing import place
 
 _CONTROL_POINTS = 7
+_HARMONICS = 11  # of the mains, fewer than these
 
 
 def convolve(clips: Tensor, responses: Tensor) -> Tensor:
@@ -19,70 +23,93 @@ def convolve(clips: Tensor, responses: Tensor) -> Tensor:
     return torch.fft.irfft(torch.fft.rfft(clips, size) * torch.fft.rfft(responses, size), size)[:, :length]
 
 
-def random_equaliser(random: np.random.Generator, count: int, spread_db: float, taps: int = 512) -> Tensor:
+def random_equaliser(
+    random: np.random.Generator,
+    count: int,
+    spread_db: float,
+    device: torch.device | None = None,
+    taps: int = 512,
+) -> Tensor:
     """``count`` minimum-phase responses (count, taps) of made-up microphones: uneven, tilted, some band-limited."""
-    hertz = np.fft.rfftfreq(2 * taps, 1 / SAMPLE_RATE_HZ)
-    octaves = np.log2(np.maximum(hertz, 40) / 40)
-    points = np.linspace(0, octaves[-1], _CONTROL_POINTS)
-    curves_db = np.stack(
-        [
-            np.interp(octaves, points, random.uniform(-spread_db, spread_db, _CONTROL_POINTS))
-            for _ in range(count)
-        ]
-    )
-    curves_db += random.uniform(-2, 2, (count, 1)) * (octaves - octaves.mean()) * spread_db / 8
-    low_hz = np.where(random.random(count) < 0.3, random.uniform(60, 300, count), 20)[:, None]
-    high_hz = np.where(random.random(count) < 0.2, random.uniform(3400, 7500, count), 1e5)[:, None]
+    hertz, octaves = _frequencies(taps, 40, device)
+    curves_db = _uneven_db(random, count, spread_db, octaves, _CONTROL_POINTS)
+    tilt = place(random.uniform(-2, 2, (count, 1)) * spread_db / 8, hertz.device)
+    curves_db = curves_db + tilt * (octaves - octaves.mean())
+    low_hz = np.where(random.random(count) < 0.3, random.uniform(60, 300, count), 20)
+    high_hz = np.where(random.random(count) < 0.2, random.uniform(3400, 7500, count), 1e5)
     # A resampler takes the uppermost bins away, and nothing else: a voice must not hang on them.
-    resampled_hz = np.where(random.random(count) < 0.4, random.uniform(7000, 8000, count), 1e5)[:, None]
-    curves_db -= np.clip(24 * np.log2(low_hz / np.maximum(hertz, 1)), 0, 60)
-    curves_db -= np.clip(48 * np.log2(np.maximum(hertz, 1) / high_hz), 0, 60)
-    curves_db -= np.clip(600 * np.log2(np.maximum(hertz, 1) / resampled_hz), 0, 60)
-    return torch.from_numpy(_minimum_phase(curves_db, taps).astype(np.float32))
+    resampled_hz = np.where(random.random(count) < 0.4, random.uniform(7000, 8000, count), 1e5)
+    curves_db = curves_db - _beyond_db(hertz, low_hz, -24.0) - _beyond_db(hertz, high_hz, 48.0)
+    return _minimum_phase(curves_db - _beyond_db(hertz, resampled_hz, 600.0), taps)
 
 
-def random_loudspeaker(random: np.random.Generator, count: int, taps: int = 512) -> Tensor:
+def random_loudspeaker(
+    random: np.random.Generator, count: int, device: torch.device | None = None, taps: int = 512
+) -> Tensor:
     """``count`` minimum-phase responses (count, taps) of small and better loudspeakers: little bass, uneven."""
-    hertz = np.maximum(np.fft.rfftfreq(2 * taps, 1 / SAMPLE_RATE_HZ), 1)
-    octaves = np.log2(np.maximum(hertz, 100) / 100)
-    points = np.linspace(0, octaves[-1], 2 * _CONTROL_POINTS)
-    curves_db = np.stack(
-        [np.interp(octaves, points, random.uniform(-6, 6, len(points))) for _ in range(count)]
-    )
-    low_hz = 60 * 2 ** random.uniform(0, 3.7, (count, 1))  # up to 780 Hz
-    high_hz = random.uniform(3500, 12000, (count, 1))
-    curves_db -= np.clip(random.uniform(6, 24, (count, 1)) * np.log2(low_hz / hertz), 0, 60)
-    curves_db -= np.clip(24 * np.log2(hertz / high_hz), 0, 60)
-    return torch.from_numpy(_minimum_phase(curves_db, taps).astype(np.float32))
+    hertz, octaves = _frequencies(taps, 100, device)
+    curves_db = _uneven_db(random, count, 6.0, octaves, 2 * _CONTROL_POINTS)
+    low_hz = 60 * 2 ** random.uniform(0, 3.7, count)  # up to 780 Hz
+    high_hz = random.uniform(3500, 12000, count)
+    curves_db = curves_db - _beyond_db(hertz, low_hz, -random.uniform(6, 24, count))
+    return _minimum_phase(curves_db - _beyond_db(hertz, high_hz, 24.0), taps)
 
 
-def _minimum_phase(curves_db: np.ndarray, taps: int) -> np.ndarray:
+def _frequencies(taps: int, lowest_hz: float, device: torch.device | None) -> tuple[Tensor, Tensor]:
+    """Of the bins of twice ``taps``, in hertz, and in octaves above ``lowest_hz``, not below: (bin,), (bin,)."""
+    hertz = torch.fft.rfftfreq(2 * taps, 1 / SAMPLE_RATE_HZ, device=device).clamp_min(1)
+    return hertz, torch.log2(hertz.clamp_min(lowest_hz) / lowest_hz)
+
+
+def _uneven_db(
+    random: np.random.Generator, count: int, spread_db: float, octaves: Tensor, points: int
+) -> Tensor:
+    """``count`` curves over ``octaves``, straight between ``points`` random heights: (count, bin)."""
+    heights = place(random.uniform(-spread_db, spread_db, (count, points)), octaves.device)
+    position = octaves / octaves[-1] * (points - 1)
+    distance = (position - torch.arange(points, device=octaves.device)[:, None]).abs()
+    return heights @ (1 - distance).clamp_min(0)
+
+
+def _beyond_db(hertz: Tensor, edge_hz: np.ndarray, slope_db: float | np.ndarray) -> Tensor:
+    """What a filter takes away above its edge, or below it where the slope, in dB an octave, is negative:
+    (count, bin), 60 dB at most.
+    """
+    slope = place(np.broadcast_to(slope_db, edge_hz.shape)[:, None], hertz.device)
+    return (slope * torch.log2(hertz / place(edge_hz[:, None], hertz.device))).clamp(0, 60)
+
+
+def _minimum_phase(curves_db: Tensor, taps: int) -> Tensor:
     """By the real cepstrum folded onto positive times."""
-    log_magnitude = curves_db * (np.log(10) / 20)
-    cepstrum = np.fft.irfft(log_magnitude, 2 * taps)
-    cepstrum[:, 1:taps] *= 2
-    cepstrum[:, taps + 1 :] = 0
-    return np.fft.irfft(np.exp(np.fft.rfft(cepstrum)), 2 * taps)[:, :taps]
+    cepstrum = torch.fft.irfft(curves_db * (math.log(10) / 20), 2 * taps)
+    fold = torch.zeros(2 * taps, device=curves_db.device)
+    fold[0] = fold[taps] = 1
+    fold[1:taps] = 2
+    return torch.fft.irfft(torch.exp(torch.fft.rfft(cepstrum * fold)), 2 * taps)[:, :taps]
 
 
-def synthetic_noise(random: np.random.Generator, count: int, length: int) -> Tensor:
+def synthetic_noise(
+    random: np.random.Generator, count: int, length: int, device: torch.device | None = None
+) -> Tensor:
     """Fans, hum, hiss, rumble: coloured noise, slowly modulated, some with mains harmonics. Unit power."""
-    hertz = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ), 20)
-    seconds = np.arange(length) / SAMPLE_RATE_HZ
-    noises = np.empty((count, length))
-    for i in range(count):
-        spectrum = random.normal(size=len(hertz)) + 1j * random.normal(size=len(hertz))
-        noise = np.fft.irfft(spectrum * hertz ** random.uniform(-1.2, 0.3), length)
-        noise /= noise.std()
-        if random.random() < 0.5:
-            rate_hz, phase = random.uniform(0.2, 8), random.uniform(0, 2 * np.pi)
-            noise *= 1 + random.uniform(0, 0.9) * np.sin(2 * np.pi * rate_hz * seconds + phase)
-        if random.random() < 0.3:
-            mains_hz = random.choice([50.0, 60.0, random.uniform(80, 400)])
-            for harmonic in range(1, random.integers(2, 12)):
-                amplitude = random.uniform(0, 1) / harmonic**0.5
-                noise += amplitude * np.sin(
-                    2 * np.pi * mains_hz * harmonic * seconds + random.uniform(0, 2 * np.pi)
-                )
-        noises[i] = noise / noise.std()
-    return torch.from_numpy(noises.astype(np.float32))
+    device = device or torch.device("cpu")
+    generator = torch.Generator(device).manual_seed(int(random.integers(1 << 62)))
+    hertz = torch.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ, device=device).clamp_min(20)
+    seconds = torch.arange(length, device=device) / SAMPLE_RATE_HZ
+    slope = place(random.uniform(-1.2, 0.3, (count, 1)), device)
+    white = torch.randn(count, len(hertz), 2, device=device, generator=generator)
+    noise = torch.fft.irfft(torch.view_as_complex(white) * hertz**slope, length)
+    noise = noise / noise.std(1, keepdim=True)
+    depth = random.uniform(0, 0.9, (count, 1)) * (random.random((count, 1)) < 0.5)
+    rate_hz, phase = random.uniform(0.2, 8, (count, 1)), random.uniform(0, 2 * np.pi, (count, 1))
+    slow = torch.sin(2 * math.pi * place(rate_hz, device) * seconds + place(phase, device))
+    noise = noise * (1 + place(depth, device) * slow)
+    mains_hz = np.choose(
+        random.integers(3, size=(count, 1)), [50.0, 60.0, random.uniform(80, 400, (count, 1))]
+    )
+    humming = (random.random((count, 1)) < 0.3) * random.integers(1, _HARMONICS, (count, 1))
+    for harmonic in range(1, _HARMONICS):
+        amplitude = random.uniform(0, 1, (count, 1)) / harmonic**0.5 * (harmonic <= humming)
+        turns = place(harmonic * mains_hz, device) * seconds + place(random.random((count, 1)), device)
+        noise = noise + place(amplitude, device) * torch.sin(2 * math.pi * turns)
+    return noise / noise.std(1, keepdim=True)

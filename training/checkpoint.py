@@ -90,6 +90,27 @@ def with_far_branch(network: Network, config: NetworkConfig) -> Network:
 
 
 @torch.no_grad()
+def follow(grown: Network, old: Network, new: Network) -> None:
+    """Add to a network with a far branch what the one it was grown from has learnt since: ``old`` then, ``new`` now.
+
+    Variances of norms are multiplied, for they must stay positive. It is a place to go on from: what it has lost by it
+    comes back in a few hundred steps.
+    """
+    before, after = old.state_dict(), new.state_dict()
+    for name, tensor in grown.state_dict().items():
+        if name not in before or not tensor.is_floating_point():
+            continue
+        if name.endswith("running_var"):
+            tensor.mul_(after[name] / before[name].clamp_min(1e-8))
+            continue
+        change = after[name] - before[name]
+        if name == "joint1.conv.conv.weight":  # its last inputs are the far end's
+            tensor[:, : change.shape[1]] += change
+        else:
+            tensor += change
+
+
+@torch.no_grad()
 def _hear_alike(network: Network) -> None:
     """Far branch and alignment from the microphone's branch: the channels with most weight, compared one with one."""
     first, second = network.mic1, network.mic2

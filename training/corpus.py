@@ -7,7 +7,9 @@ folder, so that a run starts in seconds and a GPU can hold all of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from rich.progress import track
 from torch import Tensor
 
 from training.network import SAMPLE_RATE_HZ
+from training.placing import place
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 # Speech resampled by these factors, pitch and formants together, passes for other voices.
@@ -59,8 +62,7 @@ class Bank:
     ) -> Tensor:
         """Clips (clip, sample) at unit active level; reading past a track's end goes on at its start."""
         device = self.samples.device
-        which = torch.as_tensor(np.asarray(tracks), device=device)
-        begin = torch.as_tensor(np.asarray(starts), device=device)
+        which, begin = place(tracks, device), place(starts, device)
         within = (begin[:, None] + torch.arange(length, device=device)) % self._lengths[which, None]
         clips = self.samples[self._offsets[which, None] + within].float() / 32768
         return clips / self._levels[which, None]
@@ -89,15 +91,22 @@ def load_bank(kind: str, folders: Sequence[Path], cache: Path, factors: Sequence
             tracks = [Track(**(t | {"boundaries": tuple(t["boundaries"])})) for t in index["tracks"]]
             return Bank(torch.from_numpy(np.load(samples_path, mmap_mode="c")), tracks)
     cache.mkdir(parents=True, exist_ok=True)
+    groups = _grouped(kind, files)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        decoding = pool.map(lambda own: _decode(own, factors), groups.values())
+        decoded = list(track(decoding, description=f"decoding {kind}", total=len(groups)))
     pieces, tracks = [], []
     offset = 0
-    for name, own, factor in track(list(_grouped(kind, files, factors)), description=f"decoding {kind}"):
-        samples, starts = _decode(own, factor)
-        if kind == "speech" and len(samples) < SHORTEST_VOICE_S * SAMPLE_RATE_HZ:
-            continue
-        tracks.append(Track(name, offset, len(samples), active_level(samples / np.float32(32768)), starts))
-        pieces.append(samples)
-        offset += len(samples)
+    for number, factor in enumerate(factors):
+        for source, versions in zip(groups, decoded, strict=True):
+            samples, starts = versions[number]
+            if kind == "speech" and len(samples) < SHORTEST_VOICE_S * SAMPLE_RATE_HZ:
+                continue
+            name = f"{source.parent.name}/{source.name}@{factor}" if kind == "speech" else source.name
+            level = active_level(samples / np.float32(32768))
+            tracks.append(Track(name, offset, len(samples), level, starts))
+            pieces.append(samples)
+            offset += len(samples)
     np.save(samples_path, np.concatenate(pieces))
     index_path.write_text(json.dumps({"source": wanted, "tracks": [t.__dict__ for t in tracks]}))
     return Bank(torch.from_numpy(np.load(samples_path, mmap_mode="c")), tracks)
@@ -117,28 +126,22 @@ def audio_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def _grouped(
-    kind: str, files: list[Path], factors: Sequence[float]
-) -> Iterable[tuple[str, list[Path], float]]:
-    if kind != "speech":
-        yield from ((path.name, [path], 1.0) for path in files)
-        return
-    speakers: dict[Path, list[Path]] = {}
+def _grouped(kind: str, files: list[Path]) -> dict[Path, list[Path]]:
+    """Recordings that make one track: all in a speaker's folder, or else each for itself."""
+    groups: dict[Path, list[Path]] = {}
     for path in files:
-        speakers.setdefault(path.parent, []).append(path)
+        groups.setdefault(path.parent if kind == "speech" else path, []).append(path)
+    return groups
+
+
+def _decode(files: list[Path], factors: Sequence[float]) -> list[tuple[np.ndarray, tuple[int, ...]]]:
+    """Recordings one after the other, and where each begins, for each factor."""
+    recordings = [soundfile.read(path, dtype="float32", always_2d=True) for path in files]
+    versions = []
     for factor in factors:
-        yield from (
-            (f"{folder.parent.name}/{folder.name}@{factor}", own, factor) for folder, own in speakers.items()
-        )
-
-
-def _decode(files: list[Path], factor: float) -> tuple[np.ndarray, tuple[int, ...]]:
-    pieces, starts, length = [], [], 0
-    for path in files:
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
         # To play faster by a factor is to resample from a rate that much higher.
-        audio = soxr.resample(audio.mean(1), rate * factor, SAMPLE_RATE_HZ)
-        starts.append(length)
-        pieces.append((np.clip(audio, -1, 1) * 32767).astype(np.int16))
-        length += len(pieces[-1])
-    return np.concatenate(pieces), tuple(starts)
+        pieces = [soxr.resample(audio.mean(1), rate * factor, SAMPLE_RATE_HZ) for audio, rate in recordings]
+        starts = np.cumsum([0, *map(len, pieces)])[:-1]
+        samples = (np.clip(np.concatenate(pieces), -1, 1) * 32767).astype(np.int16)
+        versions.append((samples, tuple(starts.tolist())))
+    return versions

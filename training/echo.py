@@ -17,6 +17,7 @@ from torch import Tensor
 from training.augment import convolve, random_loudspeaker
 from training.corpus import Bank
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
+from training.placing import place
 from training.rooms import POSITIONS, Rooms
 
 _ACTIVE_RANGE_DB = 30.0  # as for the level of a voice, see training.corpus
@@ -58,6 +59,8 @@ class EchoMaker:
 
     def __init__(self, speech: Bank, noise: Bank, rooms: Rooms, random: np.random.Generator):
         self.speech, self.noise, self.rooms, self.random = speech, noise, rooms, random
+        self._voice_lengths = np.array([track.length for track in speech.tracks])
+        self._noise_lengths = np.array([track.length for track in noise.tracks])
         self._device = speech.samples.device
 
     def draw(
@@ -86,37 +89,33 @@ class EchoMaker:
         """Mostly one talker, sometimes two, sometimes anything that a loudspeaker may play: (mixture, sample)."""
         random = self.random
         who = random.choice(voices, (2, count))
-        starts = random.random((2, count)) * [[self.speech.tracks[v].length for v in row] for row in who]
+        starts = random.random((2, count)) * self._voice_lengths[who]
         talk = self.speech.cut(who.ravel(), starts.astype(int).ravel(), length).unflatten(0, (2, count))
         second = self._tensor((random.random(count) < 0.15) * 10 ** (random.uniform(-10, 10, count) / 20))
         far = talk[0] + talk[1] * second[:, None]
         tracks = random.integers(len(self.noise.tracks), size=count)
-        starts = random.random(count) * [self.noise.tracks[t].length for t in tracks]
+        starts = random.random(count) * self._noise_lengths[tracks]
         sounds = self.noise.cut(tracks, starts.astype(int), length)
-        other = torch.as_tensor(random.random(count) < settings.other_share, device=self._device)
+        other = place(random.random(count) < settings.other_share, self._device)
         return torch.where(other[:, None], sounds, far)
 
     def _played(self, loopback: Tensor) -> Tensor:
         """What the loudspeaker makes of it: distorted, then band-limited."""
-        driven = torch.stack([self._distorted(x / x.abs().max().clamp_min(1e-5)) for x in loopback])
-        return convolve(driven, random_loudspeaker(self.random, len(driven)).to(self._device))
+        driven = self._distorted(loopback / loopback.abs().amax(1, keepdim=True).clamp_min(1e-5))
+        return convolve(driven, random_loudspeaker(self.random, len(driven), self._device))
 
     def _distorted(self, x: Tensor) -> Tensor:
-        """One clip of peak one: (sample,)."""
-        random = self.random
-        kind = random.choice(["linear", "hard", "soft", "asymmetric"], p=[0.35, 0.15, 0.25, 0.25])
-        if kind == "hard":
-            ceiling = random.uniform(0.2, 0.8)
-            return x.clamp(-ceiling, ceiling)
-        if kind == "soft":
-            drive = random.uniform(1.0, 4.0)
-            return torch.tanh(drive * x)
-        if kind == "asymmetric":
-            # Memoryless model of a loudspeaker, used since Zhang and Wang (Interspeech 2018) to train echo cancellers.
-            b = 1.5 * x - 0.3 * x.square()
-            slope = torch.where(b > 0, 4.0, 0.5)
-            return 4 * (2 / (1 + torch.exp(-slope * b)) - 1)
-        return x
+        """Clips of peak one (clip, sample): as they are, clipped hard or softly, or by a loudspeaker's model."""
+        random, count = self.random, len(x)
+        kind = place(random.choice(4, (count, 1), p=[0.35, 0.15, 0.25, 0.25]), self._device)
+        ceiling = self._tensor(random.uniform(0.2, 0.8, (count, 1)))
+        soft = torch.tanh(self._tensor(random.uniform(1.0, 4.0, (count, 1))) * x)
+        # Memoryless model of a loudspeaker, used since Zhang and Wang (Interspeech 2018) to train echo cancellers.
+        b = 1.5 * x - 0.3 * x.square()
+        slope = torch.where(b > 0, 4.0, 0.5)
+        asymmetric = 4 * (2 / (1 + torch.exp(-slope * b)) - 1)
+        x = torch.where(kind == 1, x.clamp(-ceiling, ceiling), x)
+        return torch.where(kind == 2, soft, torch.where(kind == 3, asymmetric, x))
 
     def _echo(self, settings: EchoSettings, played: Tensor, rooms: np.ndarray) -> tuple[Tensor, Tensor]:
         """Delayed, skewed and through the room, with a change of path where there is one; and its delay, by frame."""
@@ -125,13 +124,15 @@ class EchoMaker:
         held = random.random(count) < settings.held_share
         delays_ms = random.uniform(*settings.held_delay_ms, count), random.uniform(*settings.delay_ms, count)
         delay_s = np.where(held, *delays_ms) / 1000
-        place = random.integers(POSITIONS, size=count)
-        before = self._path(played, rooms, place, delay_s, skew)
+        position = random.integers(POSITIONS, size=count)
+        before = self._path(played, rooms, position, delay_s, skew)
         moves = random.random(count) < 0.5
         jumps = ~moves | (random.random(count) < 0.3)
         limits_s = np.array(settings.delay_ms) / 1000
         other_s = np.clip(delay_s + jumps * random.uniform(-0.15, 0.15, count), *limits_s)
-        after = self._path(played, rooms, np.where(moves, (place + 1) % POSITIONS, place), other_s, skew)
+        after = self._path(
+            played, rooms, np.where(moves, (position + 1) % POSITIONS, position), other_s, skew
+        )
         changes = random.random(count) < settings.change_share
         moment = np.where(changes, random.uniform(0.25, 0.75, count) * length, 2 * length)
         ramp = torch.arange(length, device=self._device) - self._tensor(moment)[:, None]
@@ -143,17 +144,22 @@ class EchoMaker:
         return before + share * (after - before), delay_hops
 
     def _path(
-        self, played: Tensor, rooms: np.ndarray, place: np.ndarray, delay_s: np.ndarray, skew_ppm: np.ndarray
+        self,
+        played: Tensor,
+        rooms: np.ndarray,
+        position: np.ndarray,
+        delay_s: np.ndarray,
+        skew_ppm: np.ndarray,
     ) -> Tensor:
         times = torch.arange(played.shape[1], device=self._device, dtype=torch.float64)
-        speed = torch.as_tensor(1 + 1e-6 * skew_ppm, device=self._device)[:, None]
-        delay = torch.as_tensor(np.round(delay_s * SAMPLE_RATE_HZ), device=self._device)[:, None]
-        return convolve(
-            read_at(played, times * speed - delay), self.rooms.responses[rooms, place].to(self._device)
-        )
+        # Not the speed itself: single precision, in which it gets there, has no such small differences from one.
+        late = times * 1e-6 * self._tensor(skew_ppm)[:, None]
+        delay = self._tensor(np.round(delay_s * SAMPLE_RATE_HZ))[:, None]
+        responses = self.rooms.responses[place(rooms, self._device), place(position, self._device)]
+        return convolve(read_at(played, times + late - delay), responses)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.as_tensor(np.asarray(values, np.float32), device=self._device)
+        return place(np.asarray(values, np.float32), self._device)
 
 
 def read_at(clips: Tensor, positions: Tensor) -> Tensor:

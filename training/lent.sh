@@ -2,19 +2,20 @@
 # Train on a machine that is lent for minutes at a time. Each call: unpack the parts that have come, train until the time
 # is over or the schedule ends, leave the averaged weights and the log where they are fetched from.
 #
-#   training/lent.sh PARTS KEEP MINUTES [options of training.train, such as --network pvqe-s --device cuda --init FILE]
+#   training/lent.sh PARTS KEEP RUN MINUTES [options of training.train, such as --network pvqe-s --device cuda --init FILE]
 #
 # PARTS: folder of part-*.tar (python -m training.pack) and, in wheels/, of what that machine's Python lacks.
-# KEEP: a folder outside the work tree, which the next call finds again: corpus, cache, and the run to go on with.
+# KEEP: a folder outside the work tree, which the next call finds again: corpus, cache, and the runs to go on with.
+# RUN: a name; its results are RUN.pt and RUN.jsonl.
 # MINUTES: 0 to unpack and nothing else.
 # $OUT: where results are fetched from (the current folder without it).
 set -eu
-parts=$1 keep=$2 minutes=$3
-shift 3
+parts=$1 keep=$2 run=$3 minutes=$4
+shift 4
 out=${OUT:-.}
-mkdir -p "$keep/corpus" "$out"
+mkdir -p "$keep/corpus" "$keep/site" "$out"
 for wheel in "$parts"/wheels/*.whl; do
-    [ -e "$wheel" ] && python3 -m pip install --quiet --no-deps --no-index "$wheel"
+    [ -e "$wheel" ] && python3 -m pip install --quiet --no-deps --no-index --upgrade --target "$keep/site" "$wheel"
 done
 for part in "$parts"/part-*.tar; do
     [ -e "$part" ] || continue
@@ -24,9 +25,8 @@ done
 rooms=
 [ -d "$keep/corpus/rooms" ] && rooms="--rooms $keep/corpus/rooms"
 deliver() {
-    for result in best.pt log.jsonl; do
-        if [ -e "$keep/run/$result" ]; then cp "$keep/run/$result" "$out/$result"; fi
-    done
+    if [ -e "$keep/$run/best.pt" ]; then cp "$keep/$run/best.pt" "$out/$run.pt"; fi
+    if [ -e "$keep/$run/log.jsonl" ]; then cp "$keep/$run/log.jsonl" "$out/$run.jsonl"; fi
 }
 # Whatever ends the call, what is there by then is delivered; a call that is cut off finds it delivered a minute ago.
 trap deliver EXIT
@@ -35,7 +35,8 @@ while sleep 60; do deliver; done >/dev/null 2>&1 &
 delivering=$!
 status=0
 # shellcheck disable=SC2086  # two words, or none
-python3 -m training.train --speech "$keep/corpus/speech" --noise "$keep/corpus/noise" $rooms \
-    --cache "$keep/cache" --run "$keep/run" --minutes "$minutes" "$@" || status=$?
+PYTHONPATH="$keep/site${PYTHONPATH:+:$PYTHONPATH}" python3 -m training.train \
+    --speech "$keep/corpus/speech" --noise "$keep/corpus/noise" $rooms \
+    --cache "$keep/cache" --run "$keep/$run" --minutes "$minutes" "$@" || status=$?
 kill $delivering
 exit $status

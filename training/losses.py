@@ -41,13 +41,13 @@ def delay_entropy(weights: Tensor, delay_hops: Tensor) -> Tensor:
     frame), NaN where nothing is to be found: a scalar. A delay between two hops is shared by both.
     """
     known = delay_hops < weights.shape[2] - 1
-    if not known.any():
-        return weights.sum() * 0
-    whole = delay_hops[known].floor()
-    later_share = delay_hops[known] - whole
-    logarithms = weights[known].clamp_min(1e-5).log()
-    sooner, later = (logarithms.gather(1, whole[:, None].long() + hop)[:, 0] for hop in (0, 1))
-    return -((1 - later_share) * sooner + later_share * later).mean()
+    delay_hops = torch.where(known, delay_hops, 0)
+    whole = delay_hops.floor()
+    later_share = delay_hops - whole
+    logarithms = weights.clamp_min(1e-5).log()
+    sooner, later = (logarithms.gather(2, whole[..., None].long() + hop)[..., 0] for hop in (0, 1))
+    entropies = -((1 - later_share) * sooner + later_share * later)
+    return torch.where(known, entropies, 0).sum() / known.sum().clamp_min(1)
 
 
 def identification(
@@ -59,13 +59,12 @@ def identification(
     Cosine softmax with an additive margin on the right voice (CosFace, arXiv 1801.09414), with remembered embeddings in
     place of learnt class vectors; what all voices share is removed first, since it says nothing.
     """
+    # Shapes do not depend on what is known: a GPU would have to be waited for.
     known = ~remembered[:, 0].isnan()
-    rows = known[voices]
-    if not rows.any():
-        return embeddings.sum() * 0
-    others = remembered[known]
-    mean = others.mean(0)
-    similarity = F.normalize(embeddings[rows] - mean, dim=1) @ F.normalize(others - mean, dim=1).T
-    which = (known.cumsum(0) - 1)[voices[rows]]
-    similarity = similarity - margin * F.one_hot(which, len(others))
-    return F.cross_entropy(similarity / temperature, which)
+    remembered = torch.where(known[:, None], remembered, 0)
+    mean = remembered.sum(0) / known.sum().clamp_min(1)
+    similarity = F.normalize(embeddings - mean, dim=1) @ F.normalize(remembered - mean, dim=1).T
+    right = F.one_hot(voices, len(remembered)).bool()
+    similarity = (similarity - margin * right).masked_fill(~(known | right), -torch.inf)
+    losses = F.cross_entropy(similarity / temperature, voices, reduction="none")
+    return torch.where(known[voices], losses, 0).sum() / known[voices].sum().clamp_min(1)

@@ -385,7 +385,7 @@ class Network(nn.Module):
         x = self.fuse_norm(F.elu(self.fuse(torch.cat([latent, speaker], dim=2))))
         for name, gru in (("gru1", self.gru1), ("gru2", self.gru2)):
             initial = states.get(name)
-            x, last = gru(x, None if initial is None else initial[None])
+            x, last = _recur(gru, x, None if initial is None else initial[None])
             following[name] = last[0]
         return self.embedding_norm(x)
 
@@ -456,6 +456,14 @@ class Network(nn.Module):
         _, _, states = self(frame, parameter.new_zeros(1, self.config.taken_size), far=far)
         self.train(training)
         return {name: tuple(state.shape) for name, state in states.items()}
+
+
+def _recur(gru: nn.GRU, x: Tensor, initial: Tensor | None) -> tuple[Tensor, Tensor]:
+    if not x.is_cuda:
+        return gru(x, initial)
+    # Autocast would run it in half precision on a GPU, out of whose range small gradients fall.
+    with torch.autocast("cuda", enabled=False):
+        return gru(x.float(), initial)
 
 
 def _last_frames(x: Tensor, count: int) -> Tensor:

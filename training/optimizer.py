@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 _WEIGHT_DECAY = 1e-3
 
@@ -18,7 +18,7 @@ class Optimizer:
     """
 
     def __init__(self, network: nn.Module):
-        parameters = list(network.parameters())
+        self._parameters = parameters = list(network.parameters())
         self._both: dict[str, torch.optim.Optimizer] = {
             "matrices": torch.optim.Muon(
                 [p for p in parameters if p.ndim == 2],
@@ -34,6 +34,17 @@ class Optimizer:
         """Forget the gradients."""
         for optimizer in self._both.values():
             optimizer.zero_grad(set_to_none=True)
+
+    def clip(self, limit: float) -> Tensor:
+        """Scale the gradients down to a common norm of at most ``limit``; the norm before, a scalar.
+
+        Where it is no finite number, all gradients become zero: a rare scene of all but silence must not end a run.
+        """
+        norm = nn.utils.clip_grad_norm_(self._parameters, limit)
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad.nan_to_num_(0, 0, 0)
+        return norm.detach()
 
     def step(self, learning_rate: float) -> None:
         """One step by the gradients that are there."""

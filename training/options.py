@@ -70,6 +70,9 @@ def start(threads: int, seed: int, device: str) -> torch.device:
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
+    # On a GPU: single precision by the matrix units, and convolutions by what is fastest for their shapes.
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
     return parallel.join(torch.device(device))
 
 

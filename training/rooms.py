@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +41,9 @@ def load_rooms(folders: Sequence[Path], count: int, cache: Path, seed: int = 0) 
     path = cache / f"rooms-{count}-{seed}.npy"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        random = np.random.default_rng(seed)
-        np.save(
-            path,
-            np.stack([simulate_room(random) for _ in track(range(count), description="simulating rooms")]),
-        )
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            rooms = pool.map(lambda room: simulate_room(np.random.default_rng([seed, room])), range(count))
+            np.save(path, np.stack(list(track(rooms, description="simulating rooms", total=count))))
     simulated = np.load(path)
     measured = [
         _measured(file)

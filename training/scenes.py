@@ -1,12 +1,16 @@
 """Scenes that teach the profile: who talks when, how loud, in which room, into which microphone; made on the fly.
 
-A step takes a ring of speakers. Speaker k and its neighbour share one mixture, which serves two targets: each talker's
-profile in turn, each its own voice. The profile alone tells the two apart, so it can't be ignored.
+A step takes rings of speakers. Speaker k of a ring and its neighbour share one mixture, which serves two targets: each
+talker's profile in turn, each its own voice. The profile alone tells the two apart, so it can't be ignored.
+
+Who talks when is decided in NumPy; sound is made of it on the recordings' device, all mixtures of a step at once.
+Nothing waits for a GPU, which is busy with the step before meanwhile.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +20,7 @@ from training.augment import convolve, random_equaliser, synthetic_noise
 from training.corpus import Bank
 from training.echo import Echoes, EchoMaker, EchoSettings
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
+from training.placing import place
 from training.rooms import EARLY_SAMPLES, POSITIONS, Rooms
 
 MAX_TALKERS = 3
@@ -25,14 +30,15 @@ _CANDIDATE_WINDOWS = 3  # of each voice; the loudest is taken, so that few clips
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """Contents of a training step; shares are probabilities, ranges are uniform."""
+    """Contents of a training step; shares are probabilities, ranges are uniform. Counts are of each ring."""
 
-    speakers: int = 4  # in the ring: as many two-talker mixtures, twice as many outputs
+    rings: int = 1  # a processor learns most from many small steps, a GPU has time for many rings in one
+    speakers: int = 4  # in a ring: as many two-talker mixtures, twice as many outputs
     single_mixtures: int = 1  # one talker in noise, own profile
     unprofiled_outputs: int = 1  # mixtures heard with no profile: the target is all speech
     absent_outputs: int = 1  # mixtures heard with the profile of somebody else: the target is silence
     extra_voices: int = 0  # enrolled for the speaker loss alone
-    enrolled_twice: bool = True  # each of the ring, for the speaker loss too
+    enrolled_twice: bool = True  # each of a ring, for the speaker loss too
     clip_s: float = 3.0
     enrollment_clips: tuple[int, int] = (1, 2)  # length of enrollments, in training clips
     sir_db: tuple[float, float] = (-5.0, 5.0)
@@ -49,9 +55,40 @@ class SceneSettings:
     echo: EchoSettings | None = None  # calls: far ends, and their echo in the mixtures
 
 
+@dataclass(frozen=True)
+class _Cast:
+    """Who talks in a step: indices into its speakers, all rings in a row."""
+
+    talkers: list[list[int]]  # of each mixture
+    ring_of: np.ndarray  # (mixture,)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """Voices whose embeddings are known, and these."""
+
+    voices: np.ndarray  # (voice,) tracks of the speech bank
+    embeddings: np.ndarray  # (voice, size)
+    powers: np.ndarray  # (voice,) squared length
+
+    @classmethod
+    def among(cls, voices: np.ndarray, embeddings: np.ndarray | None) -> _Heard | None:
+        """Of ``voices``, those with an embedding (voice of the bank, size) that is not NaN."""
+        if embeddings is None:
+            return None
+        voices = voices[~np.isnan(embeddings[voices, 0])]
+        known = embeddings[voices]
+        return cls(voices, known, np.square(known).sum(1))
+
+    def closest(self, seed: int, count: int) -> np.ndarray:
+        """Those ``count`` closest to the one at index ``seed``, itself among them, in no order."""
+        distances = self.powers - 2 * self.embeddings @ self.embeddings[seed]
+        return self.voices[np.argpartition(distances, min(count, len(distances)) - 1)[:count]]
+
+
 @dataclass
 class SceneBatch:
-    """One step's audio. ``enrollments`` 0..speakers-1 are the profiles; the rest repeat and extend them."""
+    """One step's audio. The first ``enrollments``, ring after ring, are the profiles; the rest repeat, extend them."""
 
     mixtures: Tensor  # (mixture, sample)
     enrollments: Tensor  # (enrollment, sample)
@@ -76,6 +113,10 @@ class SceneMaker:
     def __init__(self, speech: Bank, noise: Bank, rooms: Rooms, random: np.random.Generator):
         self.speech, self.noise, self.rooms, self.random = speech, noise, rooms, random
         self._voice_lengths = np.array([track.length for track in speech.tracks])
+        self._noise_lengths = np.array([track.length for track in noise.tracks])
+        self._speaker_of = np.unique(
+            [_speaker(speech, v) for v in range(len(speech.tracks))], return_inverse=True
+        )[1]
         self._device = speech.samples.device
         self._echoes = EchoMaker(speech, noise, rooms, random)
 
@@ -87,55 +128,53 @@ class SceneMaker:
         # As many spectral frames as that many clips have, so that all share one pass through the encoder.
         repeats = int(self.random.integers(settings.enrollment_clips[0], settings.enrollment_clips[1] + 1))
         enrollment = repeats * (clip + HOP_SAMPLES) - HOP_SAMPLES
-        ring = self._pick_ring(settings, clip + 2 * enrollment, embeddings)
-        spots = [self._place_enrollment(voice, enrollment, clip) for voice in ring]
-        talkers = self._cast(settings)
-        mixtures, per_talker, echoes = self._mix(settings, ring, spots, talkers, clip)
-        output_mixture, output_profile, targets = self._outputs(settings, talkers, per_talker)
-        enrollments, voices = self._enroll(settings, ring, spots, enrollment)
-        batch = SceneBatch(mixtures, enrollments, voices, output_mixture, output_profile, targets)
+        needed = clip + 2 * enrollment
+        eligible = np.flatnonzero(self._voice_lengths >= needed + SAMPLE_RATE_HZ // 2)
+        heard = _Heard.among(eligible, embeddings)
+        voices = np.concatenate([self._pick_ring(settings, eligible, heard) for _ in range(settings.rings)])
+        spots = np.array([self._place_enrollment(voice, enrollment, clip) for voice in voices])
+        cast = self._cast(settings)
+        mixtures, per_talker, echoes = self._mix(settings, voices, spots, cast, clip)
+        output_mixture, output_profile, targets = self._outputs(settings, cast, per_talker)
+        enrollments, enrolled = self._enroll(settings, voices, spots, enrollment)
+        batch = SceneBatch(mixtures, enrollments, enrolled, output_mixture, output_profile, targets)
         if echoes is None:
             return batch
         return replace(batch, far_ends=echoes.far_ends, delay_hops=echoes.delay_hops)
 
     # --- who talks -------------------------------------------------------------------------------------------------
 
-    def _pick_ring(
-        self, settings: SceneSettings, room_needed: int, embeddings: np.ndarray | None
-    ) -> np.ndarray:
-        eligible = np.flatnonzero(self._voice_lengths >= room_needed + SAMPLE_RATE_HZ // 2)
+    def _pick_ring(self, settings: SceneSettings, eligible: np.ndarray, heard: _Heard | None) -> np.ndarray:
         count = settings.speakers
-        heard = eligible if embeddings is None else eligible[~np.isnan(embeddings[eligible, 0])]
-        if embeddings is None or self.random.random() >= settings.close_share or len(heard) < 8 * count:
+        if heard is None or self.random.random() >= settings.close_share or len(heard.voices) < 8 * count:
             return self._distinct_speakers(self.random.permutation(eligible), count)
-        seed = self.random.choice(heard)
-        distance = np.linalg.norm(embeddings[heard] - embeddings[seed], axis=1)
+        seed = int(self.random.integers(len(heard.voices)))
         # Among the closest tenth, so that hard rings still vary.
-        closest = heard[np.argsort(distance)][: max(4 * count, len(heard) // 10)]
-        return self._distinct_speakers(np.r_[seed, self.random.permutation(closest)], count)
+        closest = heard.closest(seed, max(4 * count, len(heard.voices) // 10))
+        return self._distinct_speakers(np.r_[heard.voices[seed], self.random.permutation(closest)], count)
 
     def _distinct_speakers(self, voices: np.ndarray, count: int) -> np.ndarray:
         """Never the same speaker at two resampling factors: that would be one person in two roles."""
-        chosen: dict[str, int] = {}
-        for voice in voices:
-            chosen.setdefault(_speaker(self.speech, voice), int(voice))
+        chosen: dict[int, int] = {}
+        for voice in voices.tolist():
+            chosen.setdefault(self._speaker_of[voice], voice)
             if len(chosen) == count:
-                break
-        if len(chosen) < count:
-            raise ValueError(
-                f"Only {len(chosen)} speakers have enough audio for a ring of {count}: add recordings."
-            )
-        return np.array(list(chosen.values()))
+                return np.array(list(chosen.values()))
+        raise ValueError(
+            f"Only {len(chosen)} speakers have enough audio for a ring of {count}: add recordings."
+        )
 
-    def _cast(self, settings: SceneSettings) -> list[list[int]]:
-        """For each mixture, the ring positions of its talkers."""
-        count = settings.speakers
-        pairs = [[k, (k + 1) % count] for k in range(count)]
-        for k, pair in enumerate(pairs):
-            if count > MAX_TALKERS and self.random.random() < settings.third_talker_share:
-                pair.append((k + 2) % count)
-        singles = [[int(self.random.integers(count))] for _ in range(settings.single_mixtures)]
-        return pairs + singles
+    def _cast(self, settings: SceneSettings) -> _Cast:
+        count, random = settings.speakers, self.random
+        talkers: list[list[int]] = []
+        for first in range(0, settings.rings * count, count):
+            pairs = [[first + k, first + (k + 1) % count] for k in range(count)]
+            for k, pair in enumerate(pairs):
+                if count > MAX_TALKERS and random.random() < settings.third_talker_share:
+                    pair.append(first + (k + 2) % count)
+            singles = [[first + int(random.integers(count))] for _ in range(settings.single_mixtures)]
+            talkers += pairs + singles
+        return _Cast(talkers, np.arange(settings.rings).repeat(count + settings.single_mixtures))
 
     # --- where their words come from --------------------------------------------------------------------------------
 
@@ -144,24 +183,24 @@ class SceneMaker:
         unless the voice has but one.
         """
         track = self.speech.tracks[voice]
-        start = int(self.random.choice(track.boundaries)) if len(track.boundaries) > 1 else 0
-        if len(track.boundaries) <= 1:
+        boundaries = track.boundaries
+        if len(boundaries) <= 1:
             start = int(self.random.integers(track.length))
+            return start, start + length, track.length - length
+        start = boundaries[int(self.random.integers(len(boundaries)))]
         end = start + length
-        following = [
-            b for b in (*track.boundaries, *(b + track.length for b in track.boundaries)) if b >= end
-        ]
-        if following and start + track.length - following[0] >= clip and len(track.boundaries) > 1:
-            end = following[0]
+        # The next beginning of an utterance, round the track's end where need be.
+        laps, within = divmod(end, track.length)
+        following = next((b for b in boundaries if b >= within), track.length) + laps * track.length
+        if start + track.length - following >= clip:
+            end = following
         return start, end, start + track.length - end
 
-    def _windows(self, voices: np.ndarray, spots: list[tuple[int, int, int]], length: int) -> Tensor:
+    def _windows(self, voices: np.ndarray, spots: np.ndarray, length: int) -> Tensor:
         """The louder of a few windows for each voice, clear of its enrollment: (voice, sample)."""
         tries = _CANDIDATE_WINDOWS
-        room = np.array([max(left - length, 0) for _, _, left in spots])
-        starts = np.array([end for _, end, _ in spots])[:, None] + (
-            self.random.random((len(voices), tries)) * room[:, None]
-        )
+        end, left = spots[:, 1, None], spots[:, 2, None]
+        starts = end + self.random.random((len(voices), tries)) * np.maximum(left - length, 0)
         clips = self.speech.cut(np.repeat(voices, tries), starts.astype(int).ravel(), length)
         clips = clips.unflatten(0, (len(voices), tries))
         best = clips.square().mean(2).argmax(1)
@@ -170,72 +209,68 @@ class SceneMaker:
     # --- what the microphone hears ----------------------------------------------------------------------------------
 
     def _mix(
-        self,
-        settings: SceneSettings,
-        ring: np.ndarray,
-        spots: list[tuple[int, int, int]],
-        talkers: list[list[int]],
-        clip: int,
+        self, settings: SceneSettings, voices: np.ndarray, spots: np.ndarray, cast: _Cast, clip: int
     ) -> tuple[Tensor, Tensor, Echoes | None]:
         """Mixtures (mixture, sample), their talkers' early sound (mixture, MAX_TALKERS, sample), and far sides."""
-        random, count = self.random, len(talkers)
-        mixture_of = np.concatenate([np.full(len(who), m) for m, who in enumerate(talkers)])
-        slot_of = np.concatenate([np.arange(len(who)) for who in talkers])
-        who = np.concatenate(talkers)
-        dry = self._windows(ring[who], [spots[w] for w in who], clip)
+        random, count = self.random, len(cast.talkers)
+        who = np.concatenate(cast.talkers)
+        mixture_of = np.arange(count).repeat([len(talkers) for talkers in cast.talkers])
+        slot_of = np.concatenate([np.arange(len(talkers)) for talkers in cast.talkers])
+        dry = self._windows(voices[who], spots[who], clip)
         dry = dry * self._gates(settings, len(who), clip)
         # Talker 0 is the level's reference; the others are so much quieter or louder.
         gain_db = np.where(slot_of == 0, 0, -random.uniform(*settings.sir_db, len(who)))
-        dry = dry * self._tensor(10 ** (gain_db / 20))[:, None]
+        dry = dry * self._place(10 ** (gain_db / 20))[:, None]
 
         room = random.integers(len(self.rooms.responses), size=count)
-        echoes = self._call(settings, ring, room, talkers, clip)
+        echoes = self._call(settings, voices, room, cast, clip)
         if echoes is not None:
-            dry = dry * self._tensor(~echoes.far_only)[mixture_of, None]
+            dry = dry * self._place(~echoes.far_only[mixture_of])[:, None]
         position = np.where(random.random(len(who)) < 0.5, 0, random.integers(1, POSITIONS, size=len(who)))
         position = np.where(slot_of == 0, position, np.maximum(position, slot_of % POSITIONS))
-        in_room = self._tensor(random.random(count) >= settings.dry_share)[mixture_of, None]
-        responses = self.rooms.responses[room[mixture_of], position].to(self._device)
+        in_room = self._place((random.random(count) >= settings.dry_share)[mixture_of])[:, None]
+        responses = self.rooms.responses[self._place(room[mixture_of]), self._place(position)]
         heard = torch.where(in_room, convolve(dry, responses), dry)
         early = torch.where(in_room, convolve(dry, responses[:, :EARLY_SAMPLES]), dry)
 
         per_talker = dry.new_zeros(count, MAX_TALKERS, clip)
-        per_talker[mixture_of, slot_of] = early
-        mixtures = dry.new_zeros(count, clip).index_add(0, self._index(mixture_of), heard)
+        per_talker[self._place(mixture_of), self._place(slot_of)] = early
+        mixtures = dry.new_zeros(count, clip).index_add(0, self._place(mixture_of), heard)
         noise = self._noise(count, clip)
         snr_db = random.uniform(*settings.snr_db, count)
         silent = random.random(count) < settings.clean_share
         if echoes is None:
-            silent[[len(w) == 1 for w in talkers]] = False  # one talker and no noise teaches little
+            silent[[len(talkers) == 1 for talkers in cast.talkers]] = (
+                False  # one talker and no noise teaches little
+            )
         else:
             mixtures = mixtures + echoes.heard
         noise_gain = np.where(silent, 0, 10 ** (-snr_db / 20))
-        mixtures = mixtures + noise * self._tensor(noise_gain)[:, None]
+        mixtures = mixtures + noise * self._place(noise_gain)[:, None]
         mixtures, per_talker = self._record(settings, mixtures, per_talker)
         return mixtures, per_talker, echoes
 
     def _call(
-        self, settings: SceneSettings, ring: np.ndarray, room: np.ndarray, talkers: list[list[int]], clip: int
+        self, settings: SceneSettings, voices: np.ndarray, room: np.ndarray, cast: _Cast, clip: int
     ) -> Echoes | None:
-        """The far side of each mixture, where calls are asked for; none of the ring's speakers is there."""
+        """The far side of each mixture, where calls are asked for; none of the step's speakers is there."""
         if settings.echo is None:
             return None
-        near = {_speaker(self.speech, voice) for voice in ring}
-        others = [v for v in range(len(self.speech.tracks)) if _speaker(self.speech, v) not in near]
-        single = np.array([len(who) == 1 for who in talkers])
-        return self._echoes.draw(settings.echo, room, single, np.array(others), clip)
+        others = np.flatnonzero(~np.isin(self._speaker_of, self._speaker_of[voices]))
+        single = np.array([len(talkers) == 1 for talkers in cast.talkers])
+        return self._echoes.draw(settings.echo, room, single, others, clip)
 
     def _record(self, settings: SceneSettings, mixtures: Tensor, per_talker: Tensor) -> tuple[Tensor, Tensor]:
         """Mixtures, and their talkers alike, through the microphone at some level; mixtures may be clipped."""
         random, count = self.random, len(mixtures)
-        equaliser = random_equaliser(random, count, settings.equaliser_db).to(self._device)
+        equaliser = random_equaliser(random, count, settings.equaliser_db, self._device)
         mixtures = convolve(mixtures, equaliser)
         per_talker = convolve(per_talker.flatten(0, 1), equaliser.repeat_interleave(MAX_TALKERS, 0))
         per_talker = per_talker.unflatten(0, (count, MAX_TALKERS))
-        level = self._tensor(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
+        level = self._place(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
         scale = level / mixtures.square().mean(1).sqrt().clamp_min(1e-5)
         mixtures, per_talker = mixtures * scale[:, None], per_talker * scale[:, None, None]
-        ceiling = self._tensor(
+        ceiling = self._place(
             np.where(random.random(count) < settings.clipped_share, random.uniform(1.5, 4, count), 1e3)
         )
         ceiling = torch.minimum(ceiling * level, torch.ones_like(level))[:, None]
@@ -243,98 +278,101 @@ class SceneMaker:
 
     def _gates(self, settings: SceneSettings, count: int, clip: int) -> Tensor:
         """Envelopes of talkers who start or stop half way; ones for the others."""
-        turn = self.random.integers(clip // 4, 3 * clip // 4, count)
-        late = self.random.random(count) < 0.5
-        partial = self.random.random(count) < settings.partial_share
-        ramp = (torch.arange(clip, device=self._device) - self._index(turn)[:, None]) / (
-            0.02 * SAMPLE_RATE_HZ
-        )
-        ramp = torch.where(self._tensor(late)[:, None], ramp, -ramp).clamp(0, 1).float()
-        return torch.where(self._tensor(partial)[:, None], ramp, torch.ones_like(ramp))
+        turn = self._place(self.random.integers(clip // 4, 3 * clip // 4, count))[:, None]
+        late = self._place(self.random.random(count) < 0.5)[:, None]
+        partial = self._place(self.random.random(count) < settings.partial_share)[:, None]
+        ramp = (torch.arange(clip, device=self._device) - turn) / (0.02 * SAMPLE_RATE_HZ)
+        ramp = torch.where(late, ramp, -ramp).clamp(0, 1)
+        return torch.where(partial, ramp, torch.ones_like(ramp))
 
     def _noise(self, count: int, length: int) -> Tensor:
         """Recorded, synthetic or babble, at unit power: (count, length)."""
         random = self.random
         tracks = random.integers(len(self.noise.tracks), size=count)
-        starts = (random.random(count) * [self.noise.tracks[t].length for t in tracks]).astype(int)
+        starts = (random.random(count) * self._noise_lengths[tracks]).astype(int)
         noise = self.noise.cut(tracks, starts, length)
         kind = random.random(count)
-        for i in np.flatnonzero(kind < 0.3):
-            if kind[i] < 0.12:
-                crowd = random.integers(len(self.speech.tracks), size=random.integers(5, 13))
-                starts = (random.random(len(crowd)) * self._voice_lengths[crowd]).astype(int)
-                noise[i] = self.speech.cut(crowd, starts, length).sum(0)
-            else:
-                noise[i] = synthetic_noise(random, 1, length).to(self._device)[0]
+        crowded, synthetic = np.flatnonzero(kind < 0.12), np.flatnonzero((kind >= 0.12) & (kind < 0.3))
+        if len(crowded):
+            noise[self._place(crowded)] = self._crowds(len(crowded), length)
+        if len(synthetic):
+            noise[self._place(synthetic)] = synthetic_noise(random, len(synthetic), length, self._device)
         return noise / noise.square().mean(1, keepdim=True).sqrt().clamp_min(1e-3)
+
+    def _crowds(self, count: int, length: int) -> Tensor:
+        """Babble of five to twelve voices each: (count, length)."""
+        sizes = self.random.integers(5, 13, count)
+        voices = self.random.integers(len(self.speech.tracks), size=sizes.sum())
+        starts = (self.random.random(len(voices)) * self._voice_lengths[voices]).astype(int)
+        talk = self.speech.cut(voices, starts, length)
+        return talk.new_zeros(count, length).index_add(0, self._place(np.arange(count).repeat(sizes)), talk)
 
     # --- what is asked of the network -------------------------------------------------------------------------------
 
     def _outputs(
-        self, settings: SceneSettings, talkers: list[list[int]], per_talker: Tensor
+        self, settings: SceneSettings, cast: _Cast, per_talker: Tensor
     ) -> tuple[np.ndarray, np.ndarray, Tensor]:
-        mixture, profile, targets = [], [], []
-        for m, who in enumerate(talkers):
-            for slot, talker in enumerate(who[:2]):
-                mixture.append(m)
-                profile.append(talker)
-                targets.append(per_talker[m, slot])
-        for m in self.random.permutation(len(talkers))[: settings.unprofiled_outputs]:
-            mixture.append(int(m))
-            profile.append(NO_PROFILE)
-            targets.append(per_talker[m].sum(0))
-        for m in self.random.permutation(len(talkers))[: settings.absent_outputs]:
-            absent = [k for k in range(settings.speakers) if k not in talkers[m]]
-            mixture.append(int(m))
-            profile.append(int(self.random.choice(absent)))
-            targets.append(torch.zeros_like(per_talker[m, 0]))
-        return np.array(mixture), np.array(profile), torch.stack(targets)
+        """Of each output: which mixture is heard, with which profile, and what is to come of it (output, sample)."""
+        random = self.random
+        wanted = [
+            (m, talker, slot) for m, who in enumerate(cast.talkers) for slot, talker in enumerate(who[:2])
+        ]
+        unprofiled: list[int] = []
+        absent: list[tuple[int, int]] = []
+        for ring in range(settings.rings):
+            mixtures = np.flatnonzero(cast.ring_of == ring)
+            unprofiled += random.permutation(mixtures)[: settings.unprofiled_outputs].tolist()
+            members = range(ring * settings.speakers, (ring + 1) * settings.speakers)
+            for m in random.permutation(mixtures)[: settings.absent_outputs].tolist():
+                strangers = [member for member in members if member not in cast.talkers[m]]
+                absent.append((m, int(random.choice(strangers))))
+        own, talkers, slots = (np.array(column, int) for column in zip(*wanted, strict=True))
+        targets = [per_talker[self._place(own), self._place(slots)]]
+        if unprofiled:
+            targets.append(per_talker[self._place(unprofiled)].sum(1))
+        targets.append(per_talker.new_zeros(len(absent), per_talker.shape[2]))
+        mixture = np.concatenate([own, np.array(unprofiled, int), np.array([m for m, _ in absent], int)])
+        profile = np.concatenate(
+            [talkers, np.full(len(unprofiled), NO_PROFILE), np.array([who for _, who in absent], int)]
+        )
+        return mixture, profile, torch.cat(targets)
 
     def _enroll(
-        self, settings: SceneSettings, ring: np.ndarray, spots: list[tuple[int, int, int]], length: int
+        self, settings: SceneSettings, speakers: np.ndarray, spots: np.ndarray, length: int
     ) -> tuple[Tensor, np.ndarray]:
-        """The ring's profiles, then a second clip of each in other conditions where asked for, then two of each extra
-        voice.
+        """The speakers' profiles, then a second clip of each in other conditions where asked for, then two of each
+        extra voice.
         """
         random = self.random
-        eligible = np.setdiff1d(np.flatnonzero(self._voice_lengths >= 2 * length), ring)
-        extra = random.choice(eligible, settings.extra_voices, replace=False)
+        eligible = np.setdiff1d(np.flatnonzero(self._voice_lengths >= 2 * length), speakers)
+        extra = random.choice(eligible, settings.rings * settings.extra_voices, replace=False)
         extra_starts = random.integers(self._voice_lengths[extra])
-        again = spots if settings.enrolled_twice else []
-        voices = np.concatenate([ring, ring[: len(again)], extra, extra])
+        again = spots if settings.enrolled_twice else spots[:0]
+        end, left = again[:, 1], again[:, 2]
+        voices = np.concatenate([speakers, speakers[: len(again)], extra, extra])
         starts = np.concatenate(
             [
-                [start for start, _, _ in spots],
-                np.array([end + random.integers(max(left - length, 0) + 1) for _, end, left in again], int),
+                spots[:, 0],
+                end + random.integers(np.maximum(left - length, 0) + 1),
                 extra_starts,
                 extra_starts + length,
             ]
         )
         clips = self.speech.cut(voices, starts, length)
         count = len(voices)
-        room, position = (
-            random.integers(len(self.rooms.responses), size=count),
-            random.integers(POSITIONS, size=count),
-        )
-        in_room = self._tensor(random.random(count) >= 0.5)[:, None]
-        clips = torch.where(
-            in_room, convolve(clips, self.rooms.responses[room, position].to(self._device)), clips
-        )
+        room = self._place(random.integers(len(self.rooms.responses), size=count))
+        position = self._place(random.integers(POSITIONS, size=count))
+        in_room = self._place(random.random(count) >= 0.5)[:, None]
+        clips = torch.where(in_room, convolve(clips, self.rooms.responses[room, position]), clips)
         noisy = random.random(count) < settings.noisy_enrollment_share
         gain = np.where(noisy, 10 ** (-random.uniform(0, 30, count) / 20), 0)
-        clips = clips + self._noise(count, length) * self._tensor(gain)[:, None]
-        clips = convolve(clips, random_equaliser(random, count, settings.equaliser_db).to(self._device))
-        level = self._tensor(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
+        clips = clips + self._noise(count, length) * self._place(gain)[:, None]
+        clips = convolve(clips, random_equaliser(random, count, settings.equaliser_db, self._device))
+        level = self._place(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
         return clips * (level / clips.square().mean(1).sqrt().clamp_min(1e-5))[:, None], voices
 
-    def _tensor(self, values: np.ndarray) -> Tensor:
-        values = np.asarray(values)
-        return torch.as_tensor(
-            values if values.dtype == bool else values.astype(np.float32), device=self._device
-        )
-
-    def _index(self, values: np.ndarray) -> Tensor:
-        return torch.as_tensor(np.asarray(values), device=self._device)
+    def _place(self, values: Any) -> Tensor:
+        return place(values, self._device)
 
 
 def _speaker(bank: Bank, voice: int) -> str:

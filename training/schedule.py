@@ -35,7 +35,8 @@ class Stage:
     given_share: Curve = ((0.0, 0.0),)
     teacher_weight: Curve = ((0.0, 0.0),)
     identification_weight: float = 0.0
-    absent_weight: float = 0.1  # see training.step.Guidance
+    spectral_weight: float = 3.0  # see training.step.Guidance
+    absent_weight: float = 0.1
     delay_weight: float = 0.0
     example_weight: float = 0.0
     train_only: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from training import options
 from training.corpus import Bank, Track
 from training.network import CONFIGS, SAMPLE_RATE_HZ, Network
 from training.rooms import POSITIONS, RESPONSE_SAMPLES, Rooms
@@ -66,10 +68,11 @@ def measure(trainer: Trainer, stage: Stage, steps: int) -> tuple[dict[str, float
     network.encode = timed("encoder", network.encode)
     network.temporal = timed("temporal", network.temporal)
     network.decode = timed("decoder", network.decode)
-    phases = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
     before = trainer.seconds
+    trainer.clock.restart()
     for _ in range(steps):
-        trainer.step(stage, phases)
+        trainer.step(stage)
+    phases = trainer.clock.spent()
     inside = spent["encoder"] + spent["temporal"] + spent["decoder"]
     spent |= {part: phases[part] for part in ("data", "backward", "optimizer")}
     spent["losses"] = phases["forward"] - inside
@@ -79,23 +82,29 @@ def measure(trainer: Trainer, stage: Stage, steps: int) -> tuple[dict[str, float
 @click.command()
 @click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
 @click.option("--stage", "stage_name", default="alone", show_default=True, help="Of the schedule.")
+@click.option(
+    "--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML."
+)
 @click.option("--device", default="cpu", show_default=True)
+@click.option("--compile", "compiled", is_flag=True, help="Fuse operations, as the run will.")
 @click.option("--threads", default=1, show_default=True)
 @click.option("--steps", default=10, show_default=True)
-def main(name: str, stage_name: str, device: str, threads: int, steps: int) -> None:
+def main(
+    name: str, stage_name: str, schedule: Path, device: str, compiled: bool, threads: int, steps: int
+) -> None:
     """Seconds of audio presented a second, by part of a step."""
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    where = torch.device(device)
-    stages = {stage.name: stage for stage in load_schedule(DEFAULT_SCHEDULE)}
+    where = options.start(threads, 0, device)
+    stages = {stage.name: stage for stage in load_schedule(schedule)}
     if stage_name not in stages:
         raise click.UsageError(f"There is no stage {stage_name!r}: choose one of {', '.join(stages)}.")
     # A teacher costs next to nothing, and there is none for voices that are made up.
     stage = replace(stages[stage_name], given_share=((0.0, 0.0),), teacher_weight=((0.0, 0.0),))
     trainer = Trainer(Network(CONFIGS[name]).to(where), [stage], made_up_scenes(where), None, seed=0)
+    if compiled:
+        trainer.compile()
     trainer.embed_voices()
     for _ in range(_FIRST_STEPS):
-        trainer.step(stage, dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0))
+        trainer.step(stage)
     spent, seconds = measure(trainer, stage, steps)
     total = sum(spent.values())
     table = Table("part", "ms a step", "share", "x real time")

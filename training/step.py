@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from training.losses import compressed_mse, delay_entropy, identification, negative_snr_db, residual_db
 from training.network import Encoded, Network
+from training.placing import place
 from training.scenes import NO_PROFILE, SceneBatch
 from training.spectral import analyse, synthesise
 
 REFERENCE_LEVEL = 0.05  # losses are taken on signals scaled so that the mixture has this root mean square
-_SPECTRAL_WEIGHT = 3.0
 
 
 class Enroller(Protocol):
@@ -30,10 +30,10 @@ class Enroller(Protocol):
 
 @dataclass
 class StepLoss:
-    """The scalar to minimise, its parts for the log, and the enrollments' embeddings (detached)."""
+    """The scalar to minimise, its parts for the log, and the enrollments' embeddings (these two detached)."""
 
     total: Tensor
-    parts: dict[str, float]
+    parts: dict[str, Tensor]
     embeddings: Tensor
 
 
@@ -41,6 +41,7 @@ class StepLoss:
 class Guidance:
     """How this step's losses are weighed, and what stands beside them; the teacher is for training only."""
 
+    spectral_weight: float = 3.0  # of the compressed spectral distance; the signal-to-noise ratio in dB has 1
     identification_weight: float = 0.0
     remembered: Tensor | None = None  # (voice, embedding): what the network made of each voice lately
     teacher_weight: float = 0.0
@@ -49,7 +50,7 @@ class Guidance:
     )
     given: Tensor | None = None  # (output,) bool: conditioned on the teacher's vector in place of its own
     delay_weight: float = 0.0  # of where the echo is looked for: the simulation knows where it is
-    absent_weight: float = 0.1  # of the residual in dB; the signal-to-noise ratio of present targets has 1
+    absent_weight: float = 0.1  # of the residual in dB, where the target is absent
     example: Network | None = None  # a larger network whose outputs this one is to come near to
     example_weight: float = 0.0
 
@@ -89,15 +90,14 @@ def forward(
     spectrum = analyse(batch.mixtures)
     far = None if batch.far_ends is None else analyse(batch.far_ends)
     encoded, embeddings = encode(network, enroller, spectrum, far, analyse(batch.enrollments))
-    which = torch.as_tensor(batch.output_profile, device=device)
-    profiles = embeddings
+    which = place(batch.output_profile, device)
     if guidance.given is not None and guidance.teacher is not None:
         own, given = embeddings[which], guidance.teacher[which]
         profiles = torch.where(guidance.given[:, None], given, own)
     else:
         profiles = embeddings[which]
     profiles = torch.where((which == NO_PROFILE)[:, None], torch.zeros_like(profiles), profiles)
-    index = torch.as_tensor(batch.output_mixture, device=device)
+    index = place(batch.output_mixture, device)
     mixed = encoded.repeat(index)
     speaker = network.condition(profiles)
     temporal = network.temporal(mixed.latent, speaker)
@@ -114,7 +114,7 @@ def compute_loss(
     device_type = batch.mixtures.device.type
     with torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
         enhanced, embeddings, delays = forward(network, batch, guidance, enroller)
-    index = torch.as_tensor(batch.output_mixture, device=batch.mixtures.device)
+    index = place(batch.output_mixture, batch.mixtures.device)
     scale = REFERENCE_LEVEL / batch.mixtures.square().mean(1).sqrt().clamp_min(1e-5)[index]
     enhanced = enhanced.float() * scale[:, None, None, None]
     targets, mixtures = batch.targets * scale[:, None], batch.mixtures[index] * scale[:, None]
@@ -124,10 +124,10 @@ def compute_loss(
     time = torch.where(
         present, negative_snr_db(output, targets), guidance.absent_weight * residual_db(output, mixtures)
     ).mean()
-    total = _SPECTRAL_WEIGHT * spectral + time
+    total = guidance.spectral_weight * spectral + time
     parts = {"spectral": spectral, "time": time}
-    voices = torch.as_tensor(batch.enrollment_voices, device=embeddings.device)
     if guidance.identification_weight and guidance.remembered is not None:
+        voices = place(batch.enrollment_voices, embeddings.device)
         parts["identification"] = identification(embeddings, voices, guidance.remembered)
         total = total + guidance.identification_weight * parts["identification"]
     if guidance.delay_weight and delays is not None and batch.delay_hops is not None:
@@ -141,6 +141,4 @@ def compute_loss(
     if guidance.teacher_weight and guidance.teacher is not None:
         parts["teacher"] = F.mse_loss(embeddings, guidance.teacher) / guidance.teacher.square().mean()
         total = total + guidance.teacher_weight * parts["teacher"]
-    return StepLoss(
-        total, {name: float(value.detach()) for name, value in parts.items()}, embeddings.detach()
-    )
+    return StepLoss(total, {name: value.detach() for name, value in parts.items()}, embeddings.detach())

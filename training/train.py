@@ -20,11 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from training import options, parallel
-from training.checkpoint import load_checkpoint, model_id, save_checkpoint, with_far_branch
+from training.checkpoint import follow, load_checkpoint, model_id, save_checkpoint, with_far_branch
+from training.clock import StepClock
 from training.dev import dev_scores
 from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network, NetworkConfig
 from training.optimizer import Optimizer
 from training.options import Corpora, supports_bfloat16
+from training.placing import place
 from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
 from training.spectral import analyse
@@ -32,7 +34,9 @@ from training.step import REFERENCE_LEVEL, Enroller, Guidance
 
 _AVERAGING = 0.998  # of the weights that ship, a step
 _LOG_STEPS = 20
-_SAVE_SECONDS = 240
+_SAVE_SECONDS = 90
+_SPEED_KNOWN_AT = 1  # log entry, from 0: the first one's steps pay for memory and compilation
+_USED_SHARE = 0.97  # of the minutes, where the stage is to fit in them
 _GRADIENT_NORM = 1.0
 
 
@@ -58,11 +62,30 @@ class Trainer:
         self.teacher = teacher
         self.device = next(network.parameters()).device
         self.bfloat16 = supports_bfloat16(self.device)
+        if self.device.type == "cuda":
+            _lay_out(network, torch.channels_last)  # a third faster (training/EXPERIMENTS.md)
         self.optimizer = Optimizer(network)
         self.random = np.random.default_rng(seed)
         self.stage_index, self.stage_step, self.steps, self.seconds = 0, 0, 0, 0.0
-        # What the network makes of each voice, NaN where it has not heard it yet.
-        self.embeddings = np.full((len(scenes.speech.tracks), network.config.taken_size), np.nan, np.float32)
+        # What the network makes of each voice, NaN where it has not heard it yet; and the same for NumPy, on a GPU
+        # as old as the last log entry.
+        shape = len(scenes.speech.tracks), network.config.taken_size
+        self.embeddings = torch.full(shape, torch.nan, device=self.device)
+        self._heard = self.embeddings.cpu().numpy()
+        self.clock = StepClock(self.device)
+
+    def compile(self) -> None:
+        """Fuse the operations of encoder and decoder: on a GPU twice as fast, after a minute."""
+        _lay_out(self.network, torch.contiguous_format)
+        network: Any = self.network
+        network.encode = torch.compile(network.encode, dynamic=False)
+        network.decode = torch.compile(network.decode, dynamic=False)
+
+    def fit(self, seconds: float) -> None:
+        """Make the stage end in ``seconds``, at the speed of the last log entry."""
+        stage = self.stages[self.stage_index]
+        left = int(seconds / self._seconds_a_step)
+        self.stages[self.stage_index] = replace(stage, steps=self.stage_step + max(left, 1))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs."""
@@ -72,7 +95,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "position": (self.stage_index, self.stage_step, self.steps, self.seconds),
             "random": (self.random.bit_generator.state, self.scenes.random.bit_generator.state),
-            "embeddings": torch.from_numpy(self.embeddings),
+            "embeddings": self.embeddings,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -85,18 +108,20 @@ class Trainer:
             if parallel.rank():  # what was saved is the first process's: this one draws scenes of its own
                 saved = np.random.default_rng([parallel.rank(), self.steps]).bit_generator.state
             generator.bit_generator.state = saved
-        self.embeddings = state["embeddings"].cpu().numpy()
+        self.embeddings.copy_(state["embeddings"])
+        self._heard = self.embeddings.cpu().numpy()
 
     def run(self) -> Iterator[dict[str, Any]]:
         """Train to the end of the schedule, one log entry every _LOG_STEPS steps."""
-        entries: list[dict[str, float]] = []
-        spent = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
+        entries: list[dict[str, Tensor]] = []
+        self.clock.restart()
         while self.stage_index < len(self.stages):
             stage = self.stages[self.stage_index]
-            entries.append(self.step(stage, spent))
+            entries.append(self.step(stage))
             if len(entries) == _LOG_STEPS:
-                yield self._summary(stage, entries, spent)
-                entries, spent = [], dict.fromkeys(spent, 0.0)
+                yield self._summary(stage, entries)
+                entries = []
+                self.clock.restart()
             if self.stage_step >= stage.steps:
                 self.stage_index, self.stage_step = self.stage_index + 1, 0
 
@@ -111,35 +136,34 @@ class Trainer:
         self._loss = parallel.shared(self.network, self.enroller)
         self._entered = stage
 
-    def step(self, stage: Stage, spent: dict[str, float]) -> dict[str, float]:
-        """One optimizer step of a stage: its losses. Seconds go to ``spent``, by part."""
+    def step(self, stage: Stage) -> dict[str, Tensor]:
+        """One optimizer step of a stage: its losses. It doesn't wait for a GPU; reading what it returns does."""
         if stage is not self._entered:
             self._enter(stage)
-        clock = _Clock(self.device, spent)
-        batch = self.scenes.draw(stage.scenes, self.embeddings)
-        clock.lap("data")
+        batch = self.scenes.draw(stage.scenes, self._heard)
+        self.clock.lap("data")
         loss = self._loss(batch, self._guidance(stage, batch), self.bfloat16)
-        clock.lap("forward")
+        self.clock.lap("forward")
         self.optimizer.zero_grad()
         loss.total.backward()
-        clock.lap("backward")
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
-        if torch.isfinite(norm):  # a rare scene of all but silence must not end the run
-            self.optimizer.step(stage.learning_rate_at(self.stage_step))
+        self.clock.lap("backward")
+        norm = self.optimizer.clip(_GRADIENT_NORM)
+        self.optimizer.step(stage.learning_rate_at(self.stage_step))
         self._average()
         self._remember(batch, loss.embeddings)
-        clock.lap("optimizer")
+        self.clock.lap("optimizer")
         self.stage_step, self.steps, self.seconds = (
             self.stage_step + 1,
             self.steps + 1,
             self.seconds + batch.seconds * parallel.processes(),
         )
-        return loss.parts | {"loss": float(loss.total.detach()), "gradient": float(norm)}
+        return loss.parts | {"loss": loss.total.detach(), "gradient": norm}
 
     def _guidance(self, stage: Stage, batch: SceneBatch) -> Guidance:
         guidance = Guidance(
+            stage.spectral_weight,
             stage.identification_weight,
-            torch.from_numpy(self.embeddings).to(self.device) if stage.identification_weight else None,
+            self.embeddings if stage.identification_weight else None,
             delay_weight=stage.delay_weight,
             absent_weight=stage.absent_weight,
             example=self.enroller if isinstance(self.enroller, Network) else None,
@@ -153,8 +177,8 @@ class Trainer:
         return replace(
             guidance,
             teacher_weight=value_at(stage.teacher_weight, progress),
-            teacher=self.teacher[torch.as_tensor(batch.enrollment_voices, device=self.device)],
-            given=torch.as_tensor(given, device=self.device),
+            teacher=self.teacher[place(batch.enrollment_voices, self.device)],
+            given=place(given, self.device),
         )
 
     @torch.no_grad()
@@ -166,9 +190,10 @@ class Trainer:
                 tensor.lerp_(current[name], 1 - keep)
 
     def _remember(self, batch: SceneBatch, embeddings: Tensor) -> None:
-        for voice, embedding in zip(batch.enrollment_voices, embeddings.cpu().numpy(), strict=True):
-            before = self.embeddings[voice]
-            self.embeddings[voice] = embedding if np.isnan(before[0]) else (before + embedding) / 2
+        voices = place(batch.enrollment_voices, self.device)
+        before = self.embeddings[voices]
+        embeddings = embeddings.to(before.dtype)
+        self.embeddings[voices] = torch.where(before.isnan(), embeddings, (before + embeddings) / 2)
 
     @torch.no_grad()
     def embed_voices(self, seconds: float = 3.0, at_once: int = 16) -> None:
@@ -178,13 +203,15 @@ class Trainer:
         for some in np.array_split(voices, max(1, len(voices) // at_once)):
             clips = REFERENCE_LEVEL * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
             made = (self.enroller or self.averaged).embed(analyse(clips))
-            self.embeddings[some] = made.float().cpu().numpy()
+            self.embeddings[place(some, self.device)] = made.float()
+        self._heard = self.embeddings.cpu().numpy()
 
-    def _summary(
-        self, stage: Stage, entries: list[dict[str, float]], spent: dict[str, float]
-    ) -> dict[str, Any]:
-        means = {key: round(float(np.mean([entry[key] for entry in entries])), 4) for key in entries[0]}
+    def _summary(self, stage: Stage, entries: list[dict[str, Tensor]]) -> dict[str, Any]:
+        means = {key: round(float(torch.stack([e[key] for e in entries]).mean()), 4) for key in entries[0]}
+        self._heard = self.embeddings.cpu().numpy()
+        spent = self.clock.spent()
         seconds = sum(spent.values())
+        self._seconds_a_step = seconds / len(entries)
         return {
             "stage": stage.name,
             "step": self.steps,
@@ -193,6 +220,10 @@ class Trainer:
             "share": {key: round(value / seconds, 3) for key, value in spent.items()},
             **means,
         }
+
+
+def _lay_out(network: Any, memory_format: torch.memory_format) -> None:
+    network.to(memory_format=memory_format)
 
 
 def check_fits(network: Network, stage: Stage) -> None:
@@ -208,20 +239,6 @@ def check_fits(network: Network, stage: Stage) -> None:
         )
 
 
-class _Clock:
-    """Adds the time of each part of a step; waits for a GPU so that the time lands where it was spent."""
-
-    def __init__(self, device: torch.device, spent: dict[str, float]):
-        self._wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-        self._spent, self._last = spent, time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        self._wait()
-        now = time.perf_counter()
-        self._spent[name] += now - self._last
-        self._last = now
-
-
 @dataclass
 class Run:
     """A trainer with a folder and a time limit."""
@@ -231,6 +248,7 @@ class Run:
     minutes: float
     dev_data: Path | None
     dev_minutes: float
+    fit: bool = False  # the stage ends with the time
 
     def resume(self) -> bool:
         """Go on where the folder's state is, if there is one -> whether there was."""
@@ -244,10 +262,12 @@ class Run:
         """Train until the schedule or the time is over; leaves a state that resumes and weights that ship."""
         self.folder.mkdir(parents=True, exist_ok=True)
         started = saved = scored = time.monotonic()
-        for entry in self.trainer.run():
+        for number, entry in enumerate(self.trainer.run()):
             now = time.monotonic()
             self._log(entry)
             over = parallel.agreed(now - started > self.minutes * 60)
+            if self.fit and number == _SPEED_KNOWN_AT:
+                self.trainer.fit(_USED_SHARE * self.minutes * 60 - (now - started))
             if now - saved > _SAVE_SECONDS or over:
                 self.save()
                 saved = now
@@ -295,10 +315,11 @@ def choose_stages(schedule: list[Stage], names: str, config: NetworkConfig) -> l
 
 
 def starting_point(
-    config: NetworkConfig, init: Path | None, enroller: Path | None
+    config: NetworkConfig, init: Path | None, enroller: Path | None, before: Path | None = None
 ) -> tuple[Network, Network | None]:
     """A new network, that of a checkpoint, or that of a checkpoint with a far branch added; and the network that makes
     the profiles, where it is another one: a lighter network takes those of the larger one that it stands in for.
+    ``before``: that other one as it was when the checkpoint was trained, for a network with a far branch to follow.
     """
     maker = load_checkpoint(enroller)[0] if enroller else None
     if init is None:
@@ -316,6 +337,10 @@ def starting_point(
                 raise click.UsageError(
                     f"{init} can't begin this run: {error} Choose --network accordingly."
                 ) from error
+    if before is not None:
+        if maker is None or network.config.far_channels is None:
+            raise click.UsageError("--before is for a network with a far end that has an --enroller.")
+        follow(network, load_checkpoint(before)[0], maker)
     if maker is not None:
         # Where the larger network has gone on learning since, this one is taught its new profiles.
         network.profiles_of = model_id(maker)
@@ -331,6 +356,11 @@ def starting_point(
     "--enroller", type=click.Path(path_type=Path), help="Network that makes the profiles for this one."
 )
 @click.option(
+    "--before",
+    type=click.Path(path_type=Path),
+    help="The --enroller as it was when --init, which has a far end, was trained: what it has learnt since is added.",
+)
+@click.option(
     "--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML."
 )
 @click.option(
@@ -340,25 +370,31 @@ def starting_point(
     "--teacher", "teacher_path", type=click.Path(path_type=Path), help="From python -m training.teacher."
 )
 @click.option("--minutes", default=60.0, show_default=True, help="Stop, resumably, after this long.")
+@click.option("--fit", is_flag=True, help="As many steps of the one stage as there is time for.")
 @click.option("--device", default="cpu", show_default=True)
+@click.option("--compile", "compiled", is_flag=True, help="Fuse operations: worth its minute on a GPU.")
 @click.option("--threads", default=2, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--dev-data", type=click.Path(path_type=Path), help="Score on this dev data now and then.")
 @click.option("--dev-minutes", default=20.0, show_default=True)
 def main(
-    name: str, corpora: Corpora, folder: Path, init: Path | None, enroller: Path | None, schedule: Path, stages: str,
-    teacher_path: Path | None, minutes: float, device: str, threads: int, seed: int, dev_data: Path | None,
-    dev_minutes: float,
+    name: str, corpora: Corpora, folder: Path, init: Path | None, enroller: Path | None, before: Path | None,
+    schedule: Path, stages: str, teacher_path: Path | None, minutes: float, fit: bool, device: str, compiled: bool,
+    threads: int, seed: int, dev_data: Path | None, dev_minutes: float,
 ) -> None:  # fmt: skip
     """Train a network, or go on training it."""
     where = options.start(threads, seed, device)
     scenes = corpora.scenes(where, seed)
-    network, maker = starting_point(CONFIGS[name], init, enroller)
+    network, maker = starting_point(CONFIGS[name], init, enroller, before)
     chosen = choose_stages(load_schedule(schedule), stages, network.config)
+    if fit and len(chosen) != 1:
+        raise click.UsageError("--fit is for one stage: choose it with --stages.")
     teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)
     maker = None if maker is None else maker.to(where)
     trainer = Trainer(network.to(where), chosen, scenes, teacher, seed + parallel.rank(), maker)
-    run = Run(trainer, folder, minutes, dev_data, dev_minutes)
+    if compiled:
+        trainer.compile()
+    run = Run(trainer, folder, minutes, dev_data, dev_minutes, fit)
     if not run.resume() and any(stage.scenes.close_share for stage in chosen):
         trainer.embed_voices()
     run.go()

@@ -37,10 +37,10 @@ def test_a_lent_machine_trains_from_the_parts_and_delivers_weights(recordings: P
     )
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
-        ["training/lent.sh", tmp_path / "parts", tmp_path / "keep", "1", "--network", "pvqe-xs",
+        ["training/lent.sh", tmp_path / "parts", tmp_path / "keep", "tried", "1", "--network", "pvqe-xs",
          "--threads", "1", "--simulated-rooms", "2", "--schedule", schedule],
         check=True, capture_output=True, timeout=300, cwd=PROJECT,
         env=os.environ | {"OUT": str(tmp_path / "out"), "PATH": path},
     )  # fmt: skip
-    network, history = load_checkpoint(tmp_path / "out/best.pt")
+    network, history = load_checkpoint(tmp_path / "out/tried.pt")
     assert network.config.name == "pvqe-xs" and history["steps"] == 20
