@@ -41,9 +41,7 @@ def test_steps_lower_the_loss_on_one_scene(maker: SceneMaker) -> None:
     remembered = torch.randn(len(maker.speech.tracks), network.config.embedding_size)
     guidance = Guidance(identification_weight=0.1, remembered=remembered)
     for _ in range(12):
-        loss = compute_loss(
-            network, batch, Guidance(identification_weight=0.1, remembered=remembered), bfloat16=False
-        ).total
+        loss = compute_loss(network, batch, guidance, bfloat16=False).total
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
