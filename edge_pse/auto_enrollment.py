@@ -32,10 +32,10 @@ class Rule:
 
     enough_seconds: float = 15.0
     """Of stretches of the leading voice."""
-    alike: float = 0.8
+    alike: float = 0.88
     """Cosine from which two stretches are one voice."""
-    alike_known: float = 0.85
-    """The same of a stretch and a known voice; stricter, since a profile that is there already can only lose."""
+    alike_known: float = 0.88
+    """The same of a stretch and a known voice."""
     halves_alike: float = 0.6
     """The same of the halves of a stretch, which are short and so less alike."""
     fainter_db: float = 6.0

@@ -63,8 +63,8 @@ SETTINGS = {
 OTHER_RULES = (
     {"enough_seconds": 10.0},
     {"enough_seconds": 20.0},
-    {"alike": 0.65, "alike_known": 0.75},
-    {"alike": 0.85, "alike_known": 0.92},
+    {"alike": 0.8, "alike_known": 0.8},
+    {"alike": 0.93, "alike_known": 0.93},
     {"halves_alike": 0.4},
     {"halves_alike": 0.75},
     {"fainter_db": 4.0},

@@ -36,6 +36,7 @@ class Stage:
     teacher_weight: Curve = ((0.0, 0.0),)
     identification_weight: float = 0.0
     spectral_weight: float = 3.0  # see training.step.Guidance
+    over_suppression: float = 0.3
     absent_weight: float = 0.1
     delay_weight: float = 0.0
     example_weight: float = 0.0

@@ -42,6 +42,7 @@ class Guidance:
     """How this step's losses are weighed, and what stands beside them; the teacher is for training only."""
 
     spectral_weight: float = 3.0  # of the compressed spectral distance; the signal-to-noise ratio in dB has 1
+    over_suppression: float = 0.3  # within that distance, of what is missing
     identification_weight: float = 0.0
     remembered: Tensor | None = None  # (voice, embedding): what the network made of each voice lately
     teacher_weight: float = 0.0
@@ -120,7 +121,7 @@ def compute_loss(
     targets, mixtures = batch.targets * scale[:, None], batch.mixtures[index] * scale[:, None]
     output = synthesise(enhanced)
     present = targets.square().mean(1) > 1e-8
-    spectral = compressed_mse(enhanced, analyse(targets)).mean()
+    spectral = compressed_mse(enhanced, analyse(targets), over_suppression=guidance.over_suppression).mean()
     time = torch.where(
         present, negative_snr_db(output, targets), guidance.absent_weight * residual_db(output, mixtures)
     ).mean()

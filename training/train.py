@@ -64,7 +64,7 @@ class Trainer:
         self.bfloat16 = supports_bfloat16(self.device)
         if self.device.type == "cuda":
             _lay_out(network, torch.channels_last)  # a third faster (training/EXPERIMENTS.md)
-        self.optimizer = Optimizer(network)
+        self.optimizer = Optimizer(network, self.bfloat16)
         self.random = np.random.default_rng(seed)
         self.stage_index, self.stage_step, self.steps, self.seconds = 0, 0, 0, 0.0
         # What the network makes of each voice, NaN where it has not heard it yet; and the same for NumPy, on a GPU
@@ -162,6 +162,7 @@ class Trainer:
     def _guidance(self, stage: Stage, batch: SceneBatch) -> Guidance:
         guidance = Guidance(
             stage.spectral_weight,
+            stage.over_suppression,
             stage.identification_weight,
             self.embeddings if stage.identification_weight else None,
             delay_weight=stage.delay_weight,

@@ -74,7 +74,7 @@ def test_channels_are_averaged_and_any_sample_rate_is_taken(bundle, speech):
     at_the_wrong_rate = enroll(resampled, sample_rate_hz=16_000, bundle=bundle)
     # The resampler takes the uppermost bins away, which moves the embedding a little; a wrong rate is another voice.
     assert cosine(profile.embedding, from_cd_rate.embedding) > 0.85
-    assert cosine(profile.embedding, at_the_wrong_rate.embedding) < 0.6
+    assert cosine(profile.embedding, at_the_wrong_rate.embedding) < 0.75
 
 
 def test_a_report_measures_what_is_known(bundle, speech, mix, recording):

@@ -59,7 +59,7 @@ def test_the_halves_of_one_voice_agree_and_those_of_two_do_not(bundle, recording
     bert = bert * np.float32(np.sqrt(np.mean(anna**2) / np.mean(bert**2)))
     one = female_profile
     two = enroll(np.concatenate([anna, bert]), bundle=bundle)
-    assert one.recordings[0].agreement > two.recordings[0].agreement + 0.3
+    assert one.recordings[0].agreement > two.recordings[0].agreement + 0.15
     assert trust(two) < trust(one) - 0.03
 
 

@@ -57,7 +57,7 @@ def test_a_step_waits_for_no_value_and_leaves_nothing_behind_on_the_processor(
     trainer = Trainer(network, [stage], maker, None, seed=0)
     trainer.network.to(META)
     trainer.averaged.to(META)
-    trainer.optimizer = Optimizer(trainer.network)
+    trainer.optimizer = Optimizer(trainer.network, bfloat16=True)
     trainer.scenes, trainer.device = elsewhere, META
     trainer.embeddings = trainer.embeddings.to(META)
     parts = trainer.step(stage)
