@@ -126,7 +126,7 @@ def test_bad_sound_is_advised_against_and_then_refused(env, store, start_command
 
 
 def test_a_second_voice_is_noticed(env, start_command):
-    command = start_command("enroll", "two", "--input", "two", "--seconds", "5.5", env=env)
+    command = start_command("enroll", "two", "--input", "two", "--seconds", "6.5", env=env)
     finished(command)
     assert any(OTHER_VOICE in line for line in command.lines), command.lines
 
