@@ -426,6 +426,13 @@ class Network(nn.Module):
         """Voice profile (batch, embedding) of enrollment clips: the mean per-frame embedding, run with no profile."""
         return self.temporal(*self._unconditioned(spectrum, far)).mean(1)
 
+    def profiles_learn(self) -> bool:
+        """Whether a parameter requires a gradient that profiles depend on: with no profile, the profile's matrix has no
+        say, and nothing that comes after the embedding has.
+        """
+        after = ("profile.weight", "temporal_out.", "modulation.", "decoder")
+        return any(p.requires_grad and not name.startswith(after) for name, p in self.named_parameters())
+
     def _unconditioned(self, spectrum: Tensor, far: Tensor | None) -> tuple[Tensor, Tensor]:
         nobody = spectrum.new_zeros(spectrum.shape[0], self.config.taken_size)
         return self.encode(spectrum, far).latent, self.condition(nobody)

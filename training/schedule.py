@@ -24,9 +24,9 @@ Curve = tuple[tuple[float, float], ...]
 class Stage:
     """One stage of a run. ``given_share`` of the outputs are conditioned on the teacher's vector; the embedding is
     regressed onto it with ``teacher_weight``; both are curves over the stage's progress. ``train_only``: parts of the
-    network, by their names in it, that learn; the others stay as they are, batch-norm statistics included. Empty: all.
-    ``lighter``: for a network that takes a larger one's profiles from its first step; ``example_weight``: how much it
-    counts how far its outputs are from that one's.
+    network or single parameters, by their names in it, that learn; the others stay as they are, batch-norm statistics
+    included. Empty: all. ``lighter``: for a network that takes a larger one's profiles from its first step;
+    ``example_weight``: how much it counts how far its outputs are from that one's.
     """
 
     name: str
@@ -47,6 +47,10 @@ class Stage:
     def needs_teacher(self) -> bool:
         """Whether vectors from outside are needed at any point."""
         return any(value > 0 for _, value in (*self.given_share, *self.teacher_weight))
+
+    def teaches(self, name: str) -> bool:
+        """Whether a part or a parameter of the network learns, by its name in it."""
+        return not self.train_only or any(f"{name}.".startswith(f"{part}.") for part in self.train_only)
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up, then a cosine down to _FINAL_LEARNING_RATE."""

@@ -75,7 +75,9 @@ def encode(
     mixtures = len(spectrum)
     latent = encoded.latent[mixtures:].unflatten(0, (len(enrollment), repeats)).flatten(1, 2)
     nobody = latent.new_zeros(len(enrollment), network.config.taken_size)
-    embeddings = network.temporal(latent, network.condition(nobody)).float().mean(1)
+    # Where nothing that makes profiles learns, what else does must not cost a way back through all enrollments.
+    with torch.set_grad_enabled(torch.is_grad_enabled() and network.profiles_learn()):
+        embeddings = network.temporal(latent, network.condition(nobody)).float().mean(1)
     skips = [skip[:mixtures] for skip in encoded.skips]
     delays = None if encoded.delays is None else encoded.delays[:mixtures]
     return Encoded(encoded.latent[:mixtures], skips, delays), embeddings

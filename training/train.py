@@ -127,12 +127,11 @@ class Trainer:
 
     def _enter(self, stage: Stage) -> None:
         """Let the stage's parts of the network learn and keep the others as they are."""
-        for name, part in self.network.named_children():
-            learns = not stage.train_only or name in stage.train_only
-            part.requires_grad_(learns)
-            for module in part.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.train(learns)
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(stage.teaches(name))
+        for name, module in self.network.named_modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.train(stage.teaches(name))
         self._loss = parallel.shared(self.network, self.enroller)
         self._entered = stage
 
@@ -229,7 +228,8 @@ def _lay_out(network: Any, memory_format: torch.memory_format) -> None:
 
 def check_fits(network: Network, stage: Stage) -> None:
     """Raise UsageError when the stage is of another kind of network."""
-    unknown = set(stage.train_only) - {name for name, _ in network.named_children()}
+    names = {name for name, _ in (*network.named_modules(), *network.named_parameters())}
+    unknown = set(stage.train_only) - names
     if unknown:
         raise click.UsageError(
             f"Stage {stage.name} trains {', '.join(sorted(unknown))}, which {network.config.name} does not have."

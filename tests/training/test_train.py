@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,11 @@ from training.losses import compressed_mse, identification, negative_snr_db, res
 from training.network import CONFIGS, Network
 from training.scenes import SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
+from training.spectral import analyse
 from training.step import Guidance, compute_loss
 from training.train import Trainer, main
+
+FURTHER = DEFAULT_SCHEDULE.with_name("further.toml")
 
 
 def test_the_gradient_passes_through_the_enrollments(maker: SceneMaker) -> None:
@@ -63,6 +67,30 @@ def test_a_resumed_run_goes_on_exactly(maker: SceneMaker) -> None:
     again = two.step(stage)
     assert again.keys() == expected.keys()
     assert all(float(again[part]) == pytest.approx(float(expected[part]), rel=1e-5) for part in expected)
+
+
+def test_what_makes_profiles_stays_while_what_takes_them_learns(maker: SceneMaker) -> None:
+    torch.manual_seed(0)
+    network = Network(CONFIGS["pvqe-xs"])
+    (stage,) = (s for s in load_schedule(FURTHER) if s.name == "heeding")
+    stage = replace(stage, scenes=QUIET)
+    before = copy.deepcopy(network).eval()
+    trainer = Trainer(network, [stage], maker, None, seed=0)
+    assert all(np.isfinite(float(trainer.step(stage)["loss"])) for _ in range(3))
+    network.eval()
+    spectrum = analyse(maker.draw(QUIET).mixtures)
+    with torch.no_grad():
+        assert torch.equal(network.embed(spectrum), before.embed(spectrum))
+        profile = torch.ones(len(spectrum), network.config.taken_size)
+        changes = [
+            torch.dist(network(spectrum, p)[0], before(spectrum, p)[0]) for p in (profile, 0 * profile)
+        ]
+    assert min(changes) > 0
+    assert not torch.equal(network.profile.weight, before.profile.weight)
+    # A part that profiles are made by is found out, however it is called for.
+    for part, learns in (("fuse", True), ("profile", True), ("gru2.bias_hh_l0", True), ("decoder4", False)):
+        trainer.step(replace(stage, train_only=(part,)))
+        assert network.profiles_learn() == learns, part
 
 
 def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tmp_path: Path) -> None:
