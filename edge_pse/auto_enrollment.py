@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from edge_pse.enhancer import Heard
 from edge_pse.enrollment import MIN_SNR_DB, MIN_SPEECH_LEVEL_DBFS, find_speech
 from edge_pse.profiles import Recording
 from edge_pse.spectral import Samples
-from edge_pse.verification import cosine
+from edge_pse.voices import VoiceSpace
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Gathered:
     taken: tuple[Stretch, ...]
     """Of the leading voice."""
     ready: bool
+    space: VoiceSpace = field(repr=False)
 
     def recording(self, microphone: str = "") -> Recording:
         """What a profile keeps of the leading voice; there must be one."""
@@ -90,32 +91,34 @@ class Gathered:
             speech_seconds=round(sum(stretch.speech_seconds for stretch in self.taken), 2),
             snr_db=round(float(np.average([stretch.snr_db for stretch in self.taken], weights=weights)), 1),
             microphone=microphone,
-            agreement=cosine(*(_weighted_mean(half) for half in halves)) if all(halves) else None,
+            agreement=self.space.cosine(*(_weighted_mean(half) for half in halves)) if all(halves) else None,
         )
 
 
-def gather(stretches: Sequence[Stretch], rule: Rule, known: NDArray[np.floating] | None = None) -> Gathered:
-    """Apply the rule; ``known``: the embedding of the voice to look for, None to find one."""
+def gather(
+    stretches: Sequence[Stretch], rule: Rule, space: VoiceSpace, known: NDArray[np.floating] | None = None
+) -> Gathered:
+    """Apply the rule, comparing in ``space``; ``known``: the embedding of the voice to look for, None to find one."""
     whole = [stretch for stretch in stretches if stretch.agreement >= rule.halves_alike]
     if not whole:
-        return Gathered(0.0, 0.0, (), False)
+        return Gathered(0.0, 0.0, (), False, space)
     loud_db = float(np.percentile([stretch.level_db for stretch in whole], _LOUD_PERCENTILE))
     near = [stretch for stretch in whole if stretch.level_db >= loud_db - rule.fainter_db]
-    units = np.stack([_unit(stretch.embedding) for stretch in near])
+    units = space.place(np.stack([stretch.embedding for stretch in near]))
     threshold = rule.alike if known is None else rule.alike_known
     if known is None:
         alike = units @ units.T >= rule.alike
         leading = alike[int(np.argmax(alike @ [stretch.seconds for stretch in near]))]
         # Around one stretch at first, then around the mean of those: the voice and not one phrase of it.
         known = _weighted_mean([near[index] for index in np.flatnonzero(leading)])
-    own = np.flatnonzero(units @ _unit(known) >= threshold)
+    own = np.flatnonzero(units @ space.place(known) >= threshold)
     taken = tuple(near[index] for index in own)
     if not taken:
-        return Gathered(0.0, 1.0, (), False)
+        return Gathered(0.0, 1.0, (), False, space)
     seconds = sum(stretch.seconds for stretch in taken)
     rivals_share = 1 - seconds / sum(stretch.seconds for stretch in near)
     ready = seconds >= rule.enough_seconds and rivals_share <= rule.rivals_share
-    return Gathered(seconds, rivals_share, taken, ready)
+    return Gathered(seconds, rivals_share, taken, ready, space)
 
 
 @dataclass
@@ -131,12 +134,15 @@ class _Block:
 class AutoEnrollment:
     """Gathers a voice from a stream, hop by hop: ``enhancer.on_heard = auto_enrollment.hear``.
 
-    ``hop_seconds``: length of a hop. ``known``: the embedding of the voice to gather more of, (embedding_size,),
-    None to find one.
+    ``hop_seconds``: length of a hop. ``space``: that of the model that is heard with. ``known``: the embedding of the
+    voice to gather more of, (embedding_size,), None to find one.
     """
 
-    def __init__(self, hop_seconds: float, known: Samples | None = None, rule: Rule | None = None):
+    def __init__(
+        self, hop_seconds: float, space: VoiceSpace, known: Samples | None = None, rule: Rule | None = None
+    ):
         self.known = known
+        self._space = space
         self.rule = rule or Rule()
         self.stretches: deque[Stretch] = deque(maxlen=_REMEMBERED)
         self._hop_seconds = hop_seconds
@@ -162,7 +168,7 @@ class AutoEnrollment:
 
     def gathered(self) -> Gathered:
         """The leading voice and whether it is ready."""
-        return gather(tuple(self.stretches), self.rule, self.known)
+        return gather(tuple(self.stretches), self.rule, self._space, self.known)
 
     def forget(self) -> None:
         """Begin again: a profile was made of what was heard so far, or nobody wants one."""
@@ -201,7 +207,7 @@ class AutoEnrollment:
                 speech_seconds=speech_hops * self._hop_seconds,
                 level_db=level_db,
                 snr_db=snr_db,
-                agreement=cosine(_mean(run[:middle]), _mean(run[middle:])),
+                agreement=self._space.cosine(_mean(run[:middle]), _mean(run[middle:])),
             )
         )
         return True
@@ -216,7 +222,3 @@ def _weighted_mean(stretches: Sequence[Stretch]) -> NDArray[np.float64]:
     weights = [stretch.seconds for stretch in stretches]
     mean: NDArray[np.float64] = np.average([s.embedding for s in stretches], axis=0, weights=weights)
     return mean
-
-
-def _unit(vector: NDArray[np.floating]) -> NDArray[np.floating]:
-    return vector / np.linalg.norm(vector)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_pse.backends import RUNTIMES, Backend, Frame, Shapes, open_model
 from edge_pse.errors import BundleError
+from edge_pse.voices import VoiceSpace
 
 SCHEMA_VERSION = 1
 DEFAULT_MODEL = "pvqe-s"
@@ -58,6 +59,8 @@ class Contract:
     far_end: bool
     """It cancels the echo of a far end, and so takes ``far``."""
     states: tuple[StateSpec, ...]
+    voice_space: VoiceSpace = field(repr=False)
+    """Where its embeddings are compared."""
 
     @classmethod
     def from_json(cls, text: str) -> Contract:
@@ -247,6 +250,8 @@ def _find(model: str | Path, runtime_names: list[str]) -> tuple[Path, str]:
 
 
 def _read_field(content: dict[str, Any], name: str) -> Any:
+    if name == "voice_space":
+        return VoiceSpace.decode(str(content.get(name, "")), int(content["embedding_size"]))
     # Files of models that take their own profiles may leave these two out.
     same_as = {"profiles_of": "model_id", "profile_size": "embedding_size"}.get(name, name)
     value = content.get(name, content[same_as])

@@ -19,7 +19,7 @@ from edge_pse.enhancer import Enhancer, Heard, checked_samples
 from edge_pse.errors import AudioError, EnrollmentError
 from edge_pse.profiles import Profile, Recording
 from edge_pse.spectral import Samples
-from edge_pse.verification import PART_SECONDS, agreement, cosine
+from edge_pse.verification import PART_SECONDS, agreement
 
 # What the limits below rest on: the first model of pvqe-s and ten seconds of each of the five LibriSpeech
 # speakers of the dev split. "Right" is an excerpt whose embedding is nearest to that of clean speech of the
@@ -191,7 +191,8 @@ class Listener:
 
     def agreement(self) -> float | None:
         """See ``verification.agreement``."""
-        return agreement(self._embeddings[: len(self._power)], self.speech().where, self.frame_seconds)
+        embeddings, space = self._embeddings[: len(self._power)], self.bundle.contract.voice_space
+        return agreement(embeddings, self.speech().where, self.frame_seconds, space)
 
     def continuity(self) -> float | None:
         """How much the latest speech is like all before it, as a cosine; None before there is enough."""
@@ -199,7 +200,8 @@ class Listener:
         part = round(PART_SECONDS / self.frame_seconds)
         if spoken.size < 2 * part:
             return None
-        return cosine(self.embedding(spoken[-part:]), self.embedding(spoken[:-part]))
+        latest, before = self.embedding(spoken[-part:]), self.embedding(spoken[:-part])
+        return self.bundle.contract.voice_space.cosine(latest, before)
 
     def _note(self, heard: Heard) -> None:
         frame = len(self._power)

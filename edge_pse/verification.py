@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_pse.errors import ProfileError
 from edge_pse.profiles import Profile, Recording
+from edge_pse.voices import VoiceSpace
 
 MATCH_COSINE = 0.889
 """From here on two recordings are taken for one voice; 5 % of other speakers reach it."""
@@ -39,14 +40,16 @@ class Verdict:
 
     answer: Answer
     cosine: float
-    """Of the two embeddings."""
+    """Of the two embeddings, in the voice space."""
 
 
-def verify(profile: Profile, recording: Recording) -> Verdict:
-    """Compare a recording with a profile of the same model; ProfileError if it is of another one."""
+def verify(profile: Profile, recording: Recording, space: VoiceSpace) -> Verdict:
+    """Compare a recording with a profile of the same model, whose voice space it is; ProfileError if it is of another
+    one.
+    """
     if recording.embedding.size != profile.embedding.size:
         raise ProfileError(f"Profile {profile.name!r} and the recording are of different models.")
-    similarity = cosine(profile.embedding, recording.embedding)
+    similarity = space.cosine(profile.embedding, recording.embedding)
     if similarity >= MATCH_COSINE:
         return Verdict("match", similarity)
     return Verdict("doubtful" if similarity >= NO_MATCH_COSINE else "no match", similarity)
@@ -77,16 +80,10 @@ def trust_features(agreement: float, snr_db: float, speech_seconds: float) -> ND
     return np.array([1.0, agreement, min(snr_db, _HIGHEST_SNR_DB) / 10, np.log(speech_seconds)])
 
 
-def cosine(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Cosine of the angle between two embeddings, (embedding_size,); 0 if one of them is zero."""
-    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(one @ other) / norms if norms else 0.0
-
-
 def agreement(
-    embeddings: NDArray[np.float32], speech: NDArray[np.bool_], frame_seconds: float
+    embeddings: NDArray[np.float32], speech: NDArray[np.bool_], frame_seconds: float, space: VoiceSpace
 ) -> float | None:
-    """How well the two halves of the speech in a recording agree: the cosine of their mean embeddings.
+    """How well the two halves of the speech in a recording agree: the cosine of their mean embeddings, in ``space``.
 
     ``embeddings``: (frames, embedding_size), ``speech``: (frames,). None for less than two seconds of speech.
     """
@@ -94,4 +91,4 @@ def agreement(
     half = len(spoken) // 2
     if half * frame_seconds < PART_SECONDS / 2:
         return None
-    return cosine(spoken[:half].mean(axis=0), spoken[half:].mean(axis=0))
+    return space.cosine(spoken[:half].mean(axis=0), spoken[half:].mean(axis=0))

@@ -21,7 +21,7 @@ from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.enhancer import Enhancer, Heard
 from edge_pse.enrollment import embed
 from edge_pse.profiles import Profile
-from edge_pse.verification import cosine
+from edge_pse.voices import VoiceSpace
 from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.metrics.signal import HOP_SAMPLES, SAMPLE_RATE_HZ, active_rms, si_sdr
 from evaluation.metrics.statistics import summarise
@@ -88,7 +88,9 @@ class Minute:
     def until_ready(self, rule: Rule, known: bool) -> Outcome | None:
         """What the rule takes, as soon as it does."""
         for count in range(1, len(self.stretches) + 1):
-            gathered = gather(self.stretches[:count], rule, self.own.explicit if known else None)
+            gathered = gather(
+                self.stretches[:count], rule, self.own.space, self.own.explicit if known else None
+            )
             if gathered.ready:
                 return Outcome(self.ends_s[count - 1], gathered, self._foreign_share(gathered))
         return None
@@ -97,7 +99,7 @@ class Minute:
         """Seconds until the leading voice, ready or not, is as near to the independent recording as the explicit."""
         rule = Rule(enough_seconds=0.0, rivals_share=1.0)
         for count in range(1, len(self.stretches) + 1):
-            gathered = gather(self.stretches[:count], rule)
+            gathered = gather(self.stretches[:count], rule, self.own.space)
             if gathered.ready and self.own.cosine_gap(gathered.recording().embedding) >= -AS_GOOD:
                 return self.ends_s[count - 1]
         return None
@@ -130,10 +132,12 @@ class Speaker:
     """The same of what comes after them."""
     mixture: np.ndarray
     reference: np.ndarray
+    space: VoiceSpace
 
     def cosine_gap(self, embedding: np.ndarray) -> float:
         """How much nearer to the independent recording than the explicit enrollment is."""
-        return cosine(embedding, self.independent) - cosine(self.explicit, self.independent)
+        explicit = self.space.cosine(self.explicit, self.independent)
+        return self.space.cosine(embedding, self.independent) - explicit
 
 
 class Studio:
@@ -159,13 +163,14 @@ class Studio:
             embed(pool[half:], self.bundle),
             reference + interference,
             reference,
+            self.bundle.contract.voice_space,
         )
 
     def minute(self, own: Speaker, setting: Setting) -> Minute:
         """One stream through the network."""
         samples, activity = self._stream(own, setting)
         minute = Minute(own)
-        gatherer = AutoEnrollment(HOP_SAMPLES / SAMPLE_RATE_HZ)
+        gatherer = AutoEnrollment(HOP_SAMPLES / SAMPLE_RATE_HZ, self.bundle.contract.voice_space)
         enhancer = Enhancer(self.bundle)
         hops = 0
 

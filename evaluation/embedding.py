@@ -2,7 +2,8 @@
 
 Every speaker's recordings fall into two parts that share none of them (`evaluation.sets.corpus`). A profile is made
 of the first seconds of each part, as enrollment makes it, and any two profiles, one from either part, are compared by
-their cosine. The equal error rate (EER) is where as many pairs of one speaker are missed as pairs of two are accepted.
+their cosine, in the voice space of the model (`edge_pse.voices`). The equal error rate (EER) is where as many pairs of
+one speaker are missed as pairs of two are accepted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.enhancer import Enhancer, Heard
+from edge_pse.voices import VoiceSpace
 from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.metrics.signal import HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from evaluation.metrics.statistics import BOOTSTRAP_SEED
@@ -41,6 +43,8 @@ MICROPHONES: dict[str, tuple[str, str | None]] = {
 BOOTSTRAP_DRAWS = 500
 RIDGE_PENALTIES = (3.0, 30.0, 300.0)
 SPECTRUM_BANDS = 20
+
+AS_THEY_ARE = VoiceSpace()
 
 Embed = Callable[[np.ndarray, Sequence[int]], dict[int, np.ndarray]]
 """(samples, lengths in s) -> embedding of the first seconds, for those lengths that there are."""
@@ -151,12 +155,18 @@ class Trials:
     second: tuple[Talker, ...]
 
     @classmethod
-    def of(cls, first: Sequence[Piece], second: Sequence[Piece], seconds: int) -> Trials:
+    def of(
+        cls, first: Sequence[Piece], second: Sequence[Piece], seconds: int, space: VoiceSpace = AS_THEY_ARE
+    ) -> Trials:
         """Only pieces that have an embedding of that length take part."""
         used = [[piece for piece in pieces if seconds in piece.embeddings] for pieces in (first, second)]
-        units = [np.array([_unit(piece.embeddings[seconds]) for piece in pieces]) for pieces in used]
+        units = [
+            space.place(np.array([piece.embeddings[seconds] for piece in pieces]))
+            for pieces in used
+            if pieces
+        ]
         talkers = [tuple(piece.talker for piece in pieces) for pieces in used]
-        return cls(units[0] @ units[1].T if all(used) else np.empty((0, 0)), *talkers)
+        return cls(units[0] @ units[1].T if len(units) == 2 else np.empty((0, 0)), *talkers)
 
     def error_rate(self, alike: Callable[[Talker, Talker], bool]) -> ErrorRate:
         """EER against other speakers that are ``alike``, with a bootstrap over speakers."""
@@ -207,10 +217,6 @@ def equal_error_rate(same: np.ndarray, weights: np.ndarray) -> float:
     return float(missed[nearest] + accepted[nearest]) / 2
 
 
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.linalg.norm(vector)
-
-
 def any_other(one: Talker, other: Talker) -> bool:
     """All other speakers, whatever they recorded with."""
     return True
@@ -233,21 +239,26 @@ AGAINST = {
 }
 
 
-def length_table(first: Sequence[Piece], second: Sequence[Piece]) -> str:
+def length_table(first: Sequence[Piece], second: Sequence[Piece], space: VoiceSpace) -> str:
     """EER by length of both enrollments."""
     rows = []
     for seconds in LENGTHS_S:
-        trials = Trials.of(first, second, seconds)
+        trials = Trials.of(first, second, seconds, space)
         if trials.cosines.size:
             rates = [trials.error_rate(alike) for alike in AGAINST.values()]
             rows.append([str(seconds), *map(str, rates), str(rates[0].pairs)])
     return table(["enrollments, s", *(f"EER, %: {name}" for name in AGAINST), "pairs of one speaker"], rows)
 
 
-def condition_table(compared: dict[tuple[str, str], tuple[Sequence[Piece], Sequence[Piece]]]) -> str:
+def condition_table(
+    compared: dict[tuple[str, str], tuple[Sequence[Piece], Sequence[Piece]]], space: VoiceSpace
+) -> str:
     """EER by what the one and the other enrollment were recorded with."""
     rows = [
-        [*names, *(str(Trials.of(*pieces, CONDITION_S).error_rate(alike)) for alike in AGAINST.values())]
+        [
+            *names,
+            *(str(Trials.of(*pieces, CONDITION_S, space).error_rate(alike)) for alike in AGAINST.values()),
+        ]
         for names, pieces in compared.items()
     ]
     return table(["one", "the other", *(f"EER, %: {name}" for name in AGAINST)], rows)
@@ -315,8 +326,8 @@ def _within_speaker(speakers: Sequence[str], values: np.ndarray) -> np.ndarray:
     return values - np.stack([values[names == name].mean(axis=0) for name in names])
 
 
-def report(listener: Listener) -> str:
-    """All tables, as Markdown."""
+def report(listener: Listener, space: VoiceSpace = AS_THEY_ARE) -> str:
+    """All tables, as Markdown; voices are compared in ``space``."""
     whole = {
         part: listener.pieces(listener.enrollments(part, max(LENGTHS_S)), LENGTHS_S, f"{part} recordings")
         for part in ("mixing", "enrollment")
@@ -350,9 +361,9 @@ def report(listener: Listener) -> str:
     return "\n\n".join(
         [
             f"{len(listener.build.talkers)} dev speakers; EER with 95 % intervals, speakers drawn with replacement.",
-            length_table(plain, whole["enrollment"]),
+            length_table(plain, whole["enrollment"], space),
             f"Enrollments of {CONDITION_S} s:",
-            condition_table(compared),
+            condition_table(compared, space),
             f"Ridge regression, each speaker from all the others, embeddings of {CONDITION_S} s:",
             privacy_table(told),
         ]
@@ -378,8 +389,12 @@ def main(data: Path | None, model: str, backend: str, reference: bool) -> None:
         root = data_root(data)
     except OSError as error:
         raise click.ClickException(str(error)) from None
-    embed = resemblyzer() if reference else partial(embed_prefixes, Bundle.load(model, backend))
-    click.echo(report(Listener(root, embed)))
+    if reference:
+        click.echo(report(Listener(root, resemblyzer())))
+        return
+    bundle = Bundle.load(model, backend)
+    listener = Listener(root, partial(embed_prefixes, bundle))
+    click.echo(report(listener, bundle.contract.voice_space))
 
 
 if __name__ == "__main__":

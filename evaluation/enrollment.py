@@ -21,7 +21,8 @@ from scipy.optimize import minimize
 
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.enrollment import Listener
-from edge_pse.verification import FAIR_TRUST, GOOD_TRUST, cosine, trust_features
+from edge_pse.verification import FAIR_TRUST, GOOD_TRUST, trust_features
+from edge_pse.voices import VoiceSpace
 from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.report.markdown import table
 from evaluation.sets.corpus import NoiseSource, Talker, read_noises, read_talkers, take
@@ -129,7 +130,8 @@ def _trials_of(
 class Calibration:
     """The trials, and the constants that they give."""
 
-    def __init__(self, trials: Sequence[Trial]):
+    def __init__(self, trials: Sequence[Trial], space: VoiceSpace):
+        self._space = space
         self.references = {trial.speaker: trial.embedding for trial in trials if trial.condition == REFERENCE}
         self.trials = [trial for trial in trials if trial.condition != REFERENCE]
         self.clean = [trial for trial in self.trials if trial.condition == _CLEAN[-1]]
@@ -157,7 +159,7 @@ class Calibration:
 
     def similarity(self, trial: Trial, speaker: int) -> float:
         """Cosine with the reference of a speaker."""
-        return cosine(trial.embedding, self.references[speaker])
+        return self._space.cosine(trial.embedding, self.references[speaker])
 
     def told_apart(self, trial: Trial) -> float:
         """Share of the other speakers whose reference is farther away than the own one."""
@@ -273,7 +275,7 @@ def main(model: str, backend: str, data: Path | None) -> None:
     with click.progressbar(range(len(talkers)), label="speakers", file=sys.stderr) as numbers:
         for index in numbers:
             trials += _trials_of(root, bundle, talkers, noises, index)
-    calibration = Calibration(trials)
+    calibration = Calibration(trials, bundle.contract.voice_space)
     click.echo(f"{bundle.contract.model_id}, {len(talkers)} speakers\n\n{calibration.conditions()}\n")
     click.echo(f"{calibration.trust_table()}\n\n{calibration.verification_table()}\n")
     click.echo(f"For edge_pse/verification.py:\n\n{calibration.constants()}")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
+from edge_pse.voices import direction_type
 from training.checkpoint import model_id
 from training.network import BINS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES, Network
 
@@ -28,5 +33,19 @@ def contract(network: Network, precision: str) -> dict[str, Any]:
         "profile_size": network.config.taken_size,
         "embedding_size": network.config.embedding_size,
         "far_end": network.config.far_channels is not None,
+        "voice_space": _encoded(network.voice_space),
         "states": [{"name": name, "shape": list(shape)} for name, shape in network.state_shapes().items()],
     }
+
+
+def _encoded(voice_space: Tensor | None) -> str:
+    """As ``edge_pse.voices`` decodes it."""
+    if voice_space is None:
+        return ""
+    directions, offset = voice_space[:, :-1].float().numpy(), voice_space[:, -1].float().numpy()
+    scale = np.abs(directions).max(axis=1) / np.iinfo(np.int8).max
+    rows = np.zeros(len(directions), direction_type(directions.shape[1]))
+    rows["steps"] = np.rint(directions / scale[:, None])
+    # A common factor changes no angle: it keeps all scales within half precision.
+    rows["scale"], rows["offset"] = scale / scale.max(), offset / scale.max()
+    return base64.b64encode(rows.tobytes()).decode()

@@ -43,6 +43,9 @@ def quantize_onnx(source: Path, recipe: Recipe, target: Path) -> None:
     for kind in (LINEAR, CONVOLUTION):
         if _treatment(recipe, kind) == "weights":
             _weights_only(model.graph, recipe, kind)
+    del model.graph.value_info[
+        :
+    ]  # shapes in between: a hundredth of the file, and worked out again on loading
     onnx.save(model, target)
 
 

@@ -8,12 +8,16 @@ import numpy as np
 import scipy.fft
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from training.network import SAMPLE_RATE_HZ
+from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
 from training.placing import place
 
 _CONTROL_POINTS = 7
 _HARMONICS = 11  # of the mains, fewer than these
+_AGC_WINDOW_HOPS = 40
+_AGC_MOST_DB = 12.0
+_MU = 255  # of G.711's companding
 
 
 def convolve(clips: Tensor, responses: Tensor) -> Tensor:
@@ -86,6 +90,26 @@ def _minimum_phase(curves_db: Tensor, taps: int) -> Tensor:
     fold[0] = fold[taps] = 1
     fold[1:taps] = 2
     return torch.fft.irfft(torch.exp(torch.fft.rfft(cepstrum * fold)), 2 * taps)[:, :taps]
+
+
+def automatic_gain(clips: Tensor, strength: Tensor) -> Tensor:
+    """What automatic gain control multiplies clips (clip, sample) of whole hops by: (clip, sample).
+
+    ``strength`` (clip,): 0 does nothing, 1 makes the mean power of each 0.4 s that of the whole clip, within 12 dB.
+    """
+    power = clips.unflatten(1, (-1, HOP_SAMPLES)).square().mean(2)[:, None]
+    past = F.pad(power, (_AGC_WINDOW_HOPS - 1, 0), mode="replicate")
+    recent = F.avg_pool1d(past, _AGC_WINDOW_HOPS, 1)
+    level_db = 10 * torch.log10((recent + 1e-9) / (power.mean(2, keepdim=True) + 1e-9))
+    gain_db = (-strength[:, None, None] * level_db).clamp(-_AGC_MOST_DB, _AGC_MOST_DB)
+    return 10 ** (F.interpolate(gain_db, size=clips.shape[1], mode="linear")[:, 0] / 20)
+
+
+def telephone(clips: Tensor) -> Tensor:
+    """Clips (clip, sample) within -1..1 in eight bits a sample on a logarithmic scale, as G.711's mu-law has them."""
+    coded = clips.sign() * torch.log1p(_MU * clips.abs().clamp_max(1)) / math.log1p(_MU)
+    coded = (coded * 127).round() / 127
+    return coded.sign() * torch.expm1(coded.abs() * math.log1p(_MU)) / _MU
 
 
 def synthetic_noise(

@@ -32,6 +32,7 @@ def save_checkpoint(path: Path, network: Network, history: dict[str, Any]) -> No
         "config": asdict(network.config),
         "weights": weights,
         "profiles_of": network.profiles_of,
+        "voice_space": network.voice_space,
         "history": history,
     }
     partial = path.with_suffix(".partial")
@@ -51,6 +52,7 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
         )
     network = Network(NetworkConfig(**content["config"]))
     network.profiles_of = content.get("profiles_of")
+    network.voice_space = content.get("voice_space")
     weights = {name: tensor.float() for name, tensor in content["weights"].items()}
     missing, unexpected = network.load_state_dict(weights, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]

@@ -31,6 +31,18 @@ def negative_snr_db(output: Tensor, target: Tensor) -> Tensor:
     return 10 * torch.log10(error + 1e-3)
 
 
+def negative_si_sdr_db(output: Tensor, target: Tensor) -> Tensor:
+    """Minus the scale-invariant signal-to-distortion ratio in dB (Le Roux et al., arXiv 1811.02508), held at 30 dB and
+    -20 dB: (batch,).
+
+    Silence costs nothing in the ratio above, so that a network in doubt about who is wanted rather says nothing; here
+    it must keep what there is of the target.
+    """
+    energies = (output.square().sum(1) + 1e-4) * (target.square().sum(1) + 1e-4)
+    alike = (output * target).sum(1).square() / energies  # 0..1
+    return 10 * torch.log10((1 - alike + 1e-3) / (alike + 1e-2))
+
+
 def residual_db(output: Tensor, mixture: Tensor) -> Tensor:
     """For absent targets: what is left of the mixture, in dB, held at -40 dB: (batch,)."""
     return 10 * torch.log10(output.square().sum(1) / (mixture.square().sum(1) + 1e-4) + 1e-4)

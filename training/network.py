@@ -304,6 +304,8 @@ class Network(nn.Module):
         # Model id of the network that makes the profiles for this one; None: it makes them itself. One enrollment then
         # serves a network, its variant with a far end and a lighter one.
         self.profiles_of: str | None = None
+        # (directions, size + 1): where its profiles are compared, by training.discriminant; None: as they are.
+        self.voice_space: Tensor | None = None
         (mic1, mic2), (joint1, joint2) = config.mic_channels, config.joint_channels
         ratio, latent, size = config.residual_ratio, config.latent_size, config.recurrent_size
         self.mic1, self.mic2 = EncoderBlock("mic1", 2, mic1), EncoderBlock("mic2", mic1, mic2)

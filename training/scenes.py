@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.augment import convolve, random_equaliser, synthetic_noise
+from training.augment import automatic_gain, convolve, random_equaliser, synthetic_noise, telephone
 from training.corpus import Bank
 from training.echo import Echoes, EchoMaker, EchoSettings
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
@@ -25,6 +25,10 @@ from training.rooms import EARLY_SAMPLES, POSITIONS, Rooms
 
 MAX_TALKERS = 3
 NO_PROFILE = -1
+_STEP_DB, _STEP_S = (
+    (-15.0, 10.0),
+    (0.05, 0.5),
+)  # of a talker who turns away or comes nearer: how far, how fast
 _CANDIDATE_WINDOWS = 3  # of each voice; the loudest is taken, so that few clips are silence
 
 
@@ -47,11 +51,14 @@ class SceneSettings:
     dry_share: float = 0.3
     third_talker_share: float = 0.1
     partial_share: float = 0.2  # talkers who start or stop half way
+    step_share: float = 0.0  # talkers who turn away or come nearer half way
     noisy_enrollment_share: float = 0.5
     close_share: float = 0.5  # rings of voices close to one another by the network's own embedding
     equaliser_db: float = 8.0
     level_dbfs: tuple[float, float] = (-40.0, -12.0)
     clipped_share: float = 0.05
+    gain_control_share: float = 0.0  # mixtures whose microphone keeps its level by itself
+    telephone_share: float = 0.0  # mixtures in eight bits a sample
     echo: EchoSettings | None = None  # calls: far ends, and their echo in the mixtures
 
 
@@ -217,7 +224,7 @@ class SceneMaker:
         mixture_of = np.arange(count).repeat([len(talkers) for talkers in cast.talkers])
         slot_of = np.concatenate([np.arange(len(talkers)) for talkers in cast.talkers])
         dry = self._windows(voices[who], spots[who], clip)
-        dry = dry * self._gates(settings, len(who), clip)
+        dry = dry * self._gates(settings, len(who), clip) * self._steps(settings, len(who), clip)
         # Talker 0 is the level's reference; the others are so much quieter or louder.
         gain_db = np.where(slot_of == 0, 0, -random.uniform(*settings.sir_db, len(who)))
         dry = dry * self._place(10 ** (gain_db / 20))[:, None]
@@ -261,12 +268,17 @@ class SceneMaker:
         return self._echoes.draw(settings.echo, room, single, others, clip)
 
     def _record(self, settings: SceneSettings, mixtures: Tensor, per_talker: Tensor) -> tuple[Tensor, Tensor]:
-        """Mixtures, and their talkers alike, through the microphone at some level; mixtures may be clipped."""
+        """Mixtures, and their talkers alike, through the microphone at some level. What is clipped and
+        coded is the mixture alone.
+        """
         random, count = self.random, len(mixtures)
         equaliser = random_equaliser(random, count, settings.equaliser_db, self._device)
         mixtures = convolve(mixtures, equaliser)
         per_talker = convolve(per_talker.flatten(0, 1), equaliser.repeat_interleave(MAX_TALKERS, 0))
         per_talker = per_talker.unflatten(0, (count, MAX_TALKERS))
+        strength = random.uniform(0.3, 0.9, count) * (random.random(count) < settings.gain_control_share)
+        gain = automatic_gain(mixtures, self._place(strength))
+        mixtures, per_talker = mixtures * gain, per_talker * gain[:, None]
         level = self._place(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
         scale = level / mixtures.square().mean(1).sqrt().clamp_min(1e-5)
         mixtures, per_talker = mixtures * scale[:, None], per_talker * scale[:, None, None]
@@ -274,7 +286,9 @@ class SceneMaker:
             np.where(random.random(count) < settings.clipped_share, random.uniform(1.5, 4, count), 1e3)
         )
         ceiling = torch.minimum(ceiling * level, torch.ones_like(level))[:, None]
-        return mixtures.clamp(-ceiling, ceiling), per_talker
+        mixtures = mixtures.clamp(-ceiling, ceiling)
+        coded = self._place(random.random(count) < settings.telephone_share)[:, None]
+        return torch.where(coded, telephone(mixtures), mixtures), per_talker
 
     def _gates(self, settings: SceneSettings, count: int, clip: int) -> Tensor:
         """Envelopes of talkers who start or stop half way; ones for the others."""
@@ -284,6 +298,16 @@ class SceneMaker:
         ramp = (torch.arange(clip, device=self._device) - turn) / (0.02 * SAMPLE_RATE_HZ)
         ramp = torch.where(late, ramp, -ramp).clamp(0, 1)
         return torch.where(partial, ramp, torch.ones_like(ramp))
+
+    def _steps(self, settings: SceneSettings, count: int, clip: int) -> Tensor:
+        """Envelopes of talkers who turn away or come nearer half way; ones for the others."""
+        random = self.random
+        step_db = random.uniform(*_STEP_DB, count) * (random.random(count) < settings.step_share)
+        turn = random.integers(clip // 4, 3 * clip // 4, count)
+        samples = random.uniform(*_STEP_S, count) * SAMPLE_RATE_HZ
+        time = torch.arange(clip, device=self._device)
+        progress = ((time - self._place(turn)[:, None]) / self._place(samples)[:, None]).clamp(0, 1)
+        return 10 ** (progress * self._place(step_db)[:, None] / 20)
 
     def _noise(self, count: int, length: int) -> Tensor:
         """Recorded, synthetic or babble, at unit power: (count, length)."""

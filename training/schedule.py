@@ -37,6 +37,7 @@ class Stage:
     identification_weight: float = 0.0
     spectral_weight: float = 3.0  # see training.step.Guidance
     over_suppression: float = 0.3
+    scale_invariance: float = 0.0
     absent_weight: float = 0.1
     delay_weight: float = 0.0
     example_weight: float = 0.0

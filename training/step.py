@@ -12,7 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.losses import compressed_mse, delay_entropy, identification, negative_snr_db, residual_db
+from training.losses import (
+    compressed_mse,
+    delay_entropy,
+    identification,
+    negative_si_sdr_db,
+    negative_snr_db,
+    residual_db,
+)
 from training.network import Encoded, Network
 from training.placing import place
 from training.scenes import NO_PROFILE, SceneBatch
@@ -43,6 +50,7 @@ class Guidance:
 
     spectral_weight: float = 3.0  # of the compressed spectral distance; the signal-to-noise ratio in dB has 1
     over_suppression: float = 0.3  # within that distance, of what is missing
+    scale_invariance: float = 0.0  # share of that ratio that does not care for the level
     identification_weight: float = 0.0
     remembered: Tensor | None = None  # (voice, embedding): what the network made of each voice lately
     teacher_weight: float = 0.0
@@ -124,9 +132,10 @@ def compute_loss(
     output = synthesise(enhanced)
     present = targets.square().mean(1) > 1e-8
     spectral = compressed_mse(enhanced, analyse(targets), over_suppression=guidance.over_suppression).mean()
-    time = torch.where(
-        present, negative_snr_db(output, targets), guidance.absent_weight * residual_db(output, mixtures)
-    ).mean()
+    wanted = negative_snr_db(output, targets)
+    if guidance.scale_invariance:
+        wanted = torch.lerp(wanted, negative_si_sdr_db(output, targets), guidance.scale_invariance)
+    time = torch.where(present, wanted, guidance.absent_weight * residual_db(output, mixtures)).mean()
     total = guidance.spectral_weight * spectral + time
     parts = {"spectral": spectral, "time": time}
     if guidance.identification_weight and guidance.remembered is not None:

@@ -132,6 +132,8 @@ class Trainer:
         for name, module in self.network.named_modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.train(stage.teaches(name))
+        if self.network.profiles_learn():
+            self.averaged.voice_space = None  # it was that of other profiles
         self._loss = parallel.shared(self.network, self.enroller)
         self._entered = stage
 
@@ -162,6 +164,7 @@ class Trainer:
         guidance = Guidance(
             stage.spectral_weight,
             stage.over_suppression,
+            stage.scale_invariance,
             stage.identification_weight,
             self.embeddings if stage.identification_weight else None,
             delay_weight=stage.delay_weight,

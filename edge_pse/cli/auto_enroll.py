@@ -28,7 +28,9 @@ class Keeper:
                 f"There is a profile {name!r} already: add --profile {name} to refine it, or choose another name."
             )
         self._hop_seconds = enhancer.delay_samples / enhancer.sample_rate_hz
-        self._gatherer = AutoEnrollment(self._hop_seconds, self._refined.embedding if self._refined else None)
+        known = self._refined.embedding if self._refined else None
+        space = enhancer.bundle.contract.voice_space
+        self._gatherer = AutoEnrollment(self._hop_seconds, space, known)
         self._told = False
         self._keeping = threading.Lock()
         self.microphone: Callable[[], str] = str

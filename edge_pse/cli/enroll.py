@@ -95,10 +95,12 @@ def enroll(
         heard = record(bundle, Wishes(source, seconds, language, keep_audio, microphone))
     if known is None:
         _enrolled(store, Profile.of_recordings(name, bundle.contract.model_id, [heard]), heard)
-    elif verifying:
-        _say_verdict(known, verify(known, heard))
+        return
+    verdict = verify(known, heard, bundle.contract.voice_space)
+    if verifying:
+        _say_verdict(known, verdict)
     else:
-        _added(store, known, heard)
+        _added(store, known, heard, verdict)
 
 
 def _from_files(paths: tuple[Path, ...], bundle: edge_pse.Bundle, microphone: str | None) -> Recording:
@@ -115,8 +117,7 @@ def _enrolled(store: edge_pse.ProfileStore, profile: Profile, heard: Recording) 
     click.echo(f"or, in a file: edge-pse enhance IN -o OUT --profile {profile.name}")
 
 
-def _added(store: edge_pse.ProfileStore, known: Profile, heard: Recording) -> None:
-    verdict = verify(known, heard)
+def _added(store: edge_pse.ProfileStore, known: Profile, heard: Recording, verdict: Verdict) -> None:
     if verdict.answer == "no match":
         raise EnrollmentError(
             f"This does not sound like {known.name} (cosine {verdict.cosine:.2f}), so nothing was added: record "

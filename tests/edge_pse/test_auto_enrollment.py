@@ -10,8 +10,9 @@ from edge_pse import Enhancer, ProfileStore, enroll
 from edge_pse.auto_enrollment import AutoEnrollment, Rule
 from edge_pse.cli.auto_enroll import Keeper
 from edge_pse.errors import ProfileError
-from edge_pse.verification import cosine
+from edge_pse.voices import VoiceSpace
 
+cosine = VoiceSpace().cosine  # of embeddings as they are
 HOP_SECONDS = 0.01
 QUIET = 10 ** (-80 / 20)
 
@@ -50,14 +51,20 @@ def turns(*streams, seconds=6.0):
     return [hop for start in starts for stream in streams for hop in stream[start : start + size]]
 
 
-def gather(hops, known=None, rule=None):
-    gatherer = AutoEnrollment(HOP_SECONDS, known, rule)
-    for hop in hops:
-        gatherer.hear(hop)
-    return gatherer
+@pytest.fixture(scope="module")
+def gather(bundle):
+    """``gather(hops, known, rule)`` -> an ``AutoEnrollment`` that has heard them."""
+
+    def hear(hops, known=None, rule=None):
+        gatherer = AutoEnrollment(HOP_SECONDS, bundle.contract.voice_space, known, rule)
+        for hop in hops:
+            gatherer.hear(hop)
+        return gatherer
+
+    return hear
 
 
-def test_one_voice_makes_the_profile_of_an_enrollment(bundle, hops, recording):
+def test_one_voice_makes_the_profile_of_an_enrollment(bundle, gather, hops, recording):
     gathered = gather(hops("ls367")).gathered()
     assert gathered.ready
     kept = gathered.recording("desk")
@@ -70,18 +77,18 @@ def test_one_voice_makes_the_profile_of_an_enrollment(bundle, hops, recording):
     assert 0.5 * gathered.seconds < kept.speech_seconds <= gathered.seconds
 
 
-def test_too_little_is_not_enough(hops):
+def test_too_little_is_not_enough(gather, hops):
     assert not gather(hops("ls367")[:1400]).gathered().ready
 
 
-def test_a_second_voice_as_loud_and_as_much_holds_it_back(hops):
+def test_a_second_voice_as_loud_and_as_much_holds_it_back(gather, hops):
     both = turns(hops("ls367"), hops("ls2033"))
     cautious, careless = (gather(both, rule=Rule(rivals_share=share)).gathered() for share in (0.25, 1.0))
     assert cautious.rivals_share > 0.25 and not cautious.ready
     assert careless.ready
 
 
-def test_a_voice_from_farther_away_is_left_out(hops):
+def test_a_voice_from_farther_away_is_left_out(gather, hops):
     near, far = hops("ls367"), hops("ls2033", -12.0)
     alone = gather(near).gathered().recording()
     gathered = gather(turns(near, far) + near).gathered()
@@ -90,13 +97,13 @@ def test_a_voice_from_farther_away_is_left_out(hops):
 
 
 def test_noise_is_no_voice(bundle, recording):
-    enhancer, gatherer = Enhancer(bundle), AutoEnrollment(HOP_SECONDS)
+    enhancer, gatherer = Enhancer(bundle), AutoEnrollment(HOP_SECONDS, bundle.contract.voice_space)
     enhancer.on_heard = gatherer.hear
     enhancer.process(np.tile(0.2 * recording("helicopter"), 6))
     assert not gatherer.stretches and gatherer.gathered().seconds == 0
 
 
-def test_a_known_voice_is_found_and_no_other_taken_for_it(bundle, hops, recording):
+def test_a_known_voice_is_found_and_no_other_taken_for_it(bundle, gather, hops, recording):
     known = enroll(recording("ls367_enrollment"), bundle=bundle).embedding
     own = gather(hops("ls367"), known).gathered().seconds
     other = gather(hops("ls2033"))
@@ -104,7 +111,7 @@ def test_a_known_voice_is_found_and_no_other_taken_for_it(bundle, hops, recordin
     assert gather(hops("ls2033"), known).gathered().seconds < 0.2 * own
 
 
-def test_forgetting_begins_again(hops):
+def test_forgetting_begins_again(gather, hops):
     gatherer = gather(hops("ls367"))
     gatherer.forget()
     assert gatherer.gathered().seconds == 0 and not gatherer.gathered().ready

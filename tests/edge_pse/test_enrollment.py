@@ -7,8 +7,9 @@ import soxr
 from edge_pse import enroll
 from edge_pse.enrollment import assess
 from edge_pse.errors import AudioError, EnrollmentError
-from edge_pse.verification import cosine
+from edge_pse.voices import VoiceSpace
 
+cosine = VoiceSpace().cosine  # of embeddings as they are
 VOICES = ("ls3080", "ls1688", "ls367", "ls2033")
 
 

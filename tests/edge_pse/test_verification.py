@@ -13,24 +13,29 @@ from edge_pse.verification import (
     MATCH_COSINE,
     NO_MATCH_COSINE,
     agreement,
-    cosine,
     trust,
     verify,
 )
+from edge_pse.voices import VoiceSpace
 
 
 def other_recording(bundle, recording, voice):
     return enroll(recording(f"{voice}_speech"), bundle=bundle).recordings[0]
 
 
+@pytest.fixture(scope="module")
+def space(bundle):
+    return bundle.contract.voice_space
+
+
 def test_a_voice_is_known_again_and_one_of_the_other_sex_is_refused(
-    bundle, recording, female_profile, male_profile
+    bundle, space, recording, female_profile, male_profile
 ):
     female, male = (other_recording(bundle, recording, voice) for voice in ("ls367", "ls2033"))
-    assert verify(female_profile, female).answer == "match"
-    assert verify(male_profile, male).answer != "no match"
-    assert verify(female_profile, male).answer == "no match"
-    assert verify(male_profile, female).answer == "no match"
+    assert verify(female_profile, female, space).answer == "match"
+    assert verify(male_profile, male, space).answer != "no match"
+    assert verify(female_profile, male, space).answer == "no match"
+    assert verify(male_profile, female, space).answer == "no match"
 
 
 def test_a_voice_between_two_is_doubtful(female_profile):
@@ -43,15 +48,15 @@ def test_a_voice_between_two_is_doubtful(female_profile):
     answers = []
     for similarity in (1.0, (MATCH_COSINE + NO_MATCH_COSINE) / 2, NO_MATCH_COSINE - 0.01):
         turned = similarity * own + np.sqrt(1 - similarity**2) * away
-        verdict = verify(female_profile, Recording(turned, 9.0, 30.0))
+        verdict = verify(female_profile, Recording(turned, 9.0, 30.0), VoiceSpace())
         assert verdict.cosine == pytest.approx(similarity, abs=1e-5)
         answers.append(verdict.answer)
     assert answers == ["match", "doubtful", "no match"]
 
 
-def test_a_recording_of_another_model_is_refused(female_profile):
+def test_a_recording_of_another_model_is_refused(space, female_profile):
     with pytest.raises(ProfileError, match="different models"):
-        verify(female_profile, Recording(np.ones(128, np.float32), 9.0, 30.0))
+        verify(female_profile, Recording(np.ones(128, np.float32), 9.0, 30.0), space)
 
 
 def test_the_halves_of_one_voice_agree_and_those_of_two_do_not(bundle, recording, female_profile):
@@ -80,11 +85,4 @@ def test_what_nobody_has_looked_at_has_no_trust(female_profile):
     unknown = dataclasses.replace(female_profile.recordings[0], agreement=None)
     profile = Profile.of_recordings("x", female_profile.model_id, [*female_profile.recordings, unknown])
     assert trust(profile) is None
-    assert agreement(np.ones((100, 4), np.float32), np.ones(100, bool), 0.01) is None
-
-
-def test_cosines():
-    one, other = np.array([1.0, 0.0]), np.array([1.0, 1.0])
-    assert cosine(one, 3 * one) == pytest.approx(1)
-    assert cosine(one, other) == pytest.approx(np.sqrt(0.5))
-    assert cosine(one, np.zeros(2)) == 0
+    assert agreement(np.ones((100, 4), np.float32), np.ones(100, bool), 0.01, VoiceSpace()) is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edge_pse.auto_enrollment import Rule, Stretch
+from edge_pse.voices import VoiceSpace
 from evaluation import auto_enrollment
 from evaluation.auto_enrollment import (
     SETTINGS,
@@ -42,7 +43,7 @@ def minute(speaker, *directions):
 @pytest.fixture
 def simple_speaker(speaker):
     own = TWO_DIRECTIONS[0]
-    return Speaker(speaker.talker, speaker.other, own, own, speaker.mixture, speaker.reference)
+    return Speaker(speaker.talker, speaker.other, own, own, speaker.mixture, speaker.reference, VoiceSpace())
 
 
 def test_speakers_and_recordings_do_not_overlap(speaker):

@@ -29,6 +29,11 @@ def trials(bundle, recording):
     return found
 
 
+@pytest.fixture(scope="module")
+def space(bundle):
+    return bundle.contract.voice_space
+
+
 def test_each_stop_is_one_enrollment_that_grows(trials):
     assert [trial.condition for trial in trials[:5]] == [
         REFERENCE, "clean, 3 s", "clean, 6 s", "clean, 10 s", INTRUDER
@@ -38,21 +43,21 @@ def test_each_stop_is_one_enrollment_that_grows(trials):
     assert seconds[0] > 1
 
 
-def test_voices_of_different_sex_are_told_apart_and_thresholds_lie_between(trials):
-    calibration = Calibration(trials)
+def test_voices_of_different_sex_are_told_apart_and_thresholds_lie_between(trials, space):
+    calibration = Calibration(trials, space)
     assert all(calibration.told_apart(trial) == 1 for trial in calibration.clean)
     assert calibration.impostors.max() < calibration.match_cosine <= calibration.genuine.max()
     assert calibration.no_match_cosine <= calibration.match_cosine
     assert "MATCH_COSINE = " in calibration.constants()
 
 
-def test_an_intruder_breaks_the_continuity(trials):
-    calibration = Calibration(trials)
+def test_an_intruder_breaks_the_continuity(trials, space):
+    calibration = Calibration(trials, space)
     intruded = [trial.continuity for trial in trials if trial.condition == INTRUDER]
     assert max(intruded) < calibration.other_voice_cosine
 
 
-def test_trust_learns_from_the_agreement(trials):
+def test_trust_learns_from_the_agreement(trials, space):
     """Enrollments whose halves disagree are made to point elsewhere: trust must follow."""
     generator = np.random.default_rng(0)
     clean = next(trial for trial in trials if trial.condition == "clean, 10 s")
@@ -63,7 +68,7 @@ def test_trust_learns_from_the_agreement(trials):
         many.append(
             dataclasses.replace(clean, agreement=generator.uniform(-0.2, 0.2), embedding=wrong.embedding)
         )
-    calibration = Calibration(many)
+    calibration = Calibration(many, space)
     assert calibration.trust_weights[1] > 1
     by_trial = dict(zip(map(id, calibration.usable), calibration.trust, strict=True))
     trusts = [by_trial[id(trial)] for trial in many[len(trials) :]]
@@ -71,9 +76,9 @@ def test_trust_learns_from_the_agreement(trials):
     assert max(trusts[1::2]) < 0.4
 
 
-def test_a_trial_without_speech_is_left_out_of_the_fit(trials):
+def test_a_trial_without_speech_is_left_out_of_the_fit(trials, space):
     mute = Trial(0, "clean, 3 s", np.ones(256, np.float32), 0.0, -np.inf, None, np.inf)
-    assert len(Calibration([*trials, mute]).usable) == len(Calibration(trials).usable)
+    assert len(Calibration([*trials, mute], space).usable) == len(Calibration(trials, space).usable)
 
 
 def test_the_command_prints_the_tables_and_the_constants(data):

@@ -46,6 +46,7 @@ def test_a_step_waits_for_no_value_and_leaves_nothing_behind_on_the_processor(
     far = CONFIGS[name].far_channels is not None
     settings = replace(
         QUIET, single_mixtures=8, clean_share=0, partial_share=0.5, close_share=0.5, equaliser_db=4,
+        step_share=0.5, gain_control_share=0.5, telephone_share=0.5,
     )  # fmt: skip
     if far:  # two of the four speakers are left for the far end
         settings = replace(settings, speakers=2, absent_outputs=0, echo=EchoSettings())

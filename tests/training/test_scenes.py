@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from tests.training.conftest import QUIET
-from training.augment import convolve, random_equaliser
+from training.augment import automatic_gain, convolve, random_equaliser, telephone
 from training.corpus import load_bank
 from training.rooms import EARLY_SAMPLES, RESPONSE_SAMPLES, Rooms, load_rooms
 from training.scenes import NO_PROFILE, SceneMaker, SceneSettings
@@ -22,6 +23,53 @@ def test_a_pair_without_noise_is_the_sum_of_its_two_targets(maker: SceneMaker) -
         own = [i for i in outputs if batch.targets[i].any()]
         assert len(own) == 2
         assert torch.allclose(batch.targets[own].sum(0), batch.mixtures[mixture], atol=1e-4)
+
+
+def test_what_a_microphone_does_to_levels_it_does_to_targets_too(maker: SceneMaker) -> None:
+    settings = replace(QUIET, step_share=1, gain_control_share=1, telephone_share=1)
+    batch = maker.draw(settings)
+    for mixture in range(QUIET.speakers):
+        outputs = np.flatnonzero((batch.output_mixture == mixture) & (batch.output_profile >= 0))
+        own = [i for i in outputs if batch.targets[i].any()]
+        error = batch.targets[own].sum(0) - batch.mixtures[mixture]
+        # Eight logarithmic bits are 33 to 38 dB, whatever the level is.
+        assert 25 < 10 * torch.log10(batch.mixtures[mixture].square().sum() / error.square().sum()) < 45
+
+
+def test_a_talker_turns_away_or_comes_nearer_once(maker: SceneMaker) -> None:
+    envelopes = maker._steps(replace(QUIET, step_share=1), 50, 24_000)
+    assert torch.equal(envelopes[:, :6000], torch.ones(50, 6000))
+    ends_db = 20 * torch.log10(envelopes[:, -1])
+    assert ends_db.min() < -8 and ends_db.max() > 5 and ends_db.abs().max() <= 15
+    rising = (envelopes.diff(dim=1) * ends_db.sign()[:, None] >= -1e-6).all()
+    assert rising
+    assert torch.equal(maker._steps(QUIET, 5, 800), torch.ones(5, 800))
+
+
+def test_automatic_gain_evens_out_levels_within_its_limits() -> None:
+    clip = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 32_000)).astype(np.float32))
+    steps = torch.ones(3, 32_000)
+    steps[1, 16_000:], steps[2, 16_000:] = 0.3, 0.001
+    clips = clip * steps
+    gain_db = 20 * torch.log10(automatic_gain(clips, torch.tensor([1.0, 1.0, 0.5])))
+    assert gain_db[0].abs().max() < 1
+    controlled = clips * 10 ** (gain_db / 20)
+    before, after = (controlled[1, part].square().mean() for part in (slice(0, 16_000), slice(-8000, None)))
+    assert abs(10 * torch.log10(before / after)) < 1
+    assert gain_db.max() == pytest.approx(12, abs=0.01)
+    assert torch.allclose(automatic_gain(clips, torch.zeros(3)), torch.ones(3, 32_000))
+    assert torch.isfinite(automatic_gain(torch.zeros(1, 3200), torch.ones(1))).all()
+
+
+def test_telephone_coding_has_255_values_and_adds_noise_in_proportion() -> None:
+    tone = torch.sin(torch.arange(16_000) * 0.3)
+    for level in (0.5, 0.01):
+        coded = telephone(level * tone[None])[0]
+        error_db = 10 * torch.log10((coded - level * tone).square().mean() / (level * tone).square().mean())
+        assert -42 < error_db < -28
+    everything = telephone(torch.linspace(-1.5, 1.5, 100_000)[None])
+    assert len(everything.unique()) == 255 and everything.max() == pytest.approx(1)
+    assert torch.allclose(telephone(everything), everything)
 
 
 def test_with_no_profile_the_target_is_all_speech_and_with_a_strangers_it_is_silence(

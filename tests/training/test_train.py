@@ -14,7 +14,13 @@ from click.testing import CliRunner
 
 from tests.training.conftest import QUIET
 from training.checkpoint import load_checkpoint
-from training.losses import compressed_mse, identification, negative_snr_db, residual_db
+from training.losses import (
+    compressed_mse,
+    identification,
+    negative_si_sdr_db,
+    negative_snr_db,
+    residual_db,
+)
 from training.network import CONFIGS, Network
 from training.scenes import SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
@@ -146,6 +152,13 @@ def test_losses_have_their_minimum_where_they_should() -> None:
     noise = torch.randn(2, 16000)
     # 10 dB below the signal is minus 10 dB, by definition
     assert float(negative_snr_db(signal + noise * 10**-0.5, signal).mean()) == pytest.approx(-10, abs=0.3)
+    # ... at any level, if that does not count; silence is no way out then, and the wrong voice still less
+    for gain in (0.01, 1, 3):
+        output = gain * (signal + noise * 10**-0.5)
+        assert float(negative_si_sdr_db(output, signal).mean()) == pytest.approx(-10, abs=0.4)
+    silent, wrong = 0 * signal, noise
+    assert negative_snr_db(silent, signal).max() < 0.1 < 10 < negative_si_sdr_db(silent, signal).min()
+    assert negative_si_sdr_db(wrong, signal).min() > 15
     assert float(residual_db(0.1 * signal, signal).mean()) == pytest.approx(-20, abs=0.1)
     voices = torch.tensor([0, 0, 3, 3])
     remembered = torch.tensor([[1.0, 0], [0, 1], [float("nan"), 0], [-1, 0]])
