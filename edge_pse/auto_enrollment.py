@@ -32,11 +32,11 @@ class Rule:
 
     enough_seconds: float = 15.0
     """Of stretches of the leading voice."""
-    alike: float = 0.88
+    alike: float = 0.5
     """Cosine from which two stretches are one voice."""
-    alike_known: float = 0.88
+    alike_known: float = 0.4
     """The same of a stretch and a known voice."""
-    halves_alike: float = 0.6
+    halves_alike: float = 0.3
     """The same of the halves of a stretch, which are short and so less alike."""
     fainter_db: float = 6.0
     """Below the loud stretches (their 90th percentile), a stretch comes from farther away."""

@@ -25,10 +25,8 @@ from training.rooms import EARLY_SAMPLES, POSITIONS, Rooms
 
 MAX_TALKERS = 3
 NO_PROFILE = -1
-_STEP_DB, _STEP_S = (
-    (-15.0, 10.0),
-    (0.05, 0.5),
-)  # of a talker who turns away or comes nearer: how far, how fast
+_STEP_DB = -15.0, 10.0  # of a talker who turns away or comes nearer: how far,
+_STEP_S = 0.05, 0.5  # and how fast
 _CANDIDATE_WINDOWS = 3  # of each voice; the loudest is taken, so that few clips are silence
 
 
