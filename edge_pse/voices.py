@@ -60,7 +60,8 @@ class VoiceSpace:
         mine, its = self._matrix, other._matrix
         return mine is its or (mine is not None and its is not None and np.array_equal(mine, its))
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash(None if self._matrix is None else self._matrix.tobytes())
 
     def place(self, embeddings: Floats) -> Floats:
         """Embeddings (..., embedding_size) -> unit vectors (..., directions), zeros where there is no direction."""

@@ -139,7 +139,7 @@ def test_a_tflite_file_without_a_good_description_is_refused(
 def test_a_description_of_something_else_is_refused(copied: Path) -> None:
     description = description_path(copied)
     content = json.loads(description.read_text())
-    content["embedding_size"] = 128
+    content.update(embedding_size=128, voice_space="")
     description.write_text(json.dumps(content))
     with pytest.raises(BundleError, match=r"outputs .*\(embedding\)"):
         Bundle.load(copied)
