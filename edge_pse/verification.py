@@ -1,6 +1,7 @@
 """Whether two recordings are of one voice, and how far a profile can be trusted.
 
-The constants are what ``python -m evaluation.enrollment`` prints for the shipped weights; new weights need new ones.
+The constants are what ``python -m evaluation.enrollment`` prints for the shipped weights and their voice space; new
+weights need both anew (``python -m training.discriminant``): without one, the cosines of strangers are far higher.
 """
 
 from __future__ import annotations

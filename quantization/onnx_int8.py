@@ -43,9 +43,8 @@ def quantize_onnx(source: Path, recipe: Recipe, target: Path) -> None:
     for kind in (LINEAR, CONVOLUTION):
         if _treatment(recipe, kind) == "weights":
             _weights_only(model.graph, recipe, kind)
-    del model.graph.value_info[
-        :
-    ]  # shapes in between: a hundredth of the file, and worked out again on loading
+    # Shapes in between are a hundredth of the file, and worked out again on loading.
+    del model.graph.value_info[:]
     onnx.save(model, target)
 
 

@@ -92,6 +92,7 @@ class Trainer:
         return {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
+            "voice_space": self.averaged.voice_space,
             "optimizer": self.optimizer.state_dict(),
             "position": (self.stage_index, self.stage_step, self.steps, self.seconds),
             "random": (self.random.bit_generator.state, self.scenes.random.bit_generator.state),
@@ -102,6 +103,7 @@ class Trainer:
         """Go on where the run that gave ``state`` was."""
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
+        self.averaged.voice_space = state.get("voice_space")  # gone once profiles have learnt
         self.optimizer.load_state_dict(state["optimizer"])
         self.stage_index, self.stage_step, self.steps, self.seconds = state["position"]
         for generator, saved in zip((self.random, self.scenes.random), state["random"], strict=True):

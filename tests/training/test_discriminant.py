@@ -63,6 +63,10 @@ def test_the_command_leaves_the_network_and_its_id(
     assert trainer.averaged.voice_space is not None
     trainer._enter(Stage("s", 2, 1e-3))
     assert trainer.averaged.voice_space is None
+    # It does not come back with the checkpoint that a resumed run begins from.
+    resumed = Trainer(load_checkpoint(path)[0], [stage], maker, None, seed=0)
+    resumed.load_state_dict(trainer.state_dict())
+    assert resumed.averaged.voice_space is None
 
 
 def test_a_network_that_takes_the_profiles_of_another_is_refused(recordings: Path, tmp_path: Path) -> None:
