@@ -13,8 +13,9 @@ AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
 
+# Two processes: live audio, whose tests mostly wait, beside those that compute.
 test: system-packages $(VENV)/.development
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.development
 	$(BIN)/ruff check .

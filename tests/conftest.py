@@ -16,6 +16,15 @@ from edge_pse import Bundle, Profile, enroll
 Samples = NDArray[np.float32]
 
 FIXTURES = Path(__file__).parent / "fixtures"
+LIVE_AUDIO = Path(__file__).parent / "edge_pse" / "audio"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a file is one's, and live audio, which keeps time, is all one's."""
+    for item in items:
+        live = LIVE_AUDIO in item.path.parents
+        item.add_marker(pytest.mark.xdist_group("live audio" if live else str(item.path)))
 
 
 @pytest.fixture(scope="session")

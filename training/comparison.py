@@ -2,8 +2,9 @@
 
     python -m training.comparison --speech DIR --noise DIR --rooms DIR --run DIR --data DIR --out docs
 
-Each run sees the same scenes in the same order. They go on where they stopped, so the command can be given again. The
-answer goes to the page of `evaluation.questions`. Resemblyzer is needed, see ``training/teacher.py``.
+and whether the network must be taught at first what tells voices apart: ``--question teaching``. Each run sees the same
+scenes in the same order. They go on where they stopped, so the command can be given again. The answer goes to the page
+of `evaluation.questions`. Resemblyzer is needed, see ``training/teacher.py``.
 """
 
 from __future__ import annotations
@@ -71,6 +72,31 @@ CONTESTANTS = {
     "nobody": Contestant("nothing", "nobody"),
     "concatenation": Contestant(
         "d-vector, by concatenation alone as in the paper", "d-vector", modulated_skips=False
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which contestants answer it, and what there is to know about their runs."""
+
+    title: str
+    contestants: tuple[str, ...]
+    note: str
+
+
+QUESTIONS = {
+    "describing": Question(
+        "What should a voice be described by?",
+        ("internal", "d-vector", "filterbank", "nobody", "concatenation"),
+        "The internal embedding costs its runs a pass of the enrollments through the network in every step, and the "
+        "device nothing.",
+    ),
+    "teaching": Question(
+        "Must the network be taught at first what tells voices apart?",
+        ("internal", "untaught"),
+        "The taught one is given a d-vector in place of its embedding at first, and less and less often until four "
+        "fifths of the run; all along, its embedding is drawn to it.",
     ),
 }
 
@@ -179,8 +205,9 @@ HEADER = [
 ]  # fmt: skip
 
 
-def answer(scored: Mapping[str, Scored], steps: int, hours: float, command: str) -> Answer:
-    """The table and the plot."""
+def answer(name: str, scored: Mapping[str, Scored], steps: int, hours: float, command: str) -> Answer:
+    """The table and the plot that answer a question."""
+    question = QUESTIONS[name]
     labels = [CONTESTANTS[name].label for name in scored]
     all_of = list(scored.values())
     gap = [summarise(one.by_set["two-talkers"].gap("all")) for one in all_of]
@@ -196,15 +223,12 @@ def answer(scored: Mapping[str, Scored], steps: int, hours: float, command: str)
     ]
     names = ", ".join(f"{name}: {label}" for name, label in zip(scored, labels, strict=True))
     return Answer(
-        "describing",
-        "What should a voice be described by?",
+        name,
+        question.title,
         command,
         f"{NETWORK.name}, from scratch each time, **{steps} steps ({hours:.0f} hours presented)**: very short runs, "
         "which say what is learnt soon, not what is best in the end. All see the same scenes in the same order "
-        "(`training/comparison.toml`); scored on the evaluation's sets. The internal embedding costs its runs a "
-        "pass of the enrollments through the network in every step, and the device nothing. In the plot, "
-        + names
-        + ".",
+        f"(`training/comparison.toml`); scored on the evaluation's sets. {question.note} In the plot, {names}.",
         table(HEADER, [[label, *one.row()] for label, one in zip(labels, all_of, strict=True)]),
         draw(panels),
     )
@@ -212,6 +236,7 @@ def answer(scored: Mapping[str, Scored], steps: int, hours: float, command: str)
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(CONTESTANTS)))
+@click.option("--question", type=click.Choice(list(QUESTIONS)), default="describing", show_default=True)
 @options.corpora
 @click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the runs.")
 @click.option("--minutes", default=60.0, show_default=True, help="Stop a run, resumably, after this long.")
@@ -227,15 +252,15 @@ def answer(scored: Mapping[str, Scored], steps: int, hours: float, command: str)
     help=f"Folder of {PAGE} and its plots.",
 )  # fmt: skip
 def main(
-    names: tuple[str, ...], corpora: Corpora, folder: Path, minutes: float, device: str, threads: int, seed: int,
-    data: Path | None, out: Path,
+    names: tuple[str, ...], question: str, corpora: Corpora, folder: Path, minutes: float, device: str, threads: int,
+    seed: int, data: Path | None, out: Path,
 ) -> None:  # fmt: skip
-    """Train and score the contestants NAMES (default: all)."""
+    """Train and score the contestants NAMES (default: those of the question)."""
     arena = Arena(corpora.scenes(options.start(threads, seed, device), seed), folder, seed)
     stages = load_schedule(SCHEDULE)
     steps = sum(stage.steps for stage in stages)
     trainers = {}
-    for name in names or CONTESTANTS:
+    for name in names or QUESTIONS[question].contestants:
         trainers[name] = trainer = arena.trainer(CONTESTANTS[name], stages)
         run = Run(trainer, folder / name, minutes, None, minutes)
         run.resume()
@@ -253,8 +278,8 @@ def main(
         }
         hours = max(trainer.seconds for trainer in trainers.values()) / 3600
         where = "--speech DIR --noise DIR --rooms DIR --run DIR --data DIR --out docs"
-        command = " ".join(["python -m training.comparison", *names, where])
-        found = answer(scored, steps, hours, command)
+        command = " ".join(["python -m training.comparison", f"--question {question}", *names, where])
+        found = answer(question, scored, steps, hours, command)
         found.write(out)
     except (OSError, ValueError, DataError) as error:
         raise click.ClickException(str(error)) from None

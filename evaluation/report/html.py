@@ -15,8 +15,8 @@ from evaluation.report.markdown import (
     HOW_TO_READ,
     condition_tables,
     cost_table,
-    gap_lines,
     headline_table,
+    profile_tables,
     set_table,
 )
 from evaluation.report.plots import data_uri, plots, spectrogram
@@ -100,10 +100,8 @@ def _profile_section(results: list[SystemResult]) -> list[str]:
             parts.append(
                 _table(["", *PROFILE_KINDS], [[label, *cells] for label, cells in profile_table(result)])
             )
-            gaps = gap_lines(result)
-            if gaps:
-                parts.append("<p>Right minus wrong profile (the other talker's), two talkers, SI-SDR dB:</p>")
-                parts.append(_table(["pairs", "clips", "mean", "median"], gaps))
+            for caption, header, rows in profile_tables(result):
+                parts += [f"<p>{escape(caption)}</p>", _table(header, rows)]
     return parts
 
 

@@ -93,6 +93,42 @@ def gap_lines(result: SystemResult) -> list[list[str]]:
     return lines
 
 
+def sir_lines(result: SystemResult) -> list[list[str]]:
+    """Rows of two talkers by how loud the other one is: clips, SI-SDR gain of all, same-sex and cross-sex pairs, and
+    the share of clips in which it is the other one who comes through.
+    """
+    lines = []
+    for sir in dict.fromkeys(row.tags["sir"] for row in main_rows(result, "two-talkers")):
+        cells = [
+            formatted(over(main_rows(result, "two-talkers", sir=sir, **tags), name), METRICS[name])
+            for name, tags in (
+                ("si_sdr_gain", {}),
+                ("si_sdr_gain", {"sexes": "same"}),
+                ("si_sdr_gain", {"sexes": "cross"}),
+                ("wrong_talker", {}),
+            )
+        ]
+        lines.append([sir, str(len(main_rows(result, "two-talkers", sir=sir))), *cells])
+    return lines
+
+
+def profile_tables(result: SystemResult) -> list[tuple[str, list[str], list[list[str]]]]:
+    """(caption, header, rows) of what is said of a system that obeys a profile, beside `profile_table`."""
+    tables = [
+        (
+            "Right minus wrong profile (the other talker's), two talkers, SI-SDR dB:",
+            ["pairs", "clips", "mean", "median"],
+            gap_lines(result),
+        ),
+        (
+            "Two talkers, by the signal-to-interference ratio (SIR):",
+            ["SIR", "clips", "SI-SDR gain dB", "same-sex", "cross-sex", "wrong talker %"],
+            sir_lines(result),
+        ),
+    ]
+    return [content for content in tables if content[2]]
+
+
 def cost_table(costs: list[Cost]) -> tuple[list[str], list[list[str]]]:
     """(header, rows) of the cost: ratios first."""
 
@@ -128,10 +164,8 @@ def markdown_report(results: list[SystemResult], costs: list[Cost], title: str) 
             parts.append(
                 table(["", *PROFILE_KINDS], [[label, *cells] for label, cells in profile_table(result)])
             )
-            gaps = gap_lines(result)
-            if gaps:
-                parts.append("Right minus wrong profile (the other talker's), two talkers, SI-SDR dB:")
-                parts.append(table(["pairs", "clips", "mean", "median"], gaps))
+            for caption, header, rows in profile_tables(result):
+                parts += [caption, table(header, rows)]
     for set_name in sets_of(results):
         parts.append(f"## {set_name}")
         parts.append(table(*set_table(results, set_name)))

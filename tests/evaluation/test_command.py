@@ -96,6 +96,9 @@ def test_the_markdown_says_it_all(report):
         assert f"## {heading}" in text
     widths = {line.count("|") for line in text.split("\n\n")[2].splitlines()}
     assert len(widths) == 1
+    by_sir = next(line for line in text.splitlines() if line.startswith("| 0 dB |"))
+    clips, gain, same_sex, cross_sex, wrong_talker = by_sir.strip("| ").split(" | ")[1:]
+    assert clips == "2" and len({gain, same_sex, cross_sex}) == 3 and wrong_talker != "-"
 
 
 def test_pairs_are_scored_the_same_every_time(pair_folders, tmp_path):

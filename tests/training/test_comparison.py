@@ -79,15 +79,17 @@ def test_the_command_trains_goes_on_and_answers(
         write_scenes(tmp_path / f"{name}.jsonl", [s for s in builder.scenes if s.set == name][:count])
     monkeypatch.setattr(comparison, "SCHEDULE", schedule)
     monkeypatch.setattr(comparison, "SETS_FOLDER", tmp_path)
-    arguments = ["nobody", "untaught", "--speech", str(recordings / "speech"), "--noise", str(recordings / "noise"),
-                 "--simulated-rooms", "2", "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"),
-                 "--threads", "1", "--data", str(data), "--out", str(tmp_path / "out")]  # fmt: skip
+    arguments = ["nobody", "untaught", "--question", "teaching", "--speech", str(recordings / "speech"),
+                 "--noise", str(recordings / "noise"), "--simulated-rooms", "2", "--run", str(tmp_path / "run"),
+                 "--cache", str(tmp_path / "cache"), "--threads", "1", "--data", str(data),
+                 "--out", str(tmp_path / "out")]  # fmt: skip
     result = CliRunner().invoke(comparison.main, arguments)
     assert result.exit_code == 0, result.output
     logs = [(tmp_path / "run" / name / "log.jsonl").read_text() for name in ("nobody", "untaught")]
     page = (tmp_path / "out" / PAGE).read_text()
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][2:]
     assert [row[0] for row in rows] == ["nothing", "internal embedding from the start"]
+    assert f"## {comparison.QUESTIONS['teaching'].title}" in page
     assert rows[0][4].startswith("0.0 ")  # it has no profile that could be wrong
     assert rows[1][4] != rows[0][4]
     again = CliRunner().invoke(comparison.main, arguments)
