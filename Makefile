@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 
 # Two processes: live audio, whose tests mostly wait, beside those that compute.
 test: system-packages $(VENV)/.development
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.development
 	$(BIN)/ruff check .

@@ -16,15 +16,19 @@ from edge_pse import Bundle, Profile, enroll
 Samples = NDArray[np.float32]
 
 FIXTURES = Path(__file__).parent / "fixtures"
-LIVE_AUDIO = Path(__file__).parent / "edge_pse" / "audio"
+LIVE_AUDIO = "tests/edge_pse/audio/"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, a file is one's, and live audio, which keeps time, is all one's."""
-    for item in items:
-        live = LIVE_AUDIO in item.path.parents
-        item.add_marker(pytest.mark.xdist_group("live audio" if live else str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Where processes share the tests (``-n``), a file is one's, and live audio, which keeps time, is all one's."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneHearsAll(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return LIVE_AUDIO if nodeid.startswith(LIVE_AUDIO) else super()._split_scope(nodeid)
+
+    return OneHearsAll(config, log)
 
 
 @pytest.fixture(scope="session")
