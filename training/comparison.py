@@ -95,8 +95,8 @@ QUESTIONS = {
     "teaching": Question(
         "Must the network be taught at first what tells voices apart?",
         ("internal", "untaught"),
-        "The taught one is given a d-vector in place of its embedding at first, and less and less often until four "
-        "fifths of the run; all along, its embedding is drawn to it.",
+        "The taught one is given a d-vector in place of its embedding throughout the first stage, and less and less "
+        "often until four fifths of the second; all along, its embedding is drawn to it.",
     ),
 }
 
@@ -236,7 +236,10 @@ def answer(name: str, scored: Mapping[str, Scored], steps: int, hours: float, co
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(CONTESTANTS)))
-@click.option("--question", type=click.Choice(list(QUESTIONS)), default="describing", show_default=True)
+@click.option(
+    "--question", type=click.Choice(list(QUESTIONS)), default="describing", show_default=True,
+    help="Its contestants, and its section of the page.",
+)  # fmt: skip
 @options.corpora
 @click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the runs.")
 @click.option("--minutes", default=60.0, show_default=True, help="Stop a run, resumably, after this long.")
