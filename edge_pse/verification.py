@@ -16,18 +16,18 @@ from edge_pse.errors import ProfileError
 from edge_pse.profiles import Profile, Recording
 from edge_pse.voices import VoiceSpace
 
-MATCH_COSINE = 0.513
+MATCH_COSINE = 0.549
 """From here on two recordings are taken for one voice; 5 % of other speakers reach it."""
-NO_MATCH_COSINE = 0.386
+NO_MATCH_COSINE = 0.456
 """Below it they are taken for two; 2 % of recordings of one speaker are. In between nobody can tell."""
-OTHER_VOICE_COSINE = 0.286
+OTHER_VOICE_COSINE = 0.215
 """Of the latest two seconds of speech and all before: below it somebody else is taken to speak; in 5 % of enrollments
 by one voice it is wrong at some time."""
-TRUST_WEIGHTS = (2.606, 2.016, 0.0, 0.019)
+TRUST_WEIGHTS = (1.841, 1.916, 0.421, 0.023)
 """Logistic regression on 1, agreement, SNR in tens of dB (30 dB at most), and log of the seconds of speech."""
 
-GOOD_TRUST, FAIR_TRUST = 0.95, 0.85
-"""Clean and noisy enrollments have 0.976 to 0.985 on average, those in which another talker takes over 0.944."""
+GOOD_TRUST, FAIR_TRUST = 0.975, 0.9
+"""Clean and noisy enrollments have 0.980 to 0.991 on average, those in which another talker takes over 0.967."""
 
 PART_SECONDS = 2.0
 """Speech in which a voice can just be told from another."""

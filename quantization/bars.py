@@ -10,7 +10,7 @@ MAX_BAK_SUPPR_LOSS_DB = 1.0
 MAX_TSOS_RISE_PERCENT = 0.3
 MIN_COSINE = 0.99
 MAX_STREAM_SNR_LOSS_DB = 6.0
-"""Between the first and the last 10 s of a minute: beyond that the error would be piling up in the states."""
+"""Between the first and the last 10 s of a minute, which are the same: beyond it errors pile up in the states."""
 MAX_SHARE_OF_FP32 = 0.40
 MAX_SIZE_MB = {"pvqe-s": 1.3, "pvqe-xs": 0.5}
 MAX_P50_MS = {"pvqe-s": 0.25, "pvqe-xs": 0.15}

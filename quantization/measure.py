@@ -17,11 +17,10 @@ from evaluation.metrics.perceptual import Unscorable, dnsmos, pesq_wb
 from evaluation.metrics.signal import over_suppression, pooled_suppression_db, si_sdr
 from quantization.calibration import SAMPLE_RATE_HZ, Samples
 from quantization.quality import cosine, snr_db
-from quantization.scenes import SceneSet
+from quantization.scenes import BLOCK_SECONDS, SceneSet
 from quantization.worker import write_arrays
 
 ROOT = Path(__file__).parents[1]
-BLOCK_SECONDS = 10
 
 
 @dataclass(frozen=True)

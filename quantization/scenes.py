@@ -11,6 +11,7 @@ from evaluation.quick import QuickSet
 from quantization.calibration import CHECK, SAMPLE_RATE_HZ, Samples, mixtures
 
 STREAM_SECONDS = 60
+BLOCK_SECONDS = 10  # of the stream, one of which is compared with another
 
 
 @dataclass(frozen=True)
@@ -97,4 +98,8 @@ def dev_scenes(data: Path | None, far_end: bool = False) -> SceneSet:
 
 
 def _stream(parts: list[Samples]) -> Samples:
-    return np.resize(np.concatenate(parts), STREAM_SECONDS * SAMPLE_RATE_HZ)
+    """One after the other, again and again; the last ten seconds are the first ones, so that only time differs."""
+    whole = np.concatenate(parts)
+    begin = np.resize(whole, BLOCK_SECONDS * SAMPLE_RATE_HZ)
+    middle = np.resize(whole, STREAM_SECONDS * SAMPLE_RATE_HZ - begin.size)
+    return np.concatenate([middle, begin])

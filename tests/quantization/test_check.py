@@ -18,7 +18,7 @@ from quantization.check import find_misses, report_sections
 from quantization.measure import Pythons, Row, Scores, Variant, measure
 from quantization.quality import enhance, snr_db
 from quantization.report import write_report
-from quantization.scenes import Scene, SceneSet, short_scenes
+from quantization.scenes import BLOCK_SECONDS, STREAM_SECONDS, Scene, SceneSet, short_scenes
 from tests.training.test_network import trained_like
 
 FP32 = Variant(MODELS_DIR / "pvqe-s.fp32.onnx", "onnx")
@@ -37,6 +37,12 @@ def rows() -> list[Row]:
     ]
     stream = np.resize(mixture.noisy, 20 * 16_000)
     return list(measure(FP32, [FP32, INT8], SceneSet([mixture.enrollment], scenes, stream), Pythons({})))
+
+
+def test_a_stream_ends_as_it_began_so_that_only_time_differs() -> None:
+    stream, block = short_scenes().stream, BLOCK_SECONDS * 16_000
+    assert stream.size == STREAM_SECONDS * 16_000
+    np.testing.assert_array_equal(stream[:block], stream[-block:])
 
 
 def test_fp32_against_itself_costs_nothing(rows: list[Row]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from export.onnx import write_onnx
 from quantization import quantize as command
 from quantization.calibration import calibration_inputs
 from quantization.onnx_int8 import layer_name, layers, quantize_onnx
+from quantization.quality import Drift
 from quantization.quantize import QuantizationError, quantize
 from quantization.recipes import FIRST_AND_LAST, RECIPES, SHIPPED
 from tests.training.test_network import trained_like
@@ -130,6 +132,17 @@ def test_a_file_that_is_too_far_from_fp32_is_not_written(tmp_path: Path) -> None
         quantize(FP32, RECIPES["linear-dynamic"], target, min_snr_db=90)
     assert target.read_bytes() == b"as it was"
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize(("drift", "written"), [(Drift(20, 40, 1), True), (Drift(40, 20, 1), False)])
+def test_one_mixture_that_drifts_refuses_no_file_but_half_of_them_do(
+    drift: Drift, written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "measure_drift", lambda *_: drift)
+    target = tmp_path / "pvqe-s.int8.onnx"
+    with nullcontext() if written else pytest.raises(QuantizationError, match="is not written"):
+        quantize(FP32, RECIPES["linear-dynamic"], target)
+    assert target.exists() == written
 
 
 def test_an_int8_file_is_not_quantised_over_itself() -> None:
