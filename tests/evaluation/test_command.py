@@ -148,7 +148,7 @@ def test_nothing_that_can_run_is_an_error(pair_folders):
 def test_the_page_needs_no_other_file(report):
     page = (report / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    assert "http" not in page
+    assert "http" not in re.sub(r'"data:[^"]*"', "", page)  # what is encoded may contain any four letters
 
 
 def _chromium():
