@@ -21,8 +21,8 @@ class Drift:
     snr_db: float
     """The fp32 output against the difference, both given the fp32 profiles, over all mixtures."""
     median_snr_db: float
-    """The same of each mixture for itself, their median. Where a network is in two minds about who is meant, the least
-    change is heard, and one such mixture outweighs the others; that is the weights' doing, not the precision's."""
+    """The same of each mixture for itself, their median: one mixture, on which the network itself does little, can
+    outweigh the others."""
     cosine: float
     """Between the profiles that the two make of the same recording; the worst of all recordings. 1 for models that take
     the profiles of another one."""

@@ -134,8 +134,16 @@ def test_a_file_that_is_too_far_from_fp32_is_not_written(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
 
-@pytest.mark.parametrize(("drift", "written"), [(Drift(20, 40, 1), True), (Drift(40, 20, 1), False)])
-def test_one_mixture_that_drifts_refuses_no_file_but_half_of_them_do(
+@pytest.mark.parametrize(
+    ("drift", "written"),
+    [
+        (Drift(25, 40, 1), True),
+        (Drift(40, 25, 1), False),
+        (Drift(15, 40, 1), False),
+        (Drift(40, 40, 0.9), False),
+    ],
+)
+def test_one_mixture_may_drift_but_not_be_lost_and_half_of_them_may_not_drift(
     drift: Drift, written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "measure_drift", lambda *_: drift)
