@@ -65,6 +65,7 @@ SET_METRICS: dict[str, tuple[str, ...]] = {
         "tsos", "tsos_active", "tsos_longest_ms", "level_change_db", "si_sdr", "pesq", "stoi", "dnsmos_ovrl",
     ),
     "target-late": ("suppression_before_db", "si_sdr_gain", "tsos_onset", "tsos_active"),
+    "narrow-band": ("tsos_active", "si_sdr_gain", "level_change_db", "wrong_talker"),
     "enrollment": ("si_sdr_gain", "wrong_talker", "tsos_active"),
     "voices": ("si_sdr_gain", "pesq", "stoi", "wrong_talker", "tsos_active"),
     "echo": ("erle_db", "aecmos_echo", "aecmos_degradation", "si_sdr", "pesq"),
@@ -73,6 +74,7 @@ SET_METRICS: dict[str, tuple[str, ...]] = {
 
 CONDITION_METRICS: dict[str, tuple[str, ...]] = {
     "echo": ("erle_db", "aecmos_echo", "aecmos_degradation"),
+    "narrow-band": ("tsos_active", "si_sdr_gain"),
 }
 """Sets whose conditions need more than the first metric."""
 
@@ -235,6 +237,7 @@ def profile_table(result: SystemResult) -> list[tuple[str, list[str]]]:
         ("clean", "level_change_db"),
         ("target-late", "suppression_before_db"),
         ("target-late", "tsos_onset"),
+        ("narrow-band", "tsos_active"),
     ):
         cells = [
             formatted(over(select(result.rows, set_name, profile), metric), METRICS[metric])

@@ -41,10 +41,17 @@ def random_equaliser(
     curves_db = curves_db + tilt * (octaves - octaves.mean())
     low_hz = np.where(random.random(count) < 0.3, random.uniform(60, 300, count), 20)
     high_hz = np.where(random.random(count) < 0.2, random.uniform(3400, 7500, count), 1e5)
-    # A resampler takes the uppermost bins away, and nothing else: a voice must not hang on them.
-    resampled_hz = np.where(random.random(count) < 0.4, random.uniform(7000, 8000, count), 1e5)
     curves_db = curves_db - _beyond_db(hertz, low_hz, -24.0) - _beyond_db(hertz, high_hz, 48.0)
-    return _minimum_phase(curves_db - _beyond_db(hertz, resampled_hz, 600.0), taps)
+    return _minimum_phase(curves_db - _beyond_db(hertz, _resampled_hz(random, count), 600.0, 90.0), taps)
+
+
+def _resampled_hz(random: np.random.Generator, count: int) -> np.ndarray:
+    """Above which nothing is left of ``count`` recordings, (count,): a resampler or a codec took that, and nothing
+    else, away. A voice must not hang on it.
+    """
+    edges_hz = np.array([[7000, 8000], [3300, 4000], [4000, 7000]])  # uppermost bins; telephones; all between
+    kind = random.choice(len(edges_hz), count, p=[0.4, 0.35, 0.25])
+    return np.where(random.random(count) < 0.5, random.uniform(*edges_hz[kind].T), 1e5)
 
 
 def random_loudspeaker(
@@ -75,12 +82,14 @@ def _uneven_db(
     return heights @ (1 - distance).clamp_min(0)
 
 
-def _beyond_db(hertz: Tensor, edge_hz: np.ndarray, slope_db: float | np.ndarray) -> Tensor:
+def _beyond_db(
+    hertz: Tensor, edge_hz: np.ndarray, slope_db: float | np.ndarray, most_db: float = 60.0
+) -> Tensor:
     """What a filter takes away above its edge, or below it where the slope, in dB an octave, is negative:
-    (count, bin), 60 dB at most.
+    (count, bin).
     """
     slope = place(np.broadcast_to(slope_db, edge_hz.shape)[:, None], hertz.device)
-    return (slope * torch.log2(hertz / place(edge_hz[:, None], hertz.device))).clamp(0, 60)
+    return (slope * torch.log2(hertz / place(edge_hz[:, None], hertz.device))).clamp(0, most_db)
 
 
 def _minimum_phase(curves_db: Tensor, taps: int) -> Tensor:

@@ -15,7 +15,7 @@ import click
 from evaluation.sets import SETS_FOLDER
 from evaluation.sets.builder import CLIP_SECONDS, INDOOR_ROOMS, SetBuilder, is_adult
 from evaluation.sets.corpus import Talker, read_manifest, read_noises, read_talkers, take
-from evaluation.sets.render import DEVICES
+from evaluation.sets.render import DEVICES, NARROW_BAND
 from evaluation.sets.scene import (
     PROFILE_KINDS,
     Echo,
@@ -142,6 +142,26 @@ def target_late(build: SetBuilder) -> None:
         build.add(build.balance(scene, sir_db=5.0, snr_db=18.0 if noisy else None))
 
 
+def narrow_band(build: SetBuilder) -> None:
+    """Half of the band: enrolled through a microphone that keeps all of it, heard through one that does not, and the
+    other way round. It is still the same voice.
+    """
+    bands: dict[str, str | None] = {"whole": None, "half": NARROW_BAND}
+    for (heard, device), (enrolled, through) in product(bands.items(), bands.items()):
+        if heard == enrolled == "whole":
+            continue  # what all other sets ask
+        for situation, number in (*product(["alone"], range(10)), *product(["two talkers"], range(10))):
+            target = build.next_talker("target", is_adult)
+            others = _others(build, target, SEXES[number % 2]) if situation == "two talkers" else []
+            tags = {"situation": situation, "band": f"{heard} after {enrolled}"}
+            scene = build.talkers_scene(
+                replace(build.scene(tags, PROFILE_KINDS), device=device), target, others, bool(others), False
+            )
+            scene = build.balance(scene, sir_db=0.0, snr_db=20.0)
+            assert scene.right is not None
+            build.add(replace(scene, right=replace(scene.right, device=through)))
+
+
 def _enrollment_variants(build: SetBuilder, base: Enrollment, target: Talker) -> dict[str, Enrollment]:
     variants = {f"{seconds} s": build.enrollment(target, seconds) for seconds in (1, 2, 5, 10, 20)}
     device = sorted(DEVICES)[int(build.random.integers(len(DEVICES)))]
@@ -261,6 +281,7 @@ SETS: dict[str, Callable[[SetBuilder], None]] = {
     "interferer-only": interferer_only,
     "clean": clean,
     "target-late": target_late,
+    "narrow-band": narrow_band,
     "enrollment": enrollment,
     "voices": voices,
     "echo": echo,

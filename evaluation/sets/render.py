@@ -24,6 +24,10 @@ DEVICES: dict[str, tuple[float, float]] = {
 }
 """Band limits in Hz (second-order slopes) of microphones of our own design: no measured one is in dev."""
 
+NARROW_BAND = "narrow-band"
+NARROW_BAND_RATE_HZ = 8000
+"""One more device keeps what this rate carries, and nothing else, as telephones and older Bluetooth headsets do."""
+
 
 class DataError(Exception):
     """The data of a scene is missing or cannot be read; the text says which file."""
@@ -109,6 +113,9 @@ def _noise(root: Path, noise: Noise, length: int) -> np.ndarray:
 
 
 def _through_device(samples: np.ndarray, name: str) -> np.ndarray:
+    if name == NARROW_BAND:
+        carried = soxr.resample(samples, SAMPLE_RATE_HZ, NARROW_BAND_RATE_HZ)
+        return _placed(soxr.resample(carried, NARROW_BAND_RATE_HZ, SAMPLE_RATE_HZ), 0.0, len(samples))
     low, high = DEVICES[name]
     sections = butter(2, [low, high], btype="bandpass", fs=SAMPLE_RATE_HZ, output="sos")
     return sosfilt(sections, samples).astype(np.float32)

@@ -14,7 +14,7 @@ from evaluation.sets.build import SETS, quick
 from evaluation.sets.builder import SetBuilder
 from evaluation.sets.corpus import read_noises, read_talkers
 from evaluation.sets.pairs import pair_scenes
-from evaluation.sets.render import DataError, render, render_enrollment
+from evaluation.sets.render import NARROW_BAND, DataError, render, render_enrollment
 from evaluation.sets.scene import Echo, Scene, Segment, read_scenes
 
 COMMITTED = {name: read_scenes(SETS_FOLDER / f"{name}.jsonl") for name in SETS}
@@ -82,6 +82,26 @@ def test_the_right_profile_is_the_targets_and_the_wrong_one_the_other_talkers():
     for scene in COMMITTED["two-talkers"]:
         assert scene.right.speaker == scene.target.speaker
         assert scene.wrong.speaker == scene.interferers[0].speaker != scene.target.speaker
+
+
+def test_half_of_the_band_is_heard_or_enrolled_as_the_tags_say():
+    for scene in COMMITTED["narrow-band"]:
+        heard, enrolled = scene.tags["band"].split(" after ")
+        assert (scene.device == NARROW_BAND) == (heard == "half")
+        assert (scene.right.device == NARROW_BAND) == (enrolled == "half")
+        assert scene.wrong.device is None
+        assert bool(scene.interferers) == (scene.tags["situation"] == "two talkers")
+
+
+def test_narrow_band_sound_is_what_eight_kilohertz_carry(few_scenes, data):
+    whole = render(few_scenes[0], data)
+    half = render(replace(few_scenes[0], device=NARROW_BAND), data)
+    for part in ("mixture", "reference", "interference"):
+        before, after = (np.abs(np.fft.rfft(getattr(clip, part))) for clip in (whole, half))
+        middle = len(after) // 2  # 4 kHz
+        kept = slice(0, round(0.9 * middle))
+        assert np.linalg.norm(after[kept] - before[kept]) < 0.02 * np.linalg.norm(before[kept])
+        assert np.linalg.norm(after[round(1.05 * middle) :]) < 1e-3 * np.linalg.norm(after)
 
 
 def test_the_same_seed_draws_the_same_scenes(build, quick_scenes):

@@ -159,3 +159,12 @@ def test_a_flat_equaliser_is_the_identity_and_convolution_is_linear() -> None:
     assert response.shape == (4, 512)
     # Minimum phase: the energy is at the front.
     assert (response[:, :128].square().sum(1) > 0.9 * response.square().sum(1)).all()
+
+
+def test_one_microphone_in_six_keeps_half_of_the_band_or_little_more() -> None:
+    response = random_equaliser(np.random.default_rng(0), 400, 4.0)
+    level_db = 20 * torch.log10(torch.fft.rfft(response, 1600).abs())  # a bin is 10 Hz
+    narrow = level_db[:, 450:].amax(1) < level_db[:, 50:300].mean(1) - 40
+    assert 0.12 < narrow.float().mean() < 0.25
+    whole = level_db[:, 650:690].amin(1) > level_db[:, 50:300].mean(1) - 20
+    assert whole.float().mean() > 0.5
