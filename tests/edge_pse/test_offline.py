@@ -35,7 +35,7 @@ def noisy(recording, mix):
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
 def test_the_output_is_the_enhanced_input_at_its_rate_and_place(files, bundle, noisy, recording, rate):
-    # Enrolled at the same rate: at 8 kHz half of the spectrum is missing, and a voice enrolled with it is another one.
+    # Enrolled at the same rate: at 8 kHz half of the spectrum is missing, and a voice enrolled with all of it suffers.
     enrollment = soxr.resample(recording("ls367_enrollment"), 16_000, rate)
     profile = enroll(enrollment, sample_rate_hz=rate, bundle=bundle)
     samples = soxr.resample(noisy, 16_000, rate)
