@@ -85,8 +85,8 @@ def _uneven_db(
 def _beyond_db(
     hertz: Tensor, edge_hz: np.ndarray, slope_db: float | np.ndarray, most_db: float = 60.0
 ) -> Tensor:
-    """What a filter takes away above its edge, or below it where the slope, in dB an octave, is negative:
-    (count, bin).
+    """What a filter takes away above its edge, or below it where the slope, in dB an octave, is negative,
+    up to ``most_db``: (count, bin).
     """
     slope = place(np.broadcast_to(slope_db, edge_hz.shape)[:, None], hertz.device)
     return (slope * torch.log2(hertz / place(edge_hz[:, None], hertz.device))).clamp(0, most_db)
