@@ -33,10 +33,17 @@ from training.network import (
 
 
 class FrameConv(nn.Module):
-    """``CausalConv`` for one frame: the past frame lies beside the present one as further channels."""
+    """``CausalConv`` for one frame: the past frame lies beside the present one as further channels.
+
+    Raises ValueError where it sees more than one past frame, which the networks that ship do not.
+    """
 
     def __init__(self, causal: CausalConv):
         super().__init__()
+        if causal.past_frames > 1:
+            raise ValueError(
+                "A convolution sees more than two frames: no device runs that yet. Train with two."
+            )
         conv = causal.conv
         channels_in = conv.kernel_size[0] * conv.in_channels
         stride = (1, conv.stride[1])

@@ -70,6 +70,6 @@ def export_checkpoint(checkpoint: Path, output: Path | None, suffix: str, write:
     path = output or MODELS_DIR / f"{network.config.name}.fp32{suffix}"
     try:
         parity = write_proven(network, path, write)
-    except ParityError as error:
+    except (ParityError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{path} ({path.stat().st_size / 1e6:.2f} MB): {parity}")

@@ -2,15 +2,17 @@
 
     python -m training.comparison --speech DIR --noise DIR --rooms DIR --run DIR --data DIR --out docs
 
-and whether the network must be taught at first what tells voices apart: ``--question teaching``. Each run sees the same
-scenes in the same order. They go on where they stopped, so the command can be given again. The answer goes to the page
-of `evaluation.questions`. Resemblyzer is needed, see ``training/teacher.py``.
+whether the network must be taught at first what tells voices apart: ``--question teaching``; and what longer clips, a
+decoder that looks further back and learning rates of their own are worth: ``--question levers``. Each run sees the same
+scenes in the same order, but for longer clips. They go on where they stopped, so the command can be given again. The
+answer goes to the page of `evaluation.questions`. Resemblyzer is needed, see ``training/teacher.py``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +36,7 @@ from training.describing import DVector, FilterbankStatistics, Nobody
 from training.dev import enhance
 from training.network import CONFIGS, HOP_SAMPLES, Network
 from training.options import Corpora
-from training.scenes import SceneMaker
+from training.scenes import SceneMaker, SceneSettings
 from training.schedule import Stage, load_schedule
 from training.spectral import analyse
 from training.step import Enroller
@@ -51,6 +53,7 @@ SETS: dict[str, tuple[ProfileKind, ...]] = {
 }
 _VECTORS_FILE = "d-vectors.npy"
 _UNTAUGHT = ((0.0, 0.0),)
+_COUNTS = "speakers", "single_mixtures", "unprofiled_outputs", "absent_outputs"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,24 @@ class Contestant:
     taught: bool = False
     """Given the d-vector at first, and taught to make its own embedding like it."""
     modulated_skips: bool = True
+    decoder_frames: int = NETWORK.decoder_frames
+    rates: Mapping[str, float] = field(default_factory=dict)
+    clips: int = 1
+    """Each as long as so many of the others', so many times fewer of them."""
+
+    def stage(self, stage: Stage) -> Stage:
+        """Its own of a stage."""
+        if not self.taught:
+            stage = replace(stage, given_share=_UNTAUGHT, teacher_weight=_UNTAUGHT)
+        return replace(stage, rates=self.rates, scenes=_lengthened(stage.scenes, self.clips))
+
+
+def _lengthened(scenes: SceneSettings, clips: int) -> SceneSettings:
+    """As much audio in fewer and longer clips."""
+    mixtures = scenes.speakers + scenes.single_mixtures
+    fewer = {name: math.ceil(getattr(scenes, name) / clips) for name in _COUNTS}
+    clip_s = scenes.clip_s * mixtures / (fewer["speakers"] + fewer["single_mixtures"])
+    return replace(scenes, clip_s=clip_s, **fewer)
 
 
 CONTESTANTS = {
@@ -73,6 +94,14 @@ CONTESTANTS = {
     "concatenation": Contestant(
         "d-vector, by concatenation alone as in the paper", "d-vector", modulated_skips=False
     ),
+    "longer": Contestant("the same, clips twice as long, half as many", "itself", taught=True, clips=2),
+    "context": Contestant("the same, decoder with one frame more", "itself", taught=True, decoder_frames=3),
+    "slower": Contestant(
+        "the same, recurrent layers at half the learning rate",
+        "itself",
+        taught=True,
+        rates=dict.fromkeys(("gru1", "gru2"), 0.5),
+    ),
 }
 
 
@@ -83,6 +112,7 @@ class Question:
     title: str
     contestants: tuple[str, ...]
     note: str
+    header: str = "a voice is described by"
 
 
 QUESTIONS = {
@@ -97,6 +127,14 @@ QUESTIONS = {
         ("internal", "untaught"),
         "The taught one is given a d-vector in place of its embedding throughout the first stage, and less and less "
         "often until four fifths of the second; all along, its embedding is drawn to it.",
+    ),
+    "levers": Question(
+        "Are longer clips, more context or other learning rates worth having?",
+        ("internal", "longer", "context", "slower"),
+        "Longer clips are other scenes, of as many hours: two voices a step where the others have four, so without "
+        "the third talker of every tenth mixture. The decoder's convolutions see three frames in place of two, which "
+        "costs the device more; the last one sees one, as always in this network.",
+        "what is trained",
     ),
 }
 
@@ -117,14 +155,18 @@ class Arena:
         scenes = SceneMaker(maker.speech, maker.noise, maker.rooms, np.random.default_rng(self.seed))
         describer = self._describer(contestant)
         size = None if describer is None else describer.size
-        network = Network(replace(NETWORK, profile_size=size, modulated_skips=contestant.modulated_skips))
+        config = replace(
+            NETWORK,
+            profile_size=size,
+            modulated_skips=contestant.modulated_skips,
+            decoder_frames=contestant.decoder_frames,
+        )
         teacher = None
         if contestant.taught:
             vectors = self._vectors()
             teacher = torch.from_numpy(Rotation.of(vectors, NETWORK.embedding_size)(vectors)).to(device)
-        else:
-            stages = [replace(stage, given_share=_UNTAUGHT, teacher_weight=_UNTAUGHT) for stage in stages]
-        return Trainer(network.to(device), list(stages), scenes, teacher, self.seed, describer)
+        own = [contestant.stage(stage) for stage in stages]
+        return Trainer(Network(config).to(device), own, scenes, teacher, self.seed, describer)
 
     def _describer(self, contestant: Contestant) -> DVector | FilterbankStatistics | Nobody | None:
         match contestant.describes:
@@ -200,7 +242,7 @@ class Scored:
 
 
 HEADER = [
-    "a voice is described by", "two talkers, gain dB", "same sex", "cross sex", "right minus wrong profile, dB",
+    "two talkers, gain dB", "same sex", "cross sex", "right minus wrong profile, dB",
     "wrong talker, %", "noise, gain dB", "interferer only, BAK SUPPR dB", "clean, TSOS %",
 ]  # fmt: skip
 
@@ -227,9 +269,12 @@ def answer(name: str, scored: Mapping[str, Scored], steps: int, hours: float, co
         question.title,
         command,
         f"{NETWORK.name}, from scratch each time, **{steps} steps ({hours:.0f} hours presented)**: very short runs, "
-        "which say what is learnt soon, not what is best in the end. All see the same scenes in the same order "
+        "which say what is learnt soon, not what is best in the end. They see the same scenes in the same order "
         f"(`training/comparison.toml`); scored on the evaluation's sets. {question.note} In the plot, {names}.",
-        table(HEADER, [[label, *one.row()] for label, one in zip(labels, all_of, strict=True)]),
+        table(
+            [question.header, *HEADER],
+            [[label, *one.row()] for label, one in zip(labels, all_of, strict=True)],
+        ),
         draw(panels),
     )
 

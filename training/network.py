@@ -33,7 +33,8 @@ class NetworkConfig:
 
     ``far_channels`` is None for a network without a far end (noise and other talkers only).
     ``modulated_skips`` lets the profile scale and shift each channel of the skip connections; False is the
-    paper's network, in which the profile enters by concatenation before the recurrent layers only.
+    paper's network, in which the profile enters by concatenation before the recurrent layers only. ``decoder_frames``
+    is how many frames the decoder's convolutions see, the current one included.
     """
 
     name: str
@@ -45,6 +46,7 @@ class NetworkConfig:
     align_channels: int = 16
     align_frames: int = 100
     residual_ratio: float = 0.7
+    decoder_frames: int = 2
     last_kernel_frames: int = 2
     modulated_skips: bool = True
     profile_size: int | None = None  # of the network that makes the profiles, where that is a larger one
@@ -83,7 +85,7 @@ CONFIGS = {
 
 
 class CausalConv(nn.Module):
-    """Convolution over (frame, bin) that looks one frame back at most; its state is the last input frame."""
+    """Convolution over (frame, bin) that sees ``frames`` frames, this one the last; its state are those before it."""
 
     def __init__(
         self, channels_in: int, channels_out: int, stride: int = 1, frames: int = 2, bias: bool = False
@@ -97,18 +99,19 @@ class CausalConv(nn.Module):
             return self.conv(x), None
         if past is None:
             past = x.new_zeros(x.shape[0], x.shape[1], self.past_frames, x.shape[3])
-        return self.conv(torch.cat([past, x], dim=2)), _last_frames(x, self.past_frames)
+        seen = torch.cat([past, x], dim=2)
+        return self.conv(seen), _last_frames(seen, self.past_frames)
 
 
 class InvertedResidual(nn.Module):
-    """1x1, causal 2x3, 1x1 around a narrower middle, added to the input (no squeeze-and-excitation)."""
+    """1x1, causal frames x 3, 1x1 around a narrower middle, added to the input (no squeeze-and-excitation)."""
 
-    def __init__(self, channels: int, ratio: float):
+    def __init__(self, channels: int, ratio: float, frames: int = 2):
         super().__init__()
         hidden = round(channels * ratio)
         self.enter = nn.Conv2d(channels, hidden, 1, bias=False)
         self.enter_norm = nn.BatchNorm2d(hidden)
-        self.middle = CausalConv(hidden, hidden)
+        self.middle = CausalConv(hidden, hidden, frames=frames)
         self.middle_norm = nn.BatchNorm2d(hidden)
         self.leave = nn.Conv2d(hidden, channels, 1, bias=False)
         self.leave_norm = nn.BatchNorm2d(channels)
@@ -142,7 +145,7 @@ class EncoderBlock(nn.Module):
 class SubPixelConv(nn.Module):
     """Convolution to twice the channels, whose two halves become the even and the odd bins."""
 
-    def __init__(self, channels_in: int, channels_out: int, frames: int = 2):
+    def __init__(self, channels_in: int, channels_out: int, frames: int):
         super().__init__()
         self.conv = CausalConv(channels_in, 2 * channels_out, frames=frames, bias=True)
 
@@ -156,12 +159,12 @@ class DecoderBlock(nn.Module):
 
     def __init__(
         self, name: str, skip_channels: int, channels_in: int, channels_out: int,
-        residual_ratio: float | None = None, frames: int = 2, last: bool = False,
+        residual_ratio: float | None = None, *, frames: int, last: bool = False,
     ):  # fmt: skip
         super().__init__()
         self.name = name
         self.skip = nn.Conv2d(skip_channels, channels_in, 1)
-        self.residual = InvertedResidual(channels_in, residual_ratio) if residual_ratio else None
+        self.residual = InvertedResidual(channels_in, residual_ratio, frames) if residual_ratio else None
         self.expand = SubPixelConv(channels_in, channels_out, frames)
         self.norm = None if last else nn.BatchNorm2d(channels_out)
 
@@ -335,9 +338,10 @@ class Network(nn.Module):
                 self.modulation.bias.copy_((torch.arange(2 * channels) < channels).float())
 
         out1, out2, out3 = config.decoder_channels
-        self.decoder1 = DecoderBlock("decoder1", joint2, joint2, out1, ratio)
-        self.decoder2 = DecoderBlock("decoder2", joint1, out1, out2, ratio)
-        self.decoder3 = DecoderBlock("decoder3", mic2, out2, out3)
+        frames = config.decoder_frames
+        self.decoder1 = DecoderBlock("decoder1", joint2, joint2, out1, ratio, frames=frames)
+        self.decoder2 = DecoderBlock("decoder2", joint1, out1, out2, ratio, frames=frames)
+        self.decoder3 = DecoderBlock("decoder3", mic2, out2, out3, frames=frames)
         self.decoder4 = DecoderBlock(
             "decoder4", mic1, out3, 3 * MASK_TAPS, frames=config.last_kernel_frames, last=True
         )

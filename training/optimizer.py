@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -22,19 +22,19 @@ class Optimizer:
 
     def __init__(self, network: nn.Module, bfloat16: bool):
         self._parameters = list(network.parameters())
-        matrices = [p for p in self._parameters if bfloat16 and p.ndim == 2]
-        others = [p for p in self._parameters if not bfloat16 or p.ndim != 2]
-        self._parts: dict[str, torch.optim.Optimizer] = {
+        matrices = _by_part(network, lambda p: bfloat16 and p.ndim == 2)
+        others = _by_part(network, lambda p: not bfloat16 or p.ndim != 2)
+        self._kinds: dict[str, torch.optim.Optimizer] = {
             "others": torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=_WEIGHT_DECAY)
         }
         if matrices:
-            self._parts["matrices"] = torch.optim.Muon(
+            self._kinds["matrices"] = torch.optim.Muon(
                 matrices, weight_decay=_WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"
             )
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for optimizer in self._parts.values():
+        for optimizer in self._kinds.values():
             optimizer.zero_grad(set_to_none=True)
 
     def clip(self, limit: float) -> Tensor:
@@ -48,20 +48,30 @@ class Optimizer:
                 parameter.grad.nan_to_num_(0, 0, 0)
         return norm.detach()
 
-    def step(self, learning_rate: float) -> None:
-        """One step by the gradients that are there."""
-        for optimizer in self._parts.values():
+    def step(self, learning_rate: float, rates: Mapping[str, float]) -> None:
+        """One step by the gradients that are there; ``rates``: parts of the network that learn faster or slower, by so
+        much.
+        """
+        for optimizer in self._kinds.values():
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate * rates.get(group["part"], 1)
             optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        return {name: optimizer.state_dict() for name, optimizer in self._parts.items()}
+        return {name: optimizer.state_dict() for name, optimizer in self._kinds.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state_dict``'s. Moments from the other kind of machine are left: they form anew in a while."""
-        if state.keys() != self._parts.keys():
+        if state.keys() != self._kinds.keys():
             return
-        for name, optimizer in self._parts.items():
+        for name, optimizer in self._kinds.items():
             optimizer.load_state_dict(state[name])
+
+
+def _by_part(network: nn.Module, wanted: Callable[[nn.Parameter], bool]) -> list[dict[str, Any]]:
+    """A parameter group for each part of the network that has any of the wanted ones."""
+    chosen = {
+        part: [p for p in module.parameters() if wanted(p)] for part, module in network.named_children()
+    }
+    return [{"params": parameters, "part": part} for part, parameters in chosen.items() if parameters]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ class Stage:
     """One stage of a run. ``given_share`` of the outputs are conditioned on the teacher's vector; the embedding is
     regressed onto it with ``teacher_weight``; both are curves over the stage's progress. ``train_only``: parts of the
     network or single parameters, by their names in it, that learn; the others stay as they are, batch-norm statistics
-    included. Empty: all. ``lighter``: for a network that takes a larger one's profiles from its first step;
-    ``example_weight``: how much it counts how far its outputs are from that one's.
+    included. Empty: all. ``rates``: parts that learn faster or slower than the others, by so much. ``lighter``: for a
+    network that takes a larger one's profiles from its first step; ``example_weight``: how much it counts how far its
+    outputs are from that one's.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Stage:
     delay_weight: float = 0.0
     example_weight: float = 0.0
     train_only: tuple[str, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
     lighter: bool = False
     scenes: SceneSettings = field(default_factory=SceneSettings)
 

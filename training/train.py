@@ -151,7 +151,7 @@ class Trainer:
         loss.total.backward()
         self.clock.lap("backward")
         norm = self.optimizer.clip(_GRADIENT_NORM)
-        self.optimizer.step(stage.learning_rate_at(self.stage_step))
+        self.optimizer.step(stage.learning_rate_at(self.stage_step), stage.rates)
         self._average()
         self._remember(batch, loss.embeddings)
         self.clock.lap("optimizer")
@@ -238,6 +238,12 @@ def check_fits(network: Network, stage: Stage) -> None:
     if unknown:
         raise click.UsageError(
             f"Stage {stage.name} trains {', '.join(sorted(unknown))}, which {network.config.name} does not have."
+        )
+    unknown = stage.rates.keys() - {name for name, _ in network.named_children()}
+    if unknown:
+        raise click.UsageError(
+            f"Stage {stage.name} has a rate for {', '.join(sorted(unknown))}: parts of {network.config.name} are "
+            f"{', '.join(name for name, _ in network.named_children())}."
         )
     if stage.scenes.echo is not None and network.config.far_channels is None:
         raise click.UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from export.parity import measure_parity
 from export.writing import ParityError, write_proven
 from tests.training.test_network import trained_like
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint
+from training.network import CONFIGS, Network
 
 CHECKPOINT = Path(__file__).parents[2] / "training/checkpoints/pvqe-s.pt"
 
@@ -70,6 +72,14 @@ def test_folding_changes_nothing(name: str) -> None:
     assert torch.allclose(got_embedding, embedding[:, 0], atol=1e-5)
     for state, wanted_state in zip(got_states, following.values(), strict=True):
         assert torch.allclose(state, wanted_state, atol=1e-4)
+
+
+def test_a_network_that_no_device_runs_is_refused(tmp_path: Path) -> None:
+    checkpoint, output = tmp_path / "context.pt", tmp_path / "context.onnx"
+    save_checkpoint(checkpoint, Network(replace(CONFIGS["pvqe-xs"], decoder_frames=3)), {})
+    result = CliRunner().invoke(exporter.main, [str(checkpoint), "-o", str(output)])
+    assert result.exit_code == 1 and "Train with two" in result.output
+    assert not output.exists()
 
 
 def test_a_network_with_a_far_end_is_equal_too_and_takes_it_after_the_spectrum(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.evaluation.conftest import lay_out
 from training import comparison
 from training.describing import DVector, FilterbankStatistics, Nobody
 from training.scenes import SceneMaker
+from training.schedule import load_schedule
 from training.spectral import analyse
 from training.step import Enroller
 from training.teacher import Rotation
@@ -65,6 +66,18 @@ def test_a_d_vector_describes_a_voice_at_any_level(recording) -> None:
 
 def test_nobody_is_described_by_zeros() -> None:
     assert not Nobody(7).embed(torch.ones(3, 2, 5, 160)).any()
+
+
+def test_the_levers_differ_in_one_thing_and_in_no_hours() -> None:
+    clean, everything = load_schedule(comparison.SCHEDULE)
+    for stage in (clean, everything):
+        longer = comparison.CONTESTANTS["longer"].stage(stage).scenes
+        audio_s = [(s.speakers + s.single_mixtures) * s.clip_s for s in (stage.scenes, longer)]
+        assert audio_s[0] == pytest.approx(audio_s[1])
+        assert longer.clip_s > 1.7 * stage.scenes.clip_s and longer.speakers == 2
+        slower = comparison.CONTESTANTS["slower"].stage(stage)
+        assert slower.scenes == stage.scenes and slower.rates == {"gru1": 0.5, "gru2": 0.5}
+        assert comparison.CONTESTANTS["internal"].stage(stage) == stage
 
 
 def test_the_command_trains_goes_on_and_answers(

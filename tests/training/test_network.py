@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from training.network import BINS, CONFIGS, Network, States
+from training.network import BINS, CONFIGS, Network, NetworkConfig, States
 from training.size import measure_size
 
 FRAMES = 500
 NAMES = sorted(CONFIGS)
 
 
-def trained_like(name: str) -> Network:
+def trained_like(config: str | NetworkConfig) -> Network:
     """A network whose norms and modulation are not at their neutral start, so that every path matters."""
     torch.manual_seed(1)
-    network = Network(CONFIGS[name]).eval()
+    network = Network(CONFIGS[config] if isinstance(config, str) else config).eval()
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -34,12 +36,14 @@ def between(x: torch.Tensor | None, start: int, end: int) -> torch.Tensor | None
     return None if x is None else x[:, :, start:end]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "config", [*NAMES, replace(CONFIGS["pvqe-xs"], decoder_frames=3)], ids=[*NAMES, "context"]
+)
 @pytest.mark.parametrize(
     "split", [[1] * FRAMES, [FRAMES], [7, 1, 192, 300], [499, 1]], ids=["ones", "whole", "mixed", "end"]
 )
-def test_any_split_of_the_frames_gives_the_same_output(name: str, split: list[int]) -> None:
-    network = trained_like(name)
+def test_any_split_of_the_frames_gives_the_same_output(config: str | NetworkConfig, split: list[int]) -> None:
+    network = trained_like(config)
     spectrum, profile = torch.randn(1, 2, FRAMES, BINS), torch.randn(1, network.config.embedding_size)
     far = far_for(network, spectrum)
     with torch.no_grad():

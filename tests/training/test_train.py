@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -97,6 +98,21 @@ def test_what_makes_profiles_stays_while_what_takes_them_learns(maker: SceneMake
     for part, learns in (("fuse", True), ("profile", True), ("gru2.bias_hh_l0", True), ("decoder4", False)):
         trainer.step(replace(stage, train_only=(part,)))
         assert network.profiles_learn() == learns, part
+
+
+def test_parts_learn_at_rates_of_their_own(maker: SceneMaker) -> None:
+    torch.manual_seed(0)
+    network = Network(CONFIGS["pvqe-xs"])
+    before = copy.deepcopy(network).state_dict()
+    stage = Stage("s", 4, 1e-3, rates={"fuse": 0.0, "gru2": 0.1}, scenes=QUIET)
+    trainer = Trainer(network, [stage], maker, None, seed=0)
+    trainer.step(stage)
+    moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in network.named_parameters()}
+    assert moved["fuse.weight"] == 0 < moved["fuse_norm.weight"]
+    # AdamW's first step is as long as the learning rate, whatever the gradient.
+    assert moved["gru2.bias_ih_l0"] == pytest.approx(0.1 * moved["gru1.bias_ih_l0"], rel=0.05)
+    with pytest.raises(click.UsageError, match="gru3"):
+        Trainer(network, [replace(stage, rates={"gru3": 2.0})], maker, None, seed=0)
 
 
 def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tmp_path: Path) -> None:
