@@ -10,7 +10,6 @@ answer goes to the page of `evaluation.questions`. Resemblyzer is needed, see ``
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +35,7 @@ from training.describing import DVector, FilterbankStatistics, Nobody
 from training.dev import enhance
 from training.network import CONFIGS, HOP_SAMPLES, Network
 from training.options import Corpora
-from training.scenes import SceneMaker, SceneSettings
+from training.scenes import SceneMaker
 from training.schedule import Stage, load_schedule
 from training.spectral import analyse
 from training.step import Enroller
@@ -53,7 +52,6 @@ SETS: dict[str, tuple[ProfileKind, ...]] = {
 }
 _VECTORS_FILE = "d-vectors.npy"
 _UNTAUGHT = ((0.0, 0.0),)
-_COUNTS = "speakers", "single_mixtures", "unprofiled_outputs", "absent_outputs"
 
 
 @dataclass(frozen=True)
@@ -67,22 +65,15 @@ class Contestant:
     modulated_skips: bool = True
     decoder_frames: int = NETWORK.decoder_frames
     rates: Mapping[str, float] = field(default_factory=dict)
-    clips: int = 1
-    """Each as long as so many of the others', so many times fewer of them."""
+    stretch: int = 1
+    """Clips so many times as long, in so many times fewer steps."""
 
     def stage(self, stage: Stage) -> Stage:
         """Its own of a stage."""
         if not self.taught:
             stage = replace(stage, given_share=_UNTAUGHT, teacher_weight=_UNTAUGHT)
-        return replace(stage, rates=self.rates, scenes=_lengthened(stage.scenes, self.clips))
-
-
-def _lengthened(scenes: SceneSettings, clips: int) -> SceneSettings:
-    """As much audio in fewer and longer clips."""
-    mixtures = scenes.speakers + scenes.single_mixtures
-    fewer = {name: math.ceil(getattr(scenes, name) / clips) for name in _COUNTS}
-    clip_s = scenes.clip_s * mixtures / (fewer["speakers"] + fewer["single_mixtures"])
-    return replace(scenes, clip_s=clip_s, **fewer)
+        scenes = replace(stage.scenes, clip_s=self.stretch * stage.scenes.clip_s)
+        return replace(stage, steps=stage.steps // self.stretch, rates=self.rates, scenes=scenes)
 
 
 CONTESTANTS = {
@@ -94,7 +85,7 @@ CONTESTANTS = {
     "concatenation": Contestant(
         "d-vector, by concatenation alone as in the paper", "d-vector", modulated_skips=False
     ),
-    "longer": Contestant("the same, clips twice as long, half as many", "itself", taught=True, clips=2),
+    "longer": Contestant("the same, clips twice as long, half the steps", "itself", taught=True, stretch=2),
     "context": Contestant("the same, decoder with one frame more", "itself", taught=True, decoder_frames=3),
     "slower": Contestant(
         "the same, recurrent layers at half the learning rate",
@@ -131,9 +122,8 @@ QUESTIONS = {
     "levers": Question(
         "Are longer clips, more context or other learning rates worth having?",
         ("internal", "longer", "context", "slower"),
-        "Longer clips are other scenes, of as many hours: two voices a step where the others have four, so without "
-        "the third talker of every tenth mixture. The decoder's convolutions see three frames in place of two, which "
-        "costs the device more; the last one sees one, as always in this network.",
+        "Longer clips are other scenes, of as many hours. With one frame more, the decoder's convolutions see three in "
+        "place of two, which costs the device more; the last one sees one, as always in this network.",
         "what is trained",
     ),
 }
@@ -306,14 +296,13 @@ def main(
     """Train and score the contestants NAMES (default: those of the question)."""
     arena = Arena(corpora.scenes(options.start(threads, seed, device), seed), folder, seed)
     stages = load_schedule(SCHEDULE)
-    steps = sum(stage.steps for stage in stages)
     trainers = {}
     for name in names or QUESTIONS[question].contestants:
         trainers[name] = trainer = arena.trainer(CONTESTANTS[name], stages)
         run = Run(trainer, folder / name, minutes, None, minutes)
         run.resume()
         run.go()
-        if trainer.steps < steps:
+        if trainer.stage_index < len(trainer.stages):
             raise click.ClickException(
                 f"{name} stopped at step {trainer.steps}: run the command again to go on."
             )
@@ -327,6 +316,7 @@ def main(
         hours = max(trainer.seconds for trainer in trainers.values()) / 3600
         where = "--speech DIR --noise DIR --rooms DIR --run DIR --data DIR --out docs"
         command = " ".join(["python -m training.comparison", f"--question {question}", *names, where])
+        steps = max(trainer.steps for trainer in trainers.values())
         found = answer(question, scored, steps, hours, command)
         found.write(out)
     except (OSError, ValueError, DataError) as error:

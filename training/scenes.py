@@ -25,6 +25,7 @@ from training.rooms import EARLY_SAMPLES, POSITIONS, Rooms
 
 MAX_TALKERS = 3
 NO_PROFILE = -1
+_STRANGER_SPEAKERS = 3  # in a ring, so that each two-talker mixture is without one of them
 _STEP_DB = -15.0, 10.0  # of a talker who turns away or comes nearer: how far,
 _STEP_S = 0.05, 0.5  # and how fast
 _CANDIDATE_WINDOWS = 3  # of each voice; the loudest is taken, so that few clips are silence
@@ -58,6 +59,13 @@ class SceneSettings:
     gain_control_share: float = 0.0  # mixtures whose microphone keeps its level by itself
     telephone_share: float = 0.0  # mixtures in eight bits a sample
     echo: EchoSettings | None = None  # calls: far ends, and their echo in the mixtures
+
+    def __post_init__(self) -> None:
+        if self.absent_outputs and self.speakers < _STRANGER_SPEAKERS:
+            raise ValueError(
+                f"A ring of {self.speakers} speakers has nobody who is absent: give it {_STRANGER_SPEAKERS}, or "
+                "set absent_outputs to 0."
+            )
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def value_at(curve: Curve, progress: float) -> float:
 
 
 def load_schedule(path: Path) -> list[Stage]:
-    """Stages in order. Raises ValueError on an unknown key, naming it."""
+    """Stages in order. Raises ValueError, naming the stage, on an unknown key or on what no scene can be made of."""
     stages = []
     for entry in tomllib.loads(path.read_text())["stage"]:
         scenes = {key: _frozen(value) for key, value in entry.pop("scenes", {}).items()}
@@ -79,7 +79,7 @@ def load_schedule(path: Path) -> list[Stage]:
                 scenes["echo"] = EchoSettings(**echo)
             settings = SceneSettings(**scenes)
             stages.append(Stage(**{key: _frozen(value) for key, value in entry.items()}, scenes=settings))
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{path}, stage {entry.get('name')}: {error}") from error
     return stages
 

@@ -398,7 +398,10 @@ def main(
     where = options.start(threads, seed, device)
     scenes = corpora.scenes(where, seed)
     network, maker = starting_point(CONFIGS[name], init, enroller, before)
-    chosen = choose_stages(load_schedule(schedule), stages, network.config)
+    try:
+        chosen = choose_stages(load_schedule(schedule), stages, network.config)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"The schedule can't be used: {error}") from error
     if fit and len(chosen) != 1:
         raise click.UsageError("--fit is for one stage: choose it with --stages.")
     teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)

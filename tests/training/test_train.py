@@ -154,6 +154,9 @@ def test_the_default_schedule_is_read_and_an_unknown_key_refused(tmp_path: Path)
     bad.write_text('[[stage]]\nname = "x"\nsteps = 1\nlearning_rate = 1\n[stage.scenes]\nspeeches = 3\n')
     with pytest.raises(ValueError, match="speeches"):
         load_schedule(bad)
+    bad.write_text('[[stage]]\nname = "x"\nsteps = 1\nlearning_rate = 1\n[stage.scenes]\nspeakers = 2\n')
+    with pytest.raises(ValueError, match="stage x: A ring of 2 speakers has nobody who is absent"):
+        load_schedule(bad)
 
 
 def test_losses_have_their_minimum_where_they_should() -> None:
