@@ -42,7 +42,7 @@ class FrameConv(nn.Module):
         super().__init__()
         if causal.past_frames > 1:
             raise ValueError(
-                "A convolution sees more than two frames: no device runs that yet. Train with two."
+                "A convolution sees more than two frames: no device runs that yet. Train with decoder_frames=2."
             )
         conv = causal.conv
         channels_in = conv.kernel_size[0] * conv.in_channels

@@ -78,7 +78,7 @@ def test_a_network_that_no_device_runs_is_refused(tmp_path: Path) -> None:
     checkpoint, output = tmp_path / "context.pt", tmp_path / "context.onnx"
     save_checkpoint(checkpoint, Network(replace(CONFIGS["pvqe-xs"], decoder_frames=3)), {})
     result = CliRunner().invoke(exporter.main, [str(checkpoint), "-o", str(output)])
-    assert result.exit_code == 1 and "Train with two" in result.output
+    assert result.exit_code == 1 and "decoder_frames=2" in result.output
     assert not output.exists()
 
 
