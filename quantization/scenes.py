@@ -56,7 +56,7 @@ class SceneSet:
 
 
 def short_scenes(far_end: bool = False) -> SceneSet:
-    """Four mixtures out of ``tests/fixtures``, and one voice with its own and with another profile.
+    """Four mixtures out of ``tests/fixtures``, their voices alone, and one of these with another's profile.
 
     ``far_end``: what lies over the voice is an echo.
     """
@@ -67,12 +67,11 @@ def short_scenes(far_end: bool = False) -> SceneSet:
         enrollments.append(mixture.enrollment)
         played = mixture.far_end if far_end else None
         scenes.append(Scene("two-talkers", mixture.noisy, mixture.voice, number, played))
-    voice = scenes[0].reference
-    assert voice is not None
-    scenes += [Scene("clean", voice, voice, 0), Scene("interferer-only", voice, None, 1)]
-    return SceneSet(
-        enrollments, scenes, _stream([scene.noisy for scene in scenes if scene.kind == "two-talkers"])
-    )
+    stream = _stream([scene.noisy for scene in scenes])
+    voices = [scene.reference for scene in scenes if scene.reference is not None]
+    scenes += [Scene("clean", voice, voice, number) for number, voice in enumerate(voices)]
+    scenes.append(Scene("interferer-only", voices[0], None, 1))
+    return SceneSet(enrollments, scenes, stream)
 
 
 def dev_scenes(data: Path | None, far_end: bool = False) -> SceneSet:
