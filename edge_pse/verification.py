@@ -27,7 +27,8 @@ TRUST_WEIGHTS = (3.112, 1.643, 0.0, 0.0)
 """Logistic regression on 1, agreement, SNR in tens of dB (30 dB at most), and log of the seconds of speech."""
 
 GOOD_TRUST, FAIR_TRUST = 0.975, 0.93
-"""Clean and noisy enrollments have 0.984 to 0.988 on average, those in which another talker takes over 0.965."""
+"""Clean and noisy enrollments have 0.984 to 0.988 on average, those in which another talker takes over 0.965; halves
+of a recording that agree by less than -0.32 are not even fair."""
 
 PART_SECONDS = 2.0
 """Speech in which a voice can just be told from another."""

@@ -18,7 +18,7 @@ from quantization.quality import Drift, measure_drift
 from quantization.recipes import RECIPES, SHIPPED, Recipe
 
 MIN_SNR_DB = 35.0
-"""Of the int8 output against the fp32 one, in the median of the mixtures. What ships has 36.8 dB and more; with the
+"""Of the int8 output against the fp32 one, in the median of the mixtures. What ships has 36.0 dB and more; with the
 weights before, recipes with fixed ranges for the convolutions had 30.2 and less. This command prints it, with
 ``--recipe`` and ``-o`` of any recipe."""
 LEAST_SNR_DB = 20.0

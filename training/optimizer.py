@@ -62,8 +62,11 @@ class Optimizer:
         return {name: optimizer.state_dict() for name, optimizer in self._kinds.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``state_dict``'s. Moments from the other kind of machine are left: they form anew in a while."""
-        if state.keys() != self._kinds.keys():
+        """Go on from ``state_dict``'s. Moments from the other kind of machine, or in other groups, are left: they form
+        anew in a while.
+        """
+        groups = {name: len(optimizer.param_groups) for name, optimizer in self._kinds.items()}
+        if {name: len(kind["param_groups"]) for name, kind in state.items()} != groups:
             return
         for name, optimizer in self._kinds.items():
             optimizer.load_state_dict(state[name])

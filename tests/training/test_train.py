@@ -76,6 +76,18 @@ def test_a_resumed_run_goes_on_exactly(maker: SceneMaker) -> None:
     assert all(float(again[part]) == pytest.approx(float(expected[part]), rel=1e-5) for part in expected)
 
 
+def test_moments_in_one_group_are_left_and_the_run_goes_on(maker: SceneMaker) -> None:
+    stage = Stage("s", 4, 1e-3, scenes=QUIET)
+    one = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=0)
+    one.step(stage)
+    state = one.state_dict()
+    state["optimizer"] = {"others": torch.optim.AdamW(one.network.parameters()).state_dict()}
+    two = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=0)
+    two.load_state_dict(state)
+    assert two.steps == 1
+    assert np.isfinite(float(two.step(stage)["loss"]))
+
+
 def test_what_makes_profiles_stays_while_what_takes_them_learns(maker: SceneMaker) -> None:
     torch.manual_seed(0)
     network = Network(CONFIGS["pvqe-xs"])
