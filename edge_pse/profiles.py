@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from edge_pse import atomic
 from edge_pse.errors import ProfileError
 
 SCHEMA_VERSION = 2
@@ -187,7 +187,7 @@ class ProfileStore:
         path = self._path(profile.name)
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_privately(path, _encode(profile))
+            atomic.write(path, _encode(profile), mode=atomic.OWN)
         except OSError as error:
             raise _cannot_write(profile.name, path.parent, error) from error
 
@@ -221,7 +221,7 @@ class ProfileStore:
         path = Path(path)
         content = _encode(self.load(name))
         try:
-            write_privately(path, content)
+            atomic.write(path, content, mode=atomic.OWN)
         except OSError as error:
             raise _cannot_write(name, path, error) from error
 
@@ -329,34 +329,6 @@ def _text(content: dict[str, Any], field: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{field} must be text")
     return text
-
-
-def write_privately(path: Path, content: bytes) -> None:
-    """A file that nobody else can read, whole or not at all; OSError leaves what was there.
-
-    Written beside its place, forced to the disk, then renamed: no reader ever sees half of it.
-    """
-    # mkstemp opens with mode 0600 and O_EXCL: there is no moment in which others could read the file.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename in the directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _cannot_write(name: str, where: Path, error: OSError) -> ProfileError:

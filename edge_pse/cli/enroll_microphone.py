@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import soundfile
 
+from edge_pse import atomic
 from edge_pse.audio.microphone import Microphone
 from edge_pse.audio.playback import to_pcm
 from edge_pse.audio.streams import StreamHung
@@ -19,7 +20,7 @@ from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.reading import language_of_locale, sentences
 from edge_pse.errors import AudioError
 from edge_pse.live_enrollment import LiveEnrollment
-from edge_pse.profiles import Recording, write_privately
+from edge_pse.profiles import Recording
 from edge_pse.spectral import Samples
 
 _LOOK_S = 0.2
@@ -84,7 +85,7 @@ def _keep(path: Path, samples: Samples, rate_hz: int) -> None:
     content = io.BytesIO()
     soundfile.write(content, to_pcm(samples), rate_hz, format=_audio_format(path))
     try:
-        write_privately(path, content.getvalue())
+        atomic.write(path, content.getvalue(), mode=atomic.OWN)
     except OSError as error:
         raise AudioError(
             f"Can't write {path}: {error.strerror}. Choose another place and try again."
