@@ -207,7 +207,7 @@ def _channel_counts(device: Device, channel: int | None) -> list[int]:
         return list(dict.fromkeys((1, 2, min(device.channels, _MOST_CHANNELS))))
     if channel is not None:
         return [channel + 1, device.channels]
-    # All channels of a card, so that the loudest can be found.
+    # All channels of a card, so that the one with most speech can be found.
     return list(dict.fromkeys((min(device.channels, _MOST_CHANNELS), 1, 2)))
 
 

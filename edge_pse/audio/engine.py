@@ -20,6 +20,7 @@ from edge_pse.audio.far_end import FarEnd
 from edge_pse.audio.low_delay import LowDelayResampler
 from edge_pse.audio.playback import FULL_SCALE, DelayKeeper, Pcm, PlaybackBuffer, to_pcm
 from edge_pse.audio.splicing import Splicer
+from edge_pse.channels import ChannelChoice
 from edge_pse.enhancer import Enhancer
 from edge_pse.spectral import Samples
 
@@ -28,7 +29,6 @@ _BEHIND_S = 0.2
 """Working without a rest for so long, the network can't keep up; bursts of a device take a few ms."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _WARM_UP_HOPS = 50
-_CHANNEL_SECONDS = 1.0
 _SMOOTHING = 0.05  # of the level meters, per hop
 
 
@@ -87,7 +87,7 @@ class Engine:
         channel: int | None = None,
         on_output: Callable[[Samples], None] | None = None,
     ):
-        """``channel``: which one of the input, None for the loudest.
+        """``channel``: which one of the input, None for the one with most speech.
 
         ``on_output`` is given what is played, in hops at the model's rate.
         """
@@ -110,7 +110,7 @@ class Engine:
         self._to_model = LowDelayResampler(input_rate_hz, enhancer.sample_rate_hz)
         self._from_model = LowDelayResampler(enhancer.sample_rate_hz, output_rate_hz)
         self._pathway = Pathway(enhancer)
-        self._channels = ChannelChoice(channel, round(_CHANNEL_SECONDS * input_rate_hz))
+        self._channels = ChannelChoice(channel, input_rate_hz)
         self._splicer = Splicer(self.hop)
         self._keeper = DelayKeeper(self.playback, self._output_hop)
         self._on_output = on_output
@@ -212,28 +212,6 @@ class Engine:
 def dbfs(power: float) -> float:
     """Mean square of full scale 1 -> level in dB, at least -120."""
     return float(10 * np.log10(max(power, 1e-12)))
-
-
-class ChannelChoice:
-    """One channel of a block: the one asked for, or the one that proves loudest in the first second."""
-
-    _CLEARLY_LOUDER = 4.0  # in power: 6 dB
-
-    def __init__(self, channel: int | None, listen_samples: int):
-        self.channel = channel or 0
-        self._remaining = 0 if channel is not None else listen_samples
-        self._energy: np.ndarray | None = None
-
-    def pick(self, block: Pcm) -> Pcm:
-        """(n, channels) -> (n,)."""
-        if self._remaining > 0 and block.shape[1] > 1:
-            energy = np.sum(block.astype(np.float64) ** 2, axis=0)
-            self._energy = energy if self._energy is None else self._energy + energy
-            self._remaining -= len(block)
-            loudest = int(np.argmax(self._energy))
-            if self._energy[loudest] > self._CLEARLY_LOUDER * self._energy[self.channel]:
-                self.channel = loudest
-        return block[:, self.channel]
 
 
 class Overload:

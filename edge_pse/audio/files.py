@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from edge_pse.channels import Selection, choose_in, named
 from edge_pse.enhancer import checked_samples
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
@@ -94,20 +95,40 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             raise AudioError(f"{self.path} can't be used. {error}") from error
 
 
-def read_recordings(paths: Sequence[str | Path], max_seconds: float) -> tuple[Samples, int]:
+def select_channels(path: str | Path, channel: int | None = None, far_end: bool = False) -> Selection:
+    """The channels of a file that become one: the one named, counted from 1, or see ``channels.choose_in``."""
+    with AudioReader(path) as reader:
+        if channel is not None:
+            try:
+                return named(channel, reader.channels)
+            except AudioError as error:
+                raise AudioError(f"{path} can't be used. {error}") from error
+        # One channel needs no look at its samples.
+        blocks = reader.blocks() if reader.channels > 1 else ()
+        return choose_in(blocks, reader.channels, reader.sample_rate_hz, far_end)
+
+
+def read_recordings(
+    paths: Sequence[str | Path], max_seconds: float, channel: int | None = None
+) -> tuple[Samples, int]:
     """Whole files, one after the other -> samples, (frames, channels) float32, and their rate in Hz.
 
-    Files that differ from the first one in their channels are mixed to one channel with the rest, those that
-    differ in their rate get that of the first one. AudioError if a file can't be used, or if it is longer
+    A single file keeps its channels, for whoever chooses among them. Of several, and where ``channel`` names
+    one (counted from 1), each file is brought to one channel by itself, because each may have the voice in
+    another one; and to the rate of the first file. AudioError if a file can't be used, or if it is longer
     than ``max_seconds``, before it fills the memory.
     """
-    recordings = [_read_whole(path, max_seconds) for path in paths]
-    mixed = len({samples.shape[1] for samples, _ in recordings}) > 1
+    recordings = []
+    for path in paths:
+        samples, rate = _read_whole(path, max_seconds)
+        if channel is not None or len(paths) > 1:
+            samples = select_channels(path, channel).of(samples)[:, None]
+        recordings.append((samples, rate))
     first_rate = recordings[0][1]
-    alike = []
-    for samples, rate in recordings:
-        samples = samples.mean(axis=1, keepdims=True) if mixed else samples
-        alike.append(samples if rate == first_rate else soxr.resample(samples, rate, first_rate))
+    alike = [
+        samples if rate == first_rate else soxr.resample(samples, rate, first_rate)
+        for samples, rate in recordings
+    ]
     return np.concatenate(alike), first_rate
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from edge_pse.audio import sound_server, virtual_mic
 from edge_pse.audio.devices import Device, find_format, resolve
-from edge_pse.audio.engine import ChannelChoice
 from edge_pse.audio.playback import FULL_SCALE, Pcm
 from edge_pse.audio.streams import BLOCKS_PER_SECOND, InputStream
+from edge_pse.channels import ChannelChoice
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
 
@@ -20,7 +20,6 @@ _SILENT_S = 4.0
 """Without samples for so long, a device is taken for gone; a sound server may need two seconds to begin."""
 _QUEUE_S = 60
 """So far a slow machine may lag behind before samples are lost."""
-_CHANNEL_SECONDS = 1.0
 
 
 def resolve_microphone(wanted: str | None) -> Device:
@@ -46,7 +45,7 @@ class Microphone:
         found = find_format(self.device, rate_hz)
         self.rate_hz = found.rate_hz
         """Rate of the samples that ``read`` gives."""
-        self._channels = ChannelChoice(None, round(_CHANNEL_SECONDS * found.rate_hz))
+        self._channels = ChannelChoice(None, found.rate_hz)
         self._blocks: SimpleQueue[Pcm] = SimpleQueue()
         self._stream = InputStream(self.device, found, _LATENCY_S, self._blocks, _QUEUE_S * BLOCKS_PER_SECOND)
 
@@ -57,7 +56,7 @@ class Microphone:
         self.close()
 
     def read(self, seconds: float) -> Samples:
-        """What comes within ``seconds``, of the loudest channel, (n,) float32, full scale -1 to 1.
+        """What comes within ``seconds``, of the channel with most speech, (n,) float32, full scale -1 to 1.
 
         AudioError if the device has gone or gives nothing for a while.
         """

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_pse.audio.files import AudioReader, AudioWriter
+from edge_pse.audio.files import AudioReader, AudioWriter, select_channels
 from edge_pse.audio.resampling import Resampler
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
+from edge_pse.channels import Selection
 from edge_pse.enhancer import Enhancer
 from edge_pse.profiles import Profile
 from edge_pse.spectral import Samples
@@ -29,6 +30,8 @@ class EnhancedFile:
     channels: int
     sample_rate_hz: int
     """That of the source."""
+    selection: Selection | None
+    """The channels of the source that it was made from; None for each by itself."""
 
     @property
     def seconds(self) -> float:
@@ -45,50 +48,57 @@ def enhance_file(
     keep_channels: bool = False,
     on_progress: Progress | None = None,
     far_end: str | Path | None = None,
+    channel: int | None = None,
 ) -> EnhancedFile:
     """Enhance ``source`` into ``target``, which may be the same file.
 
     The output has the rate and the length of the input and is aligned with it to the sample. It is one
-    channel, enhanced from the mean of all; with ``keep_channels`` each channel goes through the network by
-    itself. Sound above half the model's rate (8 kHz) is not kept. ``on_progress`` is called now and then
-    with the seconds done and the seconds there are. ``bundle``, ``profile``, ``strength``: see ``Enhancer``.
-    ``far_end``: a file of what the loudspeaker was given meanwhile, see ``Enhancer.process``, of any rate and
-    number of channels; what it lacks at its end is silence, and what it has too much is left out.
+    channel, enhanced from the one that ``channel`` names, counted from 1, or without it from those that
+    ``channels.choose`` takes; with ``keep_channels`` each channel goes through the network by itself. Sound
+    above half the model's rate (8 kHz) is not kept. ``on_progress`` is called now and then with the seconds
+    done and the seconds there are. ``bundle``, ``profile``, ``strength``: see ``Enhancer``. ``far_end``: a
+    file of what the loudspeaker was given meanwhile, see ``Enhancer.process``, of any rate and number of
+    channels; what it lacks at its end is silence, and what it has too much is left out.
 
     Raises AudioError for a source or far end that can't be read or a target that can't be written, BundleError
     and ProfileError as Enhancer does. After any exception the target is as it was before.
     """
     with ExitStack() as files:
         reader = files.enter_context(AudioReader(source))
-        channels = reader.channels if keep_channels else 1
-        # Each channel reads the far end for itself: it is the same for all of them, but they take turns.
-        far_readers = [
-            None if far_end is None else files.enter_context(AudioReader(far_end)) for _ in range(channels)
-        ]
+        selection = None if keep_channels else select_channels(source, channel)
+        channels = reader.channels if selection is None else 1
+        bundle = Bundle.of(bundle)
+        far_ends: list[_FarEndFile | None] = [None] * channels
+        if far_end is not None:
+            heard = select_channels(far_end, far_end=True)
+            # Each channel reads the far end for itself: it is the same for all of them, but they take turns.
+            far_ends = [
+                _FarEndFile(files.enter_context(AudioReader(far_end)), heard, bundle.contract.sample_rate_hz)
+                for _ in range(channels)
+            ]
         with AudioWriter(target, reader, channels) as writer:
-            bundle = Bundle.of(bundle)
             streams = [
-                _AlignedStream(Enhancer(bundle, profile, strength), reader.sample_rate_hz, far_reader)
-                for far_reader in far_readers
+                _AlignedStream(Enhancer(bundle, profile, strength), reader.sample_rate_hz, far)
+                for far in far_ends
             ]
             frames = 0
             for block in reader.blocks():
-                inputs = block.T if keep_channels else block.mean(axis=1)[None]
+                inputs = block.T if selection is None else selection.of(block)[None]
                 enhanced = [stream.process(one) for stream, one in zip(streams, inputs, strict=True)]
                 writer.write(np.stack(enhanced, axis=1))
                 frames += len(block)
                 if on_progress:
                     on_progress(frames / reader.sample_rate_hz, reader.frames / reader.sample_rate_hz)
             writer.write(np.stack([stream.flush() for stream in streams], axis=1))
-    return EnhancedFile(frames, channels, reader.sample_rate_hz)
+    return EnhancedFile(frames, channels, reader.sample_rate_hz, selection)
 
 
 class _AlignedStream:
     """One channel at the file's rate, through the network at its own, without the delay of either step."""
 
-    def __init__(self, enhancer: Enhancer, sample_rate_hz: int, far_end: AudioReader | None):
+    def __init__(self, enhancer: Enhancer, sample_rate_hz: int, far_end: _FarEndFile | None):
         self._enhancer = enhancer
-        self._far_end = None if far_end is None else _FarEndFile(far_end, enhancer.sample_rate_hz)
+        self._far_end = far_end
         self._to_model = Resampler(sample_rate_hz, enhancer.sample_rate_hz)
         self._from_model = Resampler(enhancer.sample_rate_hz, sample_rate_hz)
         self._early = enhancer.delay_samples
@@ -126,10 +136,11 @@ class _AlignedStream:
 
 
 class _FarEndFile:
-    """The mean of a file's channels at the model's rate, as much as is asked for; after its end comes silence."""
+    """One channel of a file at the model's rate, as much as is asked for; after its end comes silence."""
 
-    def __init__(self, reader: AudioReader, model_rate_hz: int):
+    def __init__(self, reader: AudioReader, selection: Selection, model_rate_hz: int):
         self._blocks = reader.blocks()
+        self._selection = selection
         self._to_model = Resampler(reader.sample_rate_hz, model_rate_hz)
         self._ready = np.empty(0, np.float32)
         self._ended = False
@@ -139,7 +150,11 @@ class _FarEndFile:
         while self._ready.size < count and not self._ended:
             block = next(self._blocks, None)
             self._ended = block is None
-            more = self._to_model.flush() if block is None else self._to_model.process(block.mean(axis=1))
+            more = (
+                self._to_model.process(self._selection.of(block))
+                if block is not None
+                else self._to_model.flush()
+            )
             self._ready = np.concatenate([self._ready, more])
         taken, self._ready = self._ready[:count], self._ready[count:]
         return np.pad(taken, (0, count - taken.size))

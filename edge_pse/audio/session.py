@@ -46,7 +46,7 @@ class Options:
     latency_s: float = 0.04
     """Asked of each device."""
     channel: int | None = None
-    """Of the input, from 0; None for the loudest."""
+    """Of the input, from 0; None for the one with most speech."""
     on_demand: bool = False
     """Open the devices only while a program records from the virtual microphone."""
     loopback: str | None = None

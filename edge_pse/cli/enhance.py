@@ -30,7 +30,8 @@ _LONG_SECONDS = 10
     show_default=True,
     help="How much of the rest to take away; 0 is nothing.",
 )
-@click.option("--keep-channels", is_flag=True, help="Enhance each channel for itself, not their mean.")
+@click.option("--channel", type=click.IntRange(1), help="Of IN; without it, those with most speech.")
+@click.option("--keep-channels", is_flag=True, help="Enhance each channel for itself, and write all.")
 @click.option(
     "--far-end",
     metavar="FILE",
@@ -44,6 +45,7 @@ def enhance(
     target: Path,
     name: str | None,
     strength: float,
+    channel: int | None,
     keep_channels: bool,
     far_end: Path | None,
     model: str,
@@ -52,8 +54,11 @@ def enhance(
     """Take noise, other voices and echo out of an audio file.
 
     OUT has the rate and length of IN, is aligned with it, and may be IN itself. The ending of its name
-    chooses the format. It has one channel, unless --keep-channels is given.
+    chooses the format. It has one channel, unless --keep-channels is given: the mean of those that agree, or
+    the one with most speech.
     """
+    if channel is not None and keep_channels:
+        raise click.UsageError("Give only one of --channel and --keep-channels.")
     profile = edge_pse.ProfileStore().load(name) if name is not None else None
     bundle = edge_pse.Bundle.load(model, backend, far_end=far_end is not None)
     if far_end is not None and not bundle.contract.far_end:
@@ -62,9 +67,11 @@ def enhance(
     started = time.monotonic()
     with _bar(source.name) as on_progress:
         done = offline.enhance_file(
-            source, target, bundle, profile, strength, keep_channels, on_progress, far_end
+            source, target, bundle, profile, strength, keep_channels, on_progress, far_end, channel
         )
     took = time.monotonic() - started
+    if channel is None and done.selection is not None and done.selection.partial:
+        click.echo(output.chosen_channels(done.selection), err=True)
     click.echo(
         f"Wrote {target}: {output.duration(done.seconds)} in {output.duration(took)}, "
         f"{done.seconds / took:.0f} times real time."

@@ -27,6 +27,9 @@ _MAX_SECONDS = 600
     "--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A recording."
 )
 @click.option(
+    "--channel", type=click.IntRange(1), help="Of the recordings; without it, that with most speech."
+)
+@click.option(
     "--input", "source", metavar="DEVICE", help="Microphone: a name or part of it, a number, an ALSA PCM."
 )
 @click.option(
@@ -53,6 +56,7 @@ def enroll(
     name: str,
     more_files: tuple[Path, ...],
     files: tuple[Path, ...],
+    channel: int | None,
     source: str | None,
     seconds: float,
     language: str | None,
@@ -76,6 +80,10 @@ def enroll(
         raise click.UsageError("Give only one of --replace, --add and --verify.")
     if recordings and (source or keep_audio or language):
         raise click.UsageError("--input, --language and --keep-audio are for the microphone, not for files.")
+    if channel is not None and not recordings:
+        raise click.UsageError(
+            "--channel is for files: of a microphone the channel with most speech is taken."
+        )
     store = edge_pse.ProfileStore()
     known = store.load(name) if add or verifying else None
     if name in store and not (known or replace):
@@ -90,7 +98,7 @@ def enroll(
             f"enroll it again with --replace, or choose the other model."
         )
     if recordings:
-        heard = _from_files(recordings, bundle, microphone)
+        heard = _from_files(recordings, channel, bundle, microphone)
     else:
         heard = record(bundle, Wishes(source, seconds, language, keep_audio, microphone))
     if known is None:
@@ -103,8 +111,10 @@ def enroll(
         _added(store, known, heard, verdict)
 
 
-def _from_files(paths: tuple[Path, ...], bundle: edge_pse.Bundle, microphone: str | None) -> Recording:
-    audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS)
+def _from_files(
+    paths: tuple[Path, ...], channel: int | None, bundle: edge_pse.Bundle, microphone: str | None
+) -> Recording:
+    audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS, channel)
     (recording,) = edge_pse.enroll(audio, sample_rate_hz, bundle, microphone=microphone or "").recordings
     return recording
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_pse.bundle import Bundle, available_models, far_end_variant
+from edge_pse.channels import Selection
 
 # Where no terminal sets a limit nothing is wrapped, so that each line can be searched and cut.
 _UNLIMITED_WIDTH = 1000
@@ -40,6 +41,16 @@ def no_far_end(bundle: Bundle) -> str:
     wanted = far_end_variant(bundle.contract.network)
     advice = f"choose --model {able[0]}" if able else f"install {wanted}, or name a model that can"
     return f"Echo stays, because {bundle.path.name} can't cancel it: {advice}."
+
+
+def chosen_channels(selection: Selection) -> str:
+    """What to say where some channels of a file are left out."""
+    numbers = [str(channel + 1) for channel in selection.channels]
+    chosen = numbers[0] if len(numbers) == 1 else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    return (
+        f"Took channel{'s' * (len(numbers) > 1)} {chosen} of {selection.total}, where most speech is; the rest "
+        "does not agree with it. --channel names another one, --keep-channels keeps all."
+    )
 
 
 def duration(seconds: float) -> str:

@@ -51,7 +51,9 @@ _HUNG_PAUSE_S = 0.5
 )
 @click.option("--bypass", is_flag=True, help="Begin with the input as it is, at the same delay.")
 @click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Also write what is played.")
-@click.option("--channel", type=click.IntRange(1), help="Of the microphone; without it, the loudest.")
+@click.option(
+    "--channel", type=click.IntRange(1), help="Of the microphone; without it, that with most speech."
+)
 @click.option(
     "--latency",
     type=click.FloatRange(5, 1000),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import ChannelChoice, Engine, Pathway
+from edge_pse.audio.engine import Engine, Pathway
 from edge_pse.audio.far_end import FarEnd
 from edge_pse.audio.low_delay import LowDelayResampler
 from edge_pse.audio.playback import FULL_SCALE, DelayControl, PlaybackBuffer, to_pcm
@@ -120,15 +120,6 @@ def test_the_delay_is_given_back_after_calm():
     assert wanted == -1
     assert control.decide(30.0, ran_dry=False) <= -28, "a backlog is dropped at once"
     assert control.decide(0.1, ran_dry=False) == 1
-
-
-def test_the_loudest_channel_is_chosen(speech_pcm):
-    choice = ChannelChoice(None, 16_000)
-    block = np.stack([speech_pcm // 8, speech_pcm, speech_pcm // 2], axis=1)
-    for start in range(0, 32_000, HOP):
-        picked = choice.pick(block[start : start + HOP])
-    assert choice.channel == 1
-    np.testing.assert_array_equal(picked, block[start : start + HOP, 1])
 
 
 def test_past_the_network_and_back_keeps_the_delay_and_has_no_step(bundle, speech):
