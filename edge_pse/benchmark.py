@@ -124,7 +124,8 @@ def speech_like(frames: int, contract: Contract) -> Iterator[Samples]:
 
 
 def _resident_mb() -> float | None:
-    if not _STATUS.exists():
+    try:
+        lines = dict(line.split(":", 1) for line in _STATUS.read_text(errors="replace").splitlines())
+        return int(lines["VmRSS"].split()[0]) * 1024 / 1e6
+    except (OSError, KeyError, ValueError):  # no /proc, or one that says less
         return None
-    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
-    return int(lines["VmRSS"].split()[0]) * 1024 / 1e6

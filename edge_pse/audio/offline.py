@@ -90,6 +90,7 @@ def enhance_file(
                 if on_progress:
                     on_progress(frames / reader.sample_rate_hz, reader.frames / reader.sample_rate_hz)
             writer.write(np.stack([stream.flush() for stream in streams], axis=1))
+            files.close()  # Windows replaces no file that is open
     return EnhancedFile(frames, channels, reader.sample_rate_hz, selection)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from io import TextIOWrapper
 from types import FrameType
 from typing import Any
 
@@ -44,7 +45,11 @@ for _command in (enroll, profiles, enhance, run, virtual_mic, devices, doctor, b
 
 def main() -> None:
     """Run the command with the arguments of this process."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # What the terminal or the pipe has no sign for is shown as a question mark.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         # Unless it is to be ignored (nohup), a command that is ended tidies up, as after Ctrl-C.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _exit)

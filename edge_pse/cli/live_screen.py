@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-import termios
 import threading
 import time
-import tty
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -88,9 +86,7 @@ class Screen:
         self._sentences = [*self._sentences, f"{time.strftime('%H:%M:%S')}  {sentence}"][-self._SENTENCES :]
 
     def __enter__(self) -> Self:
-        if sys.stdin.isatty():
-            self._terminal_before = termios.tcgetattr(sys.stdin)
-            tty.setcbreak(sys.stdin)
+        if sys.stdin.isatty() and self._take_single_keys():
             threading.Thread(target=self._read_keys, daemon=True).start()
         self._rich = RichLive(
             get_renderable=self._render, console=Console(highlight=False), refresh_per_second=4
@@ -103,7 +99,20 @@ class Screen:
         if self._rich is not None:
             self._rich.stop()
         if self._terminal_before is not None:
+            import termios
+
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal_before)
+
+    def _take_single_keys(self) -> bool:
+        """Let each key through at once -> whether this system can."""
+        try:
+            import termios
+            import tty
+        except ImportError:  # Windows
+            return False
+        self._terminal_before = termios.tcgetattr(sys.stdin)
+        tty.setcbreak(sys.stdin)
+        return True
 
     def _read_keys(self) -> None:
         while not self._stop.is_set():

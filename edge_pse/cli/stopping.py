@@ -6,7 +6,8 @@ import signal
 import threading
 from queue import SimpleQueue
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+"""Windows knows no SIGHUP."""
 
 
 def stop_on_signals(stop: threading.Event) -> None:

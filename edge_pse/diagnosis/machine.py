@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -89,8 +88,10 @@ def temperature(root: Path = ROOT) -> Finding:
 
 def real_time(root: Path = ROOT) -> Finding:
     """Whether what carries the sound may go before other programs."""
-    _, most = resource.getrlimit(resource.RLIMIT_RTPRIO)
-    if os.geteuid() == 0 or most:
+    most = _real_time_limit()
+    if most is None:
+        return ok("This system has no limit to ask.")
+    if is_root() or most:
         return ok("Programs of this user may take real-time priority.")
     if (root / _RTKIT).exists():
         return ok("Programs get real-time priority from rtkit.")
@@ -98,6 +99,11 @@ def real_time(root: Path = ROOT) -> Finding:
         "No program of this user gets real-time priority, neither by a limit nor from rtkit.",
         "sudo apt install rtkit, or put `@audio - rtprio 20` into /etc/security/limits.d/edge-pse.conf; log in again.",
     )
+
+
+def is_root() -> bool:
+    """Whether this process is root; no user of a system that has none is."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def hottest_c(root: Path = ROOT) -> float | None:
@@ -113,6 +119,16 @@ def firmware_bits(root: Path = ROOT) -> int | None:
     return next((bits for bits in found if bits is not None), None)
 
 
+def _real_time_limit() -> int | None:
+    """The highest real-time priority that this user may take; None where there is no such limit."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit = getattr(resource, "RLIMIT_RTPRIO", None)
+    return None if limit is None else resource.getrlimit(limit)[1]
+
+
 def _as_bits(text: str) -> int | None:
     return int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]+", text) else None
 
@@ -120,7 +136,11 @@ def _as_bits(text: str) -> int | None:
 def _vcgencmd() -> str:
     try:
         done = subprocess.run(
-            ["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=_VCGENCMD_S
+            ["vcgencmd", "get_throttled"],
+            capture_output=True,
+            encoding="ascii",
+            errors="replace",
+            timeout=_VCGENCMD_S,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -134,7 +154,7 @@ def _named(bits: int) -> str:
 def _text(path: Path) -> str:
     """What a file of the kernel says; empty if it says nothing."""
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
 

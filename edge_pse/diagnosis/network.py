@@ -59,7 +59,7 @@ def verdict(times: FrameTimes, hop_ms: float, what: str) -> Finding:
     if times.p99_ms <= _EASY_SHARE * hop_ms:
         return ok(f"{sentence}, {median}.")
     if times.p50_ms <= _EASY_SHARE * hop_ms:
-        cause = f"{sentence}, though {median}: other programs are in the way (load {os.getloadavg()[0]:.1f})."
+        cause = f"{sentence}, though {median}: other programs are in the way{_load()}."
         advice = "End other programs, or take a larger buffer: edge-pse run --latency 100"
     else:
         cause = f"{sentence}, {median}: this machine is slow for it."
@@ -68,6 +68,14 @@ def verdict(times: FrameTimes, hop_ms: float, what: str) -> Finding:
             "edge-pse bench --all shows what is fastest."
         )
     return (warn if times.p99_ms <= hop_ms else fail)(cause, advice)
+
+
+def _load() -> str:
+    """The load of the machine, in brackets; empty where nobody tells it."""
+    try:
+        return f" (load {os.getloadavg()[0]:.1f})"
+    except (AttributeError, OSError):
+        return ""
 
 
 def _install(runtime: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from edge_pse.audio import devices, sound_server, virtual_mic
 from edge_pse.diagnosis.finding import Finding, fail, ok, warn
+from edge_pse.diagnosis.machine import is_root
 from edge_pse.errors import AudioError
 
 ROOT = Path("/")
@@ -29,10 +30,11 @@ def portaudio() -> Finding:
 
 def cards(root: Path = ROOT) -> Finding:
     """Whether the kernel knows a card that can record."""
-    try:
-        lines = (root / "proc/asound/cards").read_text().strip().splitlines()
-    except OSError:
-        lines = []
+    if not _on_linux():
+        return ok("Only Linux has it.")
+    if not (root / "proc").is_dir():
+        return warn("There is no /proc, so the sound cards are not known.", "sudo mount -t proc proc /proc")
+    lines = _lines(root / "proc/asound/cards")
     # Two lines each, of which the first has the name: " 1 [Device         ]: USB-Audio - USB PnP Sound Device".
     names = [line.split(" - ")[-1].strip() for line in lines[::2] if _NO_CARD not in line]
     if not names:
@@ -50,7 +52,7 @@ def cards(root: Path = ROOT) -> Finding:
 def access(root: Path = ROOT) -> Finding:
     """Whether this user may open the cards."""
     nodes = sorted((root / "dev/snd").glob("pcm*"))
-    closed = [node for node in nodes if not os.access(node, os.R_OK | os.W_OK, effective_ids=True)]
+    closed = [node for node in nodes if not _may_open(node)]
     if not nodes:
         return ok("There is no sound card to open.")
     if closed:
@@ -58,7 +60,7 @@ def access(root: Path = ROOT) -> Finding:
             f"This user may not open {closed[0]}.",
             f"sudo usermod -aG {_GROUP} $USER, then log out and in again.",
         )
-    if os.geteuid() == 0 or _in_group():
+    if is_root() or _in_group():
         return ok(f"This user may open all {len(nodes)} devices.")
     return ok(
         f"This user may open all {len(nodes)} devices while logged in; a service that runs without a login "
@@ -86,11 +88,13 @@ def microphone() -> Finding:
 def server() -> Finding:
     """Whether a sound server answers, and ALSA leads to it."""
     kind = sound_server.kind_of_server()
+    if kind is None and not _on_linux():
+        return ok("None answers, and none is needed: give `run --output` the name of a virtual cable.")
     if kind is None and shutil.which("pactl") is None:
         return warn(
             "`pactl` is missing, by which sound servers are reached.", "sudo apt install pulseaudio-utils"
         )
-    if kind is None and os.geteuid() == 0:
+    if kind is None and is_root():
         return warn(
             "No sound server answers, and this is root.",
             "Sound servers belong to users: run edge-pse as the user who is logged in, without sudo.",
@@ -112,6 +116,8 @@ def server() -> Finding:
 def virtual_microphone() -> Finding:
     """Whether other programs see the virtual microphone, now and after a restart."""
     found = virtual_mic.status()
+    if found.server is None and not _on_linux():
+        return ok("A virtual cable of the system takes its place.")
     if found.server is None:
         return warn("Without a sound server there is none.", "See the sound server above.")
     if not found.present:
@@ -125,13 +131,24 @@ def virtual_microphone() -> Finding:
 
 def _in_group() -> bool:
     try:
+        import grp
+
         return grp.getgrnam(_GROUP).gr_gid in os.getgroups()
-    except KeyError:
+    except (ImportError, KeyError):
         return False
+
+
+def _may_open(node: Path) -> bool:
+    # As the one who acts, where the system can be asked that.
+    return os.access(node, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _on_linux() -> bool:
+    return sys.platform.startswith("linux")
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
