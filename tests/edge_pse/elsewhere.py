@@ -1,6 +1,7 @@
-"""Runs commands as elsewhere: ``python -m tests.edge_pse.elsewhere PLACE COMMANDS``, with a JSON list of lists of words.
+"""Runs commands as elsewhere: ``python -m tests.edge_pse.elsewhere PLACE COMMANDS``.
 
-Prints, as JSON, the exit status, what was said and the traceback of each (empty if it ended in order).
+COMMANDS is a JSON list of lists of words. Prints, as JSON, the exit status, what was said and the traceback of each
+(empty if it ended in order).
 
 ``win32`` and ``darwin``: what only Unix or Linux has is taken away before edge_pse is imported: modules, functions
 and constants of ``os``, ``signal`` and ``socket``, /proc, directories that open, files that are replaced or removed

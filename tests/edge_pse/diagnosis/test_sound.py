@@ -24,13 +24,20 @@ RECORDS = "01-00: USB Audio : USB Audio : playback 1 : capture 1\n"
     ],
 )
 def test_cards_that_can_record(tmp_path, cards, pcms, status, words):
+    (tmp_path / "proc").mkdir()
     if cards is not None:
-        (tmp_path / "proc/asound").mkdir(parents=True)
+        (tmp_path / "proc/asound").mkdir()
         (tmp_path / "proc/asound/cards").write_text(cards)
         (tmp_path / "proc/asound/pcm").write_text(pcms)
     found = sound.cards(tmp_path)
     assert found.status == status
     assert words in found.sentence
+
+
+def test_without_proc_no_card_is_denied(tmp_path):
+    found = sound.cards(tmp_path)
+    assert found.status == "warn"
+    assert "There is no /proc" in found.sentence
 
 
 def test_devices_that_this_user_may_not_open():
