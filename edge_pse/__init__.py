@@ -1,11 +1,11 @@
 """Personalised speech enhancement on the device: enroll a voice, then keep only that one.
 
 >>> import edge_pse
->>> profile = edge_pse.enroll(ten_seconds_of_one_voice)
->>> enhanced = edge_pse.Enhancer(profile=profile).enhance(noisy)
+>>> profile = edge_pse.enroll(ten_seconds_of_one_voice, sample_rate_hz)
+>>> enhanced = edge_pse.Enhancer(profile=profile).enhance(noisy, sample_rate_hz)
 
-Arrays hold floating-point samples at 16 kHz; ``Enhancer.process`` takes a stream in blocks. The inference
-runtime is loaded with the first model, not with this package.
+Arrays hold floating-point samples, full scale -1 to 1; ``Enhancer.process`` takes a stream in blocks. The
+inference runtime is loaded with the first model, not with this package.
 """
 
 from importlib import metadata

@@ -132,7 +132,7 @@ class _Block:
 
 
 class AutoEnrollment:
-    """Gathers a voice from a stream, hop by hop: ``enhancer.on_heard = auto_enrollment.hear``.
+    """Gathers a voice from a stream, hop by hop: ``enhancer.listen(auto_enrollment.hear)``.
 
     ``hop_seconds``: length of a hop. ``space``: that of the model that is heard with. ``known``: the embedding of the
     voice to gather more of, (embedding_size,), None to find one.

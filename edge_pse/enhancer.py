@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
-from edge_pse.errors import AudioError, BundleError, ProfileError
+from edge_pse.channels import choose, choose_in
+from edge_pse.errors import AudioError, BundleError, ProfileError, ThreadError
 from edge_pse.profiles import Profile
+from edge_pse.samples import (
+    as_float32,
+    at_rate,
+    checked_rate,
+    checked_recording,
+    checked_samples,
+)
 from edge_pse.spectral import Analysis, Samples, Synthesis
-
-PEAK_LIMIT = 100.0
-"""Loudest sample taken, 40 dB over full scale: beyond it are integers that nobody scaled, not loud sounds."""
-
-
-def checked_samples(samples: ArrayLike) -> NDArray[Any]:
-    """The samples as a floating-point array; AudioError if they are integers, not finite or not scaled.
-
-    Whatever gets past here can't overflow in the network, whose states would keep a NaN for ever.
-    """
-    samples = np.asarray(samples)
-    if samples.dtype.kind != "f":
-        raise AudioError(
-            f"Samples must be floating-point numbers from -1 to 1, not {samples.dtype}: "
-            "divide integers by their full scale first (32768 for 16 bits)."
-        )
-    if not samples.size:
-        return samples
-    peak = max(samples.max(), -samples.min())
-    if not np.isfinite(peak):  # a NaN anywhere makes max and min NaN
-        raise AudioError("The samples hold NaN or infinite values: mend the recording or its source.")
-    if peak > PEAK_LIMIT:
-        raise AudioError(f"Samples reach {peak:.0f}, but full scale is 1: divide by their full scale first.")
-    return samples
 
 
 @dataclass(frozen=True)
@@ -52,11 +39,22 @@ class Heard:
     """Of this hop, (embedding_size,) float32; a profile is a mean of these."""
 
 
-def _one_channel(samples: ArrayLike) -> Samples:
+@dataclass(frozen=True)
+class _Settings:
+    """What may be changed while a stream runs, by any thread; a hop takes one of these as it begins."""
+
+    profile: Profile | None
+    embedding: Samples
+    """Of the profile, (1, profile_size); zeros without one."""
+    strength: float
+    listener: Callable[[Heard], object] | None
+
+
+def _mono(samples: ArrayLike) -> Samples:
     samples = checked_samples(samples)
     if samples.ndim != 1:
         raise AudioError(f"Samples must be one channel (one-dimensional), not of shape {samples.shape}.")
-    return samples.astype(np.float32, copy=False)
+    return as_float32(samples)
 
 
 class Enhancer:
@@ -66,8 +64,11 @@ class Enhancer:
 
     ``bundle``: a loaded model, or the name or path of one (see ``Bundle.load``); share a loaded one between
     several streams. ``profile``: the voice to keep, None to keep every voice. ``strength``: 0 (the input) to
-    1 (the network's output). The stream is mono, at ``sample_rate_hz``. Not to be used by two threads at
-    once.
+    1 (the network's output). The stream is mono, at ``sample_rate_hz``.
+
+    ``profile``, ``strength`` and ``listen`` may be set by any thread, at any time; the stream takes them
+    between two hops. The stream itself (``process``, ``flush``, ``reset``, ``enhance``) is for one thread at a
+    time: a call into the middle of another one raises ThreadError and changes nothing.
 
     Raises BundleError for a model that can't be used and ProfileError for a profile of another model.
     """
@@ -89,10 +90,10 @@ class Enhancer:
         # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
         self._power_scale = 2 / (contract.window_samples * self._hop)
         self._nobody = np.zeros((1, contract.profile_size), np.float32)
-        self.on_heard: Callable[[Heard], None] | None = None
-        """Called in each hop; while a profile is set, listening without one costs a second step of the network."""
         self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
         self._pending = self._nothing
+        self._working, self._changing = threading.Lock(), threading.Lock()
+        self._settings = _Settings(None, self._nobody, 1.0, None)
         self.profile = profile
         self.strength = strength
         self.reset()
@@ -115,20 +116,20 @@ class Enhancer:
     @property
     def profile(self) -> Profile | None:
         """The voice to keep; a new one acts from the next hop. ProfileError if it is of another model."""
-        return self._profile
+        return self._settings.profile
 
     @profile.setter
     def profile(self, profile: Profile | None) -> None:
         contract = self.bundle.contract
-        embedding = np.zeros((1, contract.profile_size), np.float32)
+        embedding = self._nobody
         if profile is not None:
             if profile.model_id != contract.profiles_of or profile.embedding.size != contract.profile_size:
                 raise ProfileError(
                     f"Profile {profile.name!r} was made with model {profile.model_id}, not with "
                     f"{contract.profiles_of}: enroll the voice again with this model, or choose the other one."
                 )
-            embedding[0] = profile.embedding
-        self._profile, self._embedding = profile, embedding
+            embedding = as_float32(profile.embedding)[None].copy()
+        self._change(profile=profile, embedding=embedding)
 
     @property
     def strength(self) -> float:
@@ -137,13 +138,22 @@ class Enhancer:
         A new value is reached in the course of the next hop, without a step in the sound. ValueError outside
         0 to 1.
         """
-        return self._strength
+        return self._settings.strength
 
     @strength.setter
     def strength(self, strength: float) -> None:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
-        self._strength = float(strength)
+        self._change(strength=float(strength))
+
+    def listen(self, listener: Callable[[Heard], object] | None) -> None:
+        """Have ``listener`` called in each hop, from the next one on, with what was heard; None ends that.
+
+        It is called by the thread that runs the stream, which waits for it. While a profile is set, listening
+        costs a second step of the network, without the profile. What the listener raises ends the call that
+        runs the stream, whose output is lost: ``reset`` then.
+        """
+        self._change(listener=listener)
 
     def process(self, samples: ArrayLike, far_end: ArrayLike | None = None) -> Samples:
         """The next samples of the stream, as many as there are -> the output that they complete, whole hops.
@@ -154,6 +164,10 @@ class Enhancer:
         size of the blocks. Raises AudioError for samples that can't be used and BundleError for a far end
         that the model does not take; the stream is then as it was before the call.
         """
+        with self._alone():
+            return self._process(samples, far_end)
+
+    def _process(self, samples: ArrayLike, far_end: ArrayLike | None) -> Samples:
         stream = np.concatenate([self._pending, self._checked_inputs(samples, far_end)], axis=1)
         self._samples_in += stream.shape[1] - self._pending.shape[1]
         whole = stream.shape[1] - stream.shape[1] % self._hop
@@ -167,14 +181,22 @@ class Enhancer:
 
     def flush(self) -> Samples:
         """The rest of the stream, then ``reset``: in all, as many samples as went in, and the delay."""
+        with self._alone():
+            return self._flush()
+
+    def _flush(self) -> Samples:
         missing = self._samples_in + self.delay_samples - self._samples_out
         silence = np.zeros(-self._pending.shape[1] % self._hop + self.delay_samples, np.float32)
-        rest = self.process(silence)[:missing]
-        self.reset()
+        rest = self._process(silence, None)[:missing]
+        self._reset()
         return rest
 
     def reset(self) -> None:
         """Begin a new stream, with the same profile and strength."""
+        with self._alone():
+            self._reset()
+
+    def _reset(self) -> None:
         self._analysis.reset()
         self._far_analysis.reset()
         self._synthesis.reset()
@@ -184,54 +206,97 @@ class Enhancer:
         self._samples_in = self._samples_out = 0
         self._strength_before: float | None = None
 
-    def enhance(self, samples: ArrayLike, far_end: ArrayLike | None = None) -> Samples:
-        """A whole recording -> as many samples, aligned with the input. Begins and ends with ``reset``.
+    def enhance(self, samples: ArrayLike, sample_rate_hz: float, far_end: ArrayLike | None = None) -> Samples:
+        """A whole recording -> one enhanced channel, as long, at the same rate, aligned with it.
 
-        ``samples`` and ``far_end``: see ``process``.
+        ``samples``: floating-point, full scale -1 to 1, shape (samples,) or (samples, channels), at
+        ``sample_rate_hz``; of several channels see ``channels.choose``. ``far_end``: see ``process``; alike, of
+        the same rate and as long, with channels of its own. Returns (samples,) float32. Sound above half of
+        the model's rate is not kept. Begins and ends with ``reset``.
+
+        Raises AudioError for samples or a rate that can't be used and BundleError for a far end that the model
+        does not take.
         """
-        self.reset()
-        out = np.concatenate([self.process(samples, far_end), self.flush()])
-        return out[self.delay_samples :]
+        rate = checked_rate(sample_rate_hz)
+        recording = checked_recording(samples)
+        near = choose(recording, rate).of(recording)
+        far = None
+        if far_end is not None:
+            played = checked_recording(far_end)
+            far = choose_in([played], played.shape[1], rate, far_end=True).of(played)
+            self._check_far_end(near, far)
+        with self._alone():
+            self._reset()
+            out = self._process(
+                self._at_model(near, rate), None if far is None else self._at_model(far, rate)
+            )
+            aligned = np.concatenate([out, self._flush()])[self.delay_samples :]
+        return at_rate(aligned, self.sample_rate_hz, rate)[: near.size]
+
+    def _at_model(self, mono: Samples, rate: float) -> Samples:
+        if rate == self.sample_rate_hz:
+            return mono
+        # Two samples of the model's rate more than the rounding of two changes of rate can lose.
+        return at_rate(np.pad(mono, (0, ceil(2 * rate / self.sample_rate_hz))), rate, self.sample_rate_hz)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While one thread is in here, ThreadError for everybody else."""
+        if not self._working.acquire(blocking=False):
+            raise ThreadError(
+                "This stream is in the middle of another call: give each thread an Enhancer of its own, or let "
+                "one thread run the stream."
+            )
+        try:
+            yield
+        finally:
+            self._working.release()
+
+    def _change(self, **changed: Any) -> None:
+        with self._changing:
+            self._settings = replace(self._settings, **changed)
 
     def _checked_inputs(self, samples: ArrayLike, far_end: ArrayLike | None) -> Samples:
         """The microphone and, where the model takes one, the far end: (1 or 2, samples) float32."""
-        near = _one_channel(samples)
+        near = _mono(samples)
+        if far_end is None:
+            return np.stack([near, np.zeros_like(near)]) if self.bundle.contract.far_end else near[None]
+        far = _mono(far_end)
+        self._check_far_end(near, far)
+        return np.stack([near, far])
+
+    def _check_far_end(self, near: Samples, far: Samples) -> None:
         if not self.bundle.contract.far_end:
-            if far_end is not None:
-                raise BundleError(
-                    f"The model {self.bundle.path.name} cancels no echo: give it no far end, or take a model "
-                    "that does."
-                )
-            return near[None]
-        far = np.zeros_like(near) if far_end is None else _one_channel(far_end)
+            raise BundleError(
+                f"The model {self.bundle.path.name} cancels no echo: give it no far end, or take a model that does."
+            )
         if far.size != near.size:
             raise AudioError(
                 f"The far end has {far.size} samples and the microphone {near.size}: give as many of both."
             )
-        return np.stack([near, far])
 
     def _process_hop(self, hop: Samples, out: Samples) -> None:
         """``hop``: (1 or 2, samples), see ``_checked_inputs``."""
+        now = self._settings
         spectrum = self._analysis(hop[0])
         far = self._far_analysis(hop[1]) if len(hop) > 1 else None
-        enhanced, embedding, self._states = self._step(spectrum, self._embedding, self._states, far)
+        enhanced, embedding, self._states = self._step(spectrum, now.embedding, self._states, far)
         self._synthesis(enhanced, out)
-        self._mix(out)
-        if self.on_heard is not None:
-            if self._profile is not None:
+        self._mix(out, now.strength)
+        if now.listener is not None:
+            if now.profile is not None:
                 enhanced, embedding, self._listening = self._step(
                     spectrum, self._nobody, self._listening, far
                 )
-            self.on_heard(self._heard(spectrum, enhanced, embedding))
+            now.listener(self._heard(spectrum, enhanced, embedding))
 
     def _heard(self, spectrum: Samples, enhanced: Samples, embedding: Samples) -> Heard:
         power, kept = (self._power_scale * float(np.vdot(s, s)) for s in (spectrum, enhanced))
         return Heard(power, kept, embedding[0])
 
-    def _mix(self, out: Samples) -> None:
+    def _mix(self, out: Samples, strength: float) -> None:
         """Bring the input back into ``out`` as far as the strength says."""
-        before, strength = self._strength_before, self._strength
-        self._strength_before = strength
+        before, self._strength_before = self._strength_before, strength
         dry = self._analysis.previous_hop
         if before is not None and before != strength:
             out[:] = dry + (before + (strength - before) * self._rising) * (out - dry)

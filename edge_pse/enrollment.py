@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
-from edge_pse.enhancer import Enhancer, Heard, checked_samples
-from edge_pse.errors import AudioError, EnrollmentError
+from edge_pse.channels import choose
+from edge_pse.enhancer import Enhancer, Heard
+from edge_pse.errors import EnrollmentError
 from edge_pse.profiles import Profile, Recording
+from edge_pse.samples import at_rate, checked_rate, checked_recording
 from edge_pse.spectral import Samples
 from edge_pse.verification import PART_SECONDS, agreement
 
@@ -74,7 +75,7 @@ class EnrollmentReport:
 
 
 def assess(
-    audio: ArrayLike, sample_rate_hz: float = 16_000, bundle: Bundle | str | Path = DEFAULT_MODEL
+    audio: ArrayLike, sample_rate_hz: float, bundle: Bundle | str | Path = DEFAULT_MODEL
 ) -> EnrollmentReport:
     """What ``enroll`` would think of a recording; the same arguments and errors, but for EnrollmentError."""
     return _listen_to(audio, sample_rate_hz, Bundle.of(bundle).enroller())[1]
@@ -82,20 +83,20 @@ def assess(
 
 def enroll(
     audio: ArrayLike,
-    sample_rate_hz: float = 16_000,
+    sample_rate_hz: float,
     bundle: Bundle | str | Path = DEFAULT_MODEL,
     name: str = "",
     microphone: str = "",
 ) -> Profile:
     """The profile of the voice in a recording.
 
-    ``audio``: floating-point samples, full scale -1 to 1, shape (samples,) or (samples, channels), at any
-    rate; the channels are averaged. Ten seconds of one voice alone are plenty. ``microphone``: what it was
-    recorded with, to be shown. The profile is the mean of the network's embedding over all frames, run without
-    a profile (arXiv 2406.09928, "internal embedding"), but for what lies more than a second before the first
-    word or after the last.
+    ``audio``: floating-point samples, full scale -1 to 1, shape (samples,) or (samples, channels), at
+    ``sample_rate_hz``; of several channels see ``channels.choose``. Ten seconds of one voice alone are plenty.
+    ``microphone``: what it was recorded with, to be shown. The profile is the mean of the network's embedding
+    over all frames, run without a profile (arXiv 2406.09928, "internal embedding"), but for what lies more
+    than a second before the first word or after the last.
 
-    Raises AudioError for samples that can't be used and EnrollmentError, with all that is wrong, for a
+    Raises AudioError for samples or a rate that can't be used and EnrollmentError, with all that is wrong, for a
     recording that would not make a good profile.
     """
     listener, report = _listen_to(audio, sample_rate_hz, Bundle.of(bundle).enroller())
@@ -123,7 +124,7 @@ class Listener:
     def __init__(self, bundle: Bundle):
         self.bundle = bundle
         self._enhancer = Enhancer(bundle)
-        self._enhancer.on_heard = self._note
+        self._enhancer.listen(self._note)
         self._power: list[float] = []
         self._kept: list[float] = []
         self._embeddings: Samples = np.empty((_FIRST_ROOM, bundle.contract.embedding_size), np.float32)
@@ -213,23 +214,14 @@ class Listener:
 
 
 def _listen_to(audio: ArrayLike, sample_rate_hz: float, bundle: Bundle) -> tuple[Listener, EnrollmentReport]:
-    recording = checked_samples(audio)
-    if recording.ndim == 1:
-        recording = recording[:, None]
-    if recording.ndim != 2 or (recording.size and recording.shape[1] > recording.shape[0]):
-        raise AudioError(
-            f"Audio must have the shape (samples,) or (samples, channels), not {recording.shape}."
-        )
-    if not sample_rate_hz > 0:
-        raise AudioError(f"The sample rate must be a positive number of Hz, not {sample_rate_hz}.")
-    mono = recording.mean(axis=1).astype(np.float32)
-    if sample_rate_hz != bundle.contract.sample_rate_hz:
-        mono = soxr.resample(mono, sample_rate_hz, bundle.contract.sample_rate_hz)
+    recording, rate = checked_recording(audio), checked_rate(sample_rate_hz)
+    selection = choose(recording, rate)
+    mono = at_rate(selection.of(recording), rate, bundle.contract.sample_rate_hz)
     listener = Listener(bundle)
     listener.add(mono)
     listener.finish()
     # Clipping is looked for before resampling and mixing, which round off its edges.
-    return listener, listener.report(clipped_share(recording))
+    return listener, listener.report(clipped_share(recording[:, list(selection.channels)]))
 
 
 @dataclass(frozen=True)

@@ -24,5 +24,9 @@ class EnrollmentError(EdgePseError):
     """The recording would not make a good profile."""
 
 
+class ThreadError(EdgePseError):
+    """Something that one thread at a time may use was called into the middle of its work."""
+
+
 class TargetError(EdgePseError):
     """There are no settings of that name."""

@@ -183,14 +183,14 @@ class Studio:
                 minute.ends_s.append(hops * HOP_SAMPLES / SAMPLE_RATE_HZ)
                 minute.foreign.append(_foreign(activity, hops, stretch))
 
-        enhancer.on_heard = hear
+        enhancer.listen(hear)
         enhancer.process(samples)
         return minute
 
     def gain_db(self, own: Speaker, embedding: np.ndarray) -> float:
         """SI-SDR gain on the mixture of the two talkers with a profile of that embedding."""
         profile = Profile("", self.bundle.contract.model_id, embedding, 0.0, 0.0)
-        enhanced = Enhancer(self.bundle, profile).enhance(own.mixture)
+        enhanced = Enhancer(self.bundle, profile).enhance(own.mixture, SAMPLE_RATE_HZ)
         return si_sdr(own.reference, enhanced) - si_sdr(own.reference, own.mixture)
 
     def _speech(self, talker: Talker) -> np.ndarray:

@@ -67,14 +67,14 @@ def main(model: str, output: Path) -> None:
     console = Console()
     output.mkdir(parents=True, exist_ok=True)
     bundle = edge_pse.Bundle.load(model)
-    profile = edge_pse.enroll(read("ls2033_enrollment"), bundle=bundle, name="2033")
-    wrong = edge_pse.enroll(read("ls367_enrollment"), bundle=bundle, name="367")
+    profile = edge_pse.enroll(read("ls2033_enrollment"), SAMPLE_RATE_HZ, bundle=bundle, name="2033")
+    wrong = edge_pse.enroll(read("ls367_enrollment"), SAMPLE_RATE_HZ, bundle=bundle, name="367")
     reference, mixture = mix()
     outputs = {
         "input": mixture,
-        "his profile": edge_pse.Enhancer(bundle, profile).enhance(mixture),
-        "the other talker's profile": edge_pse.Enhancer(bundle, wrong).enhance(mixture),
-        "no profile": edge_pse.Enhancer(bundle).enhance(mixture),
+        "his profile": edge_pse.Enhancer(bundle, profile).enhance(mixture, SAMPLE_RATE_HZ),
+        "the other talker's profile": edge_pse.Enhancer(bundle, wrong).enhance(mixture, SAMPLE_RATE_HZ),
+        "no profile": edge_pse.Enhancer(bundle).enhance(mixture, SAMPLE_RATE_HZ),
     }
     table = Table(title=f"One voice, another at {SIR_DB:.0f} dB, a helicopter at {SNR_DB:.0f} dB")
     for heading in ("", "SI-SDR, dB", "PESQ-WB"):

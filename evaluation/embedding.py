@@ -65,7 +65,7 @@ def embed_prefixes(bundle: Bundle, samples: np.ndarray, lengths_s: Sequence[int]
     """The network's own embedding, see `Embed`: the mean over the hops of a stream without a profile."""
     enhancer = Enhancer(bundle)
     hops: list[Heard] = []
-    enhancer.on_heard = hops.append
+    enhancer.listen(hops.append)
     enhancer.process(samples)
     sums = np.cumsum([hop.embedding for hop in hops], axis=0, dtype=np.float64)
     ends = {seconds: seconds * SAMPLE_RATE_HZ // HOP_SAMPLES for seconds in lengths_s}

@@ -57,7 +57,7 @@ def enhance(
     profile = None
     if embedding is not None:
         profile = Profile("check", bundle.contract.profiles_of, embedding, 0.0, snr_db=0.0)
-    return Enhancer(bundle, profile).enhance(noisy, far_end)
+    return Enhancer(bundle, profile).enhance(noisy, bundle.contract.sample_rate_hz, far_end)
 
 
 def snr_db(wanted: NDArray[np.floating], got: NDArray[np.floating]) -> float:

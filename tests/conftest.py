@@ -81,13 +81,13 @@ def bundle() -> Bundle:
 @pytest.fixture(scope="session")
 def female_profile(bundle: Bundle, recording: Callable[[str], Samples]) -> Profile:
     """The voice of ``ls367_speech``, from another recording."""
-    return enroll(recording("ls367_enrollment"), bundle=bundle, name="ls367")
+    return enroll(recording("ls367_enrollment"), 16_000, bundle=bundle, name="ls367")
 
 
 @pytest.fixture(scope="session")
 def male_profile(bundle: Bundle, recording: Callable[[str], Samples]) -> Profile:
     """The voice of ``ls2033_speech``, from another recording."""
-    return enroll(recording("ls2033_enrollment"), bundle=bundle, name="ls2033")
+    return enroll(recording("ls2033_enrollment"), 16_000, bundle=bundle, name="ls2033")
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ import soundfile
 import soxr
 
 from edge_pse.channels import Selection, choose_in, named
-from edge_pse.enhancer import checked_samples
 from edge_pse.errors import AudioError
+from edge_pse.samples import checked_samples
 from edge_pse.spectral import Samples
 
 MIN_SAMPLE_RATE_HZ = 4_000

@@ -35,19 +35,21 @@ class Keeper:
         self._keeping = threading.Lock()
         self.microphone: Callable[[], str] = str
         """Says what the voice is heard with; empty if unknown."""
-        enhancer.on_heard = self._hear
+        self._kept = False
+        enhancer.listen(self.hear)
 
     def keep(self) -> None:
         """At the wish of the user: make the profile, or say how far it is."""
         gathered = self._gatherer.gathered()
-        if self._enhancer.on_heard is None:
+        if self._kept:
             self._say(f"{self._name} was enrolled in this run already.")
         elif gathered.ready:
             self._keep(gathered)
         else:
             self._say(self._progress(gathered))
 
-    def _hear(self, heard: Heard) -> None:
+    def hear(self, heard: Heard) -> None:
+        """One hop more of the stream."""
         if not self._gatherer.hear(heard) or self._told:
             return
         gathered = self._gatherer.gathered()
@@ -64,13 +66,14 @@ class Keeper:
 
     def _keep(self, gathered: Gathered) -> None:
         with self._keeping:
-            if self._enhancer.on_heard is None:
+            if self._kept:
                 return
             try:
                 profile = self._profile(gathered)
                 self._store.save(profile)
-                self._enhancer.on_heard = None
+                self._enhancer.listen(None)
                 self._enhancer.profile = profile
+                self._kept = True
             except EdgePseError as error:
                 self._say(str(error))
                 return

@@ -34,7 +34,8 @@ class BundleSystem:
         self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
     ) -> np.ndarray:
         self._enhancer.profile = None if enrollment is None else self._profile(enrollment)
-        return self._enhancer.enhance(mixture, far_end if self._bundle.contract.far_end else None)
+        contract = self._bundle.contract
+        return self._enhancer.enhance(mixture, contract.sample_rate_hz, far_end if contract.far_end else None)
 
     def _profile(self, enrollment: np.ndarray) -> Profile:
         key = sha256(str(self._bundle.path).encode() + enrollment.tobytes()).hexdigest()

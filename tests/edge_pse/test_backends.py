@@ -56,7 +56,7 @@ def test_every_file_gives_the_stream_of_the_default_model(
     bundle = Bundle.load(MODELS_DIR / model, runtime)
     assert bundle.backend.name == runtime
     same_network = Bundle.load(f"{bundle.contract.network}.fp32", "onnx")
-    wanted, got = Enhancer(same_network).enhance(noisy), Enhancer(bundle).enhance(noisy)
+    wanted, got = Enhancer(same_network).enhance(noisy, 16_000), Enhancer(bundle).enhance(noisy, 16_000)
     assert output_snr_db(wanted, got) > (100 if bundle.contract.precision == "fp32" else 35)
     assert bundle.contract.model_id == same_network.contract.model_id
 
@@ -76,10 +76,10 @@ def test_all_formats_and_precisions_promise_the_same() -> None:
 def test_a_profile_of_one_precision_serves_the_other(
     maker: str, user: str, runtime: str, recording: Callable[[str], Samples]
 ) -> None:
-    profile = enroll(recording("ls2033_enrollment"), bundle=Bundle.load(maker, runtime))
-    enhanced = Enhancer(Bundle.load(user), profile).enhance(recording("ls2033_speech"))
-    own = Enhancer(Bundle.load(user), enroll(recording("ls2033_enrollment"), bundle=user))
-    assert output_snr_db(own.enhance(recording("ls2033_speech")), enhanced) > 35
+    profile = enroll(recording("ls2033_enrollment"), 16_000, bundle=Bundle.load(maker, runtime))
+    enhanced = Enhancer(Bundle.load(user), profile).enhance(recording("ls2033_speech"), 16_000)
+    own = Enhancer(Bundle.load(user), enroll(recording("ls2033_enrollment"), 16_000, bundle=user))
+    assert output_snr_db(own.enhance(recording("ls2033_speech"), 16_000), enhanced) > 35
 
 
 @needs_litert

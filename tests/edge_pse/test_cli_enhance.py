@@ -60,7 +60,9 @@ def test_the_voice_of_the_profile_comes_out(run, noisy, anna, bundle, tmp_path, 
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Wrote {out}: 5.9 s in ")
     assert result.stderr == ""
-    np.testing.assert_allclose(samples_of(out), Enhancer(bundle, anna).enhance(samples_of(noisy)), atol=1e-6)
+    np.testing.assert_allclose(
+        samples_of(out), Enhancer(bundle, anna).enhance(samples_of(noisy), 16_000), atol=1e-6
+    )
     speech = recording("ls367_speech")
     assert si_sdr(speech, samples_of(out)) > si_sdr(speech, samples_of(noisy)) + 1
 
@@ -68,7 +70,7 @@ def test_the_voice_of_the_profile_comes_out(run, noisy, anna, bundle, tmp_path, 
 def test_without_a_profile_the_network_hears_none(run, noisy, bundle, tmp_path):
     run("enhance", noisy, "-o", tmp_path / "out.wav")
     np.testing.assert_allclose(
-        samples_of(tmp_path / "out.wav"), Enhancer(bundle).enhance(samples_of(noisy)), atol=1e-6
+        samples_of(tmp_path / "out.wav"), Enhancer(bundle).enhance(samples_of(noisy), 16_000), atol=1e-6
     )
 
 
@@ -92,7 +94,7 @@ def test_rate_length_and_channels(run, tmp_path, recording, options, channels):
 
 
 def test_a_file_may_take_its_own_place(run, noisy, bundle, names_in):
-    expected = Enhancer(bundle).enhance(samples_of(noisy))
+    expected = Enhancer(bundle).enhance(samples_of(noisy), 16_000)
     assert run("enhance", noisy, "-o", noisy).exit_code == 0
     np.testing.assert_allclose(samples_of(noisy), expected, atol=1e-6)
     assert names_in(noisy.parent) == ["noisy.wav"]

@@ -32,27 +32,27 @@ def echo_of(far, delay_ms):
 @pytest.mark.parametrize("delay_ms", DELAYS_MS)
 def test_an_echo_goes_whatever_its_delay(canceller, far, delay_ms):
     heard = echo_of(far, delay_ms)
-    assert erle_db(heard, Enhancer(canceller).enhance(heard, far)) > 20
+    assert erle_db(heard, Enhancer(canceller).enhance(heard, 16_000, far)) > 20
 
 
 def test_without_its_reference_the_same_voice_stays(canceller, far):
     heard = echo_of(far, 40)
-    assert erle_db(heard, Enhancer(canceller).enhance(heard)) < 2
+    assert erle_db(heard, Enhancer(canceller).enhance(heard, 16_000)) < 2
 
 
 def test_who_is_near_stays_while_both_talk(canceller, far, recording):
     near = np.resize(recording("ls367_speech"), far.size)
     heard = near + echo_of(far, 40)
-    enhanced = Enhancer(canceller).enhance(heard, far)
+    enhanced = Enhancer(canceller).enhance(heard, 16_000, far)
     assert si_sdr(near, enhanced) > si_sdr(near, heard) + 2
-    alone = Enhancer(canceller).enhance(near, np.zeros_like(near))
+    alone = Enhancer(canceller).enhance(near, 16_000, np.zeros_like(near))
     assert si_sdr(near, alone) > 8
 
 
 def test_a_profile_of_the_plain_network_serves(canceller, far, recording):
-    profile = enroll(recording("ls367_enrollment"), bundle=Bundle.load("pvqe-s"), name="me")
-    assert enroll(recording("ls367_enrollment"), bundle=canceller).model_id == profile.model_id
+    profile = enroll(recording("ls367_enrollment"), 16_000, bundle=Bundle.load("pvqe-s"), name="me")
+    assert enroll(recording("ls367_enrollment"), 16_000, bundle=canceller).model_id == profile.model_id
     near, other = (np.resize(recording(name), far.size) for name in ("ls367_speech", "ls3080_speech"))
     heard = near + other + echo_of(far, 40)
-    enhanced = Enhancer(canceller, profile).enhance(heard, far)
-    assert si_sdr(near, enhanced) > si_sdr(near, Enhancer(canceller).enhance(heard, far)) + 1
+    enhanced = Enhancer(canceller, profile).enhance(heard, 16_000, far)
+    assert si_sdr(near, enhanced) > si_sdr(near, Enhancer(canceller).enhance(heard, 16_000, far)) + 1

@@ -7,6 +7,7 @@ import pytest
 import soxr
 
 from edge_pse import Enhancer, enroll
+from edge_pse.enrollment import assess
 from edge_pse.errors import AudioError, ProfileError
 
 HOP = 160
@@ -32,7 +33,7 @@ def in_blocks(enhancer, samples, sizes):
 def test_it_removes_noise(enhancer, recording, mix, si_sdr):
     speech = recording("ls3080_speech")
     noisy = mix(speech, recording("helicopter"), 5)
-    assert si_sdr(speech, enhancer.enhance(noisy)) > si_sdr(speech, noisy) + 1
+    assert si_sdr(speech, enhancer.enhance(noisy, 16_000)) > si_sdr(speech, noisy) + 1
 
 
 @pytest.mark.parametrize(("wanted", "other"), [("ls367", "ls2033"), ("ls2033", "ls367")])
@@ -43,9 +44,9 @@ def test_it_keeps_the_voice_of_the_profile_and_not_the_other(
     speech = recording(f"{wanted}_speech")
     mixture = mix(speech, recording(f"{other}_speech"), 0)
     enhancer.profile = profiles[wanted]
-    right = si_sdr(speech, enhancer.enhance(mixture))
+    right = si_sdr(speech, enhancer.enhance(mixture, 16_000))
     enhancer.profile = profiles[other]
-    wrong = si_sdr(speech, enhancer.enhance(mixture))
+    wrong = si_sdr(speech, enhancer.enhance(mixture, 16_000))
     assert right > si_sdr(speech, mixture) + 1
     assert right > wrong + 3
 
@@ -56,15 +57,15 @@ def test_voices_enrolled_with_the_whole_band_are_known_at_8_khz(bundle, recordin
     for voice in ("ls367", "ls1688", "ls2033", "ls3080"):
         speech = soxr.resample(soxr.resample(recording(f"{voice}_speech"), 16_000, 8_000), 8_000, 16_000)
         enhancer = Enhancer(bundle)
-        enhancer.profile = enroll(recording(f"{voice}_enrollment"), bundle=bundle)
-        kept_db.append(20 * np.log10(np.std(enhancer.enhance(speech)) / np.std(speech)))
+        enhancer.profile = enroll(recording(f"{voice}_enrollment"), 16_000, bundle=bundle)
+        kept_db.append(20 * np.log10(np.std(enhancer.enhance(speech, 16_000)) / np.std(speech)))
     assert sorted(kept_db)[-2] > -3
     assert min(kept_db) > -30
 
 
 def test_output_is_aligned_with_the_input(enhancer, recording):
     speech = recording("ls3080_speech")[:48_000]
-    enhanced = enhancer.enhance(speech)
+    enhanced = enhancer.enhance(speech, 16_000)
     assert enhanced.size == speech.size
     assert enhanced.dtype == np.float32
     lags = range(-200, 201)
@@ -72,10 +73,50 @@ def test_output_is_aligned_with_the_input(enhancer, recording):
     assert lags[int(np.argmax(similarity))] == 0
 
 
+@pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 48_000])
+def test_a_recording_of_another_rate_comes_back_as_it_went_in(enhancer, noisy, rate):
+    samples = soxr.resample(noisy, 16_000, rate)
+    enhanced = enhancer.enhance(samples, rate)
+    assert (enhanced.shape, enhanced.dtype) == (samples.shape, np.float32)
+    expected = soxr.resample(enhancer.enhance(soxr.resample(samples, rate, 16_000), 16_000), 16_000, rate)
+    # The last milliseconds depend on what one takes to follow them.
+    inside = min(enhanced.size, expected.size) - rate // 100
+    np.testing.assert_allclose(enhanced[:inside], expected[:inside], atol=1e-5)
+    inner = slice(50, -50)
+    similarity = [samples[inner] @ np.roll(enhanced, -lag)[inner] for lag in range(-50, 51)]
+    assert int(np.argmax(similarity)) == 50
+    assert [enhancer.enhance(samples[:length], rate).size for length in (0, 1, 163)] == [0, 1, 163]
+
+
+def test_of_several_channels_one_is_made_that_holds_the_voice(enhancer, noisy):
+    expected = enhancer.enhance(noisy, 16_000)
+    np.testing.assert_array_equal(enhancer.enhance(noisy[:, None], 16_000), expected)
+    louder = np.stack([1.2 * noisy, 0.8 * noisy], axis=1)
+    np.testing.assert_allclose(enhancer.enhance(louder, 16_000), expected, atol=1e-5)
+    for unlike in (-noisy, np.zeros_like(noisy)):
+        both = np.stack([noisy, unlike], axis=1)
+        np.testing.assert_array_equal(enhancer.enhance(both, 16_000), expected)
+    with pytest.raises(AudioError, match="samples, channels"):
+        enhancer.enhance(both.T, 16_000)
+
+
+@pytest.mark.parametrize("rate", [0, 1, 1e-3, -16_000, np.inf, np.nan, 1e9, None, "16 kHz"])
+def test_a_rate_that_no_recording_has_is_refused_at_once(bundle, noisy, rate):
+    for use in (Enhancer(bundle).enhance, enroll, assess):
+        with pytest.raises(AudioError, match="give the one that the recording was made at"):
+            use(noisy, rate)
+
+
+def test_a_rate_must_be_given(bundle, noisy):
+    for use in (Enhancer(bundle).enhance, enroll, assess):
+        with pytest.raises(TypeError, match="sample_rate_hz"):
+            use(noisy)
+
+
 def test_a_stream_lags_by_the_delay_that_is_reported(enhancer, noisy):
     stream = np.concatenate([enhancer.process(noisy), enhancer.flush()])
     assert stream.size == noisy.size + enhancer.delay_samples
-    np.testing.assert_array_equal(stream[enhancer.delay_samples :], enhancer.enhance(noisy))
+    np.testing.assert_array_equal(stream[enhancer.delay_samples :], enhancer.enhance(noisy, 16_000))
     assert (enhancer.delay_samples, enhancer.latency_ms, enhancer.sample_rate_hz) == (160, 20.0, 16_000)
 
 
@@ -84,7 +125,7 @@ def test_flush_gives_all_that_went_in_and_the_delay(enhancer, noisy, size):
     out = enhancer.process(noisy[:size])
     assert out.size == size - size % HOP
     assert out.size + enhancer.flush().size == size + enhancer.delay_samples
-    assert enhancer.enhance(noisy[:size]).size == size
+    assert enhancer.enhance(noisy[:size], 16_000).size == size
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.6])
@@ -98,7 +139,7 @@ def test_the_size_of_the_blocks_changes_nothing(bundle, noisy, female_profile, s
 
 
 def test_the_callers_samples_are_left_alone_and_not_kept(enhancer, noisy):
-    expected = enhancer.enhance(noisy[:800])
+    expected = enhancer.enhance(noisy[:800], 16_000)
     block = np.empty(200, np.float32)
     out = []
     for start in range(0, 800, 200):
@@ -120,20 +161,20 @@ def test_reset_begins_a_new_stream(enhancer, noisy):
 
 def test_strength_zero_is_the_input_bit_by_bit(bundle, noisy):
     enhancer = Enhancer(bundle, strength=0)
-    np.testing.assert_array_equal(enhancer.enhance(noisy), noisy)
+    np.testing.assert_array_equal(enhancer.enhance(noisy, 16_000), noisy)
     stream = np.concatenate([enhancer.process(noisy), enhancer.flush()])
     np.testing.assert_array_equal(stream[: enhancer.delay_samples], 0)
 
 
 def test_strength_mixes_input_and_output(bundle, noisy):
-    full = Enhancer(bundle).enhance(noisy)
-    mixed = Enhancer(bundle, strength=0.25).enhance(noisy)
+    full = Enhancer(bundle).enhance(noisy, 16_000)
+    mixed = Enhancer(bundle, strength=0.25).enhance(noisy, 16_000)
     np.testing.assert_allclose(mixed, 0.75 * noisy + 0.25 * full, atol=1e-6)
 
 
 def test_strength_set_before_the_first_sample_acts_at_once(enhancer, noisy):
     enhancer.strength = 0
-    np.testing.assert_array_equal(enhancer.enhance(noisy), noisy)
+    np.testing.assert_array_equal(enhancer.enhance(noisy, 16_000), noisy)
 
 
 def test_strength_changes_within_one_hop_and_without_a_step(bundle, noisy):
@@ -180,7 +221,8 @@ def test_a_profile_of_another_model_is_refused_and_changes_nothing(bundle, noisy
     with pytest.raises(ProfileError, match="pvqe-xs-0123456789ab"):
         enhancer.profile = stranger
     assert enhancer.profile is male_profile
-    np.testing.assert_array_equal(enhancer.enhance(noisy), Enhancer(bundle, male_profile).enhance(noisy))
+    unchanged = Enhancer(bundle, male_profile).enhance(noisy, 16_000)
+    np.testing.assert_array_equal(enhancer.enhance(noisy, 16_000), unchanged)
     with pytest.raises(ProfileError):
         enhancer.profile = dataclasses.replace(
             male_profile, embedding=male_profile.embedding[:128], recordings=()
@@ -198,7 +240,7 @@ def test_a_profile_of_another_model_is_refused_and_changes_nothing(bundle, noisy
     ],
 )
 def test_bad_samples_are_refused_and_leave_the_stream_as_it_was(enhancer, noisy, bad, message):
-    expected = enhancer.enhance(noisy[:4_000])
+    expected = enhancer.enhance(noisy[:4_000], 16_000)
     out = [enhancer.process(noisy[:1_000])]
     with pytest.raises(AudioError, match=message):
         enhancer.process(bad)
@@ -207,9 +249,9 @@ def test_bad_samples_are_refused_and_leave_the_stream_as_it_was(enhancer, noisy,
 
 
 def test_double_precision_is_taken_and_single_given(enhancer, noisy):
-    out = enhancer.enhance(noisy[:4_000].astype(np.float64))
+    out = enhancer.enhance(noisy[:4_000].astype(np.float64), 16_000)
     assert out.dtype == np.float32
-    np.testing.assert_array_equal(out, enhancer.enhance(noisy[:4_000]))
+    np.testing.assert_array_equal(out, enhancer.enhance(noisy[:4_000], 16_000))
 
 
 def test_the_loudest_samples_taken_leave_the_stream_sound(enhancer, recording):
@@ -239,7 +281,7 @@ def test_what_is_heard_makes_the_profile_of_an_enrollment(
     speech = recording("ls367_enrollment")
     enhancer = Enhancer(bundle, male_profile if with_profile else None)
     heard = []
-    enhancer.on_heard = heard.append
+    enhancer.listen(heard.append)
     enhancer.process(np.concatenate([speech, np.zeros(-speech.size % HOP + HOP, np.float32)]))
     embedding = np.mean([hop.embedding for hop in heard], axis=0)
     np.testing.assert_allclose(embedding, female_profile.embedding, atol=1e-5)
@@ -250,5 +292,5 @@ def test_what_is_heard_makes_the_profile_of_an_enrollment(
 def test_listening_leaves_the_stream_as_it_is(bundle, noisy, female_profile):
     plain = Enhancer(bundle, female_profile).process(noisy)
     listening = Enhancer(bundle, female_profile)
-    listening.on_heard = lambda hop: None
+    listening.listen(lambda hop: None)
     np.testing.assert_array_equal(listening.process(noisy), plain)

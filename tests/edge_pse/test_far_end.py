@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import soxr
 
 from edge_pse import Bundle, Enhancer, Profile
 from edge_pse import bundle as bundle_module
@@ -32,20 +33,31 @@ def far(recording, speech):
 
 
 def test_the_far_end_reaches_the_same_frame(canceller, speech, far):
-    residue = Enhancer(canceller).enhance(speech + far, far) - Enhancer(canceller).enhance(speech)
-    assert np.abs(residue).max() < 1e-5
-    assert np.abs(Enhancer(canceller).enhance(far, far)).max() < 1e-5
-    late = Enhancer(canceller).enhance(far, np.roll(far, HOP))
+    cancelled = Enhancer(canceller).enhance(speech + far, 16_000, far)
+    assert np.abs(cancelled - Enhancer(canceller).enhance(speech, 16_000)).max() < 1e-5
+    assert np.abs(Enhancer(canceller).enhance(far, 16_000, far)).max() < 1e-5
+    late = Enhancer(canceller).enhance(far, 16_000, np.roll(far, HOP))
     assert np.std(late) > 0.5 * np.std(far), "a hop too late must not go unseen"
 
 
 def test_no_far_end_is_silence(canceller, speech):
     enhancer = Enhancer(canceller)
-    np.testing.assert_array_equal(enhancer.enhance(speech), enhancer.enhance(speech, np.zeros_like(speech)))
+    silence = np.zeros_like(speech)
+    np.testing.assert_array_equal(enhancer.enhance(speech, 16_000), enhancer.enhance(speech, 16_000, silence))
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_a_far_end_of_another_rate_and_with_channels_is_taken_away_as_well(canceller, speech, far, rate):
+    near, echo = (soxr.resample(sound, 16_000, rate) for sound in (speech, far))
+    stereo = np.stack([1.5 * echo, 0.5 * echo], axis=1)
+    cancelled = Enhancer(canceller).enhance(near + echo, rate, stereo)
+    np.testing.assert_allclose(cancelled, Enhancer(canceller).enhance(near, rate), atol=1e-5)
+    with pytest.raises(AudioError, match="give as many of both"):
+        Enhancer(canceller).enhance(near, rate, far[:-1])
 
 
 def test_the_size_of_the_blocks_changes_nothing_for_the_far_end(canceller, speech, far):
-    whole = Enhancer(canceller).enhance(speech, far)
+    whole = Enhancer(canceller).enhance(speech, 16_000, far)
     enhancer = Enhancer(canceller)
     ends = np.cumsum(np.random.default_rng(1).integers(0, 700, 400))
     ends = ends[ends < speech.size]
@@ -61,7 +73,7 @@ def test_the_far_end_may_come_and_go(canceller, speech, far):
         [enhancer.process(block, block if i % 2 else None) for i, block in enumerate(blocks)]
     )
     at_times = np.concatenate([np.full(block.size, 1 - i % 2) for i, block in enumerate(blocks)])
-    expected = Enhancer(canceller).enhance(far * at_times.astype(np.float32))
+    expected = Enhancer(canceller).enhance(far * at_times.astype(np.float32), 16_000)
     inside = out.size - enhancer.delay_samples
     np.testing.assert_allclose(out[enhancer.delay_samples :], expected[:inside], atol=1e-5)
 
@@ -70,7 +82,9 @@ def test_reset_forgets_the_far_end(canceller, speech, far):
     enhancer = Enhancer(canceller)
     enhancer.process(speech[:1_000], far[:1_000])
     enhancer.reset()
-    np.testing.assert_array_equal(enhancer.enhance(speech), Enhancer(canceller).enhance(speech))
+    np.testing.assert_array_equal(
+        enhancer.enhance(speech, 16_000), Enhancer(canceller).enhance(speech, 16_000)
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +105,7 @@ def test_a_far_end_that_does_not_fit_is_refused_and_leaves_the_stream_as_it_was(
         enhancer.process(speech, spoil(far))
     rest = enhancer.process(speech[1_000:], far[1_000:])
     out = np.concatenate([first, rest, enhancer.flush()])[enhancer.delay_samples :]
-    np.testing.assert_array_equal(out, Enhancer(canceller).enhance(speech, far))
+    np.testing.assert_array_equal(out, Enhancer(canceller).enhance(speech, 16_000, far))
 
 
 def test_a_model_without_a_far_end_refuses_one(bundle, speech, far):

@@ -57,7 +57,7 @@ def test_the_far_end_is_in_step_at_any_rate(enhanced, far, rate, far_rate):
 def test_a_far_end_of_another_length_is_filled_up_or_cut(enhanced, far, canceller, length):
     other = np.resize(far, length)
     heard = np.pad(other, (0, max(0, far.size - length)))[: far.size]
-    expected = Enhancer(canceller).enhance(far, heard)
+    expected = Enhancer(canceller).enhance(far, 16_000, heard)
     np.testing.assert_allclose(enhanced(far, 16_000, other, 16_000)[:, 0], expected, atol=1e-6)
 
 
@@ -119,7 +119,7 @@ def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, bundle
         "Echo stays, because pvqe-s.fp32.onnx can't cancel it: install pvqe-s-far, or name a model that can.\n"
     )
     noise_only, _ = soundfile.read(out, dtype="float32")
-    np.testing.assert_allclose(noise_only, Enhancer(bundle).enhance(far), atol=1e-6)
+    np.testing.assert_allclose(noise_only, Enhancer(bundle).enhance(far, 16_000), atol=1e-6)
     far_end_model(models / "pvqe-s-far.fp32.onnx", 1, -1)
     result = run(*arguments)
     assert (result.exit_code, result.stderr) == (0, "")

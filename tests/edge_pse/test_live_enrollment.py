@@ -67,7 +67,7 @@ def test_what_it_gives_is_what_the_file_gives_and_waiting_changes_nothing(
     assert cosine(waited.recording().embedding, female_profile.embedding) > 0.99
     assert said[15].advice == READ_ON
     assert waited.recording().agreement == pytest.approx(female_profile.recordings[0].agreement, abs=0.05)
-    assert enroll(waited.audio(), bundle=bundle).speech_seconds == pytest.approx(
+    assert enroll(waited.audio(), 16_000, bundle=bundle).speech_seconds == pytest.approx(
         waited.recording().speech_seconds, abs=0.1
     )
 

@@ -37,10 +37,10 @@ def noisy(recording, mix):
 def test_the_output_is_the_enhanced_input_at_its_rate_and_place(files, bundle, noisy, recording, rate):
     # Enrolled at the same rate: at 8 kHz half of the spectrum is missing, and a voice enrolled with all of it suffers.
     enrollment = soxr.resample(recording("ls367_enrollment"), 16_000, rate)
-    profile = enroll(enrollment, sample_rate_hz=rate, bundle=bundle)
+    profile = enroll(enrollment, rate, bundle=bundle)
     samples = soxr.resample(noisy, 16_000, rate)
     enhanced = files(samples, rate, bundle, profile=profile)[:, 0]
-    at_model = Enhancer(bundle, profile).enhance(soxr.resample(samples, rate, 16_000))
+    at_model = Enhancer(bundle, profile).enhance(soxr.resample(samples, rate, 16_000), 16_000)
     expected = soxr.resample(at_model, 16_000, rate)
     # The last milliseconds depend on what one takes to follow them.
     inside = min(enhanced.size, expected.size) - rate // 100
@@ -76,14 +76,16 @@ def test_channels_that_agree_are_averaged_into_one(files, bundle, noisy, recordi
     stereo = np.stack([noisy, mix(noisy, recording("ls2033_speech"), 15)], axis=1)
     enhanced = files(stereo, 16_000, bundle)
     assert enhanced.shape[1] == 1
-    np.testing.assert_allclose(enhanced[:, 0], Enhancer(bundle).enhance(stereo.mean(axis=1)), atol=1e-6)
+    np.testing.assert_allclose(
+        enhanced[:, 0], Enhancer(bundle).enhance(stereo.mean(axis=1), 16_000), atol=1e-6
+    )
 
 
 def test_channels_that_are_kept_are_enhanced_one_by_one(files, bundle, noisy, recording):
     stereo = np.stack([noisy, recording("ls2033_speech")[: noisy.size]], axis=1)
     enhanced = files(stereo, 16_000, bundle, keep_channels=True)
     for channel in (0, 1):
-        alone = Enhancer(bundle).enhance(stereo[:, channel])
+        alone = Enhancer(bundle).enhance(stereo[:, channel], 16_000)
         np.testing.assert_allclose(enhanced[:, channel], alone, atol=1e-6)
 
 

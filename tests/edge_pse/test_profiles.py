@@ -70,8 +70,8 @@ def test_what_is_saved_is_what_is_loaded(store, profile):
 def test_a_real_profile_serves_as_well_from_the_disk(store, bundle, recording, female_profile):
     speech = recording("ls367_speech")[:16_000]
     store.save(female_profile)
-    fresh = Enhancer(bundle, female_profile).enhance(speech)
-    np.testing.assert_array_equal(Enhancer(bundle, store.load("ls367")).enhance(speech), fresh)
+    fresh = Enhancer(bundle, female_profile).enhance(speech, 16_000)
+    np.testing.assert_array_equal(Enhancer(bundle, store.load("ls367")).enhance(speech, 16_000), fresh)
 
 
 def test_the_embedding_is_read_only_and_not_the_callers(profile):

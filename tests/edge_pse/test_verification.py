@@ -20,7 +20,7 @@ from edge_pse.voices import VoiceSpace
 
 
 def other_recording(bundle, recording, voice):
-    return enroll(recording(f"{voice}_speech"), bundle=bundle).recordings[0]
+    return enroll(recording(f"{voice}_speech"), 16_000, bundle=bundle).recordings[0]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_halves_of_one_voice_agree_and_those_of_two_do_not(bundle, recording
     anna, bert = recording("ls367_enrollment")[:80_000], recording("ls2033_enrollment")[:80_000]
     bert = bert * np.float32(np.sqrt(np.mean(anna**2) / np.mean(bert**2)))
     one = female_profile
-    two = enroll(np.concatenate([anna, bert]), bundle=bundle)
+    two = enroll(np.concatenate([anna, bert]), 16_000, bundle=bundle)
     assert one.recordings[0].agreement > two.recordings[0].agreement + 0.15
     assert trust(two) < trust(one) - 0.01
 

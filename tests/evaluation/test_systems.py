@@ -55,7 +55,7 @@ def test_a_bundle_runs_through_the_device_library_in_its_own_process(run, clip):
 def test_enrollments_that_are_refused_to_users_are_tested_all_the_same(bundle, recording):
     voice, noisy = recording("ls1688_enrollment")[:16_000], recording("ls1688_speech")
     with pytest.raises(EnrollmentError):
-        enroll(voice, bundle=bundle)
+        enroll(voice, 16_000, bundle=bundle)
     system = BundleSystem("pvqe-s")
     with_profile = system.enhance(noisy, voice, None)
     assert not np.array_equal(with_profile, system.enhance(noisy, None, None))

@@ -74,8 +74,8 @@ def test_it_computes_what_any_processor_does(processor, sounds, bundle, said, re
     )
     arm.run(*words, env=arm.environment(processor))
     enhanced, _ = soundfile.read(directory / f"{processor}.wav", dtype="float32")
-    profile = edge_pse.enroll(recording("ls367_enrollment"), bundle=bundle)
-    expected = edge_pse.Enhancer(bundle, profile).enhance(said.astype(np.float32) / FULL_SCALE)
+    profile = edge_pse.enroll(recording("ls367_enrollment"), 16_000, bundle=bundle)
+    expected = edge_pse.Enhancer(bundle, profile).enhance(said.astype(np.float32) / FULL_SCALE, 16_000)
     # Other instructions round otherwise.
     assert np.std(enhanced - expected) < 0.01 * np.std(expected)
 

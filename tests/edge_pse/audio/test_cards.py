@@ -65,7 +65,7 @@ def test_the_output_is_that_of_enhance(runs, said, bundle):
     directory, numbers = runs
     if numbers["enhanced"]["overloads"]:
         pytest.skip("this machine was too busy to run the network in real time")
-    expected = to_pcm(Enhancer(bundle).enhance(said.astype(np.float32) / FULL_SCALE))
+    expected = to_pcm(Enhancer(bundle).enhance(said.astype(np.float32) / FULL_SCALE, 16_000))
     assert share_found(expected, played(directory, "enhanced")) > 0.9
     recorded, rate = soundfile.read(directory / "record.wav", dtype="int16")
     assert rate == 16_000

@@ -1,0 +1,146 @@
+"""One stream and several threads: who may change what, and when it acts."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from edge_pse import Enhancer
+from edge_pse.errors import ThreadError
+
+HOP = 160
+
+
+@pytest.fixture
+def noisy(recording, mix):
+    return mix(recording("ls367_speech")[:40_000], recording("helicopter"), 5)
+
+
+@pytest.fixture
+def eager_threads():
+    """Threads that take turns after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_a_change_in_the_middle_of_a_hop_waits_for_the_next_one(bundle, noisy, female_profile, male_profile):
+    """As another thread would at the worst moment: while the network runs."""
+    expected = Enhancer(bundle, female_profile).process(noisy[: 20 * HOP])
+    enhancer, heard, steps = Enhancer(bundle, female_profile), [], []
+    enhancer.listen(heard.append)
+    step = enhancer._step
+
+    def change_meanwhile(*arguments):
+        steps.append(arguments)
+        if len(steps) == 39:  # two in each hop, so that this is the first one of the last
+            enhancer.listen(None)
+            enhancer.strength = 0.0
+            enhancer.profile = None
+        return step(*arguments)
+
+    enhancer._step = change_meanwhile
+    np.testing.assert_array_equal(enhancer.process(noisy[: 20 * HOP]), expected)
+    assert (len(heard), len(steps)) == (20, 40)
+    enhancer.process(noisy[20 * HOP : 22 * HOP])
+    assert (len(heard), len(steps)) == (20, 42)
+
+
+def test_a_stream_whose_settings_are_hammered_goes_on(
+    bundle, noisy, female_profile, male_profile, eager_threads
+):
+    enhancer, heard, failures, ended = Enhancer(bundle), [], [], threading.Event()
+
+    def hammer():
+        try:
+            while not ended.is_set():
+                for profile in (female_profile, male_profile, None):
+                    enhancer.listen(heard.append)
+                    enhancer.profile = profile
+                    enhancer.strength = 0.0 if enhancer.strength else 1.0
+                    enhancer.listen(None)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=hammer) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        out = [enhancer.process(block) for block in np.split(noisy, 10)]
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    assert np.isfinite(np.concatenate(out)).all() and heard
+    enhancer.profile, enhancer.strength = male_profile, 1.0
+    np.testing.assert_array_equal(
+        enhancer.enhance(noisy, 16_000), Enhancer(bundle, male_profile).enhance(noisy, 16_000)
+    )
+
+
+def test_changes_of_two_threads_at_once_are_both_kept(bundle, female_profile, eager_threads):
+    enhancer = Enhancer(bundle)
+
+    def set_strengths():
+        for step in range(2_000):
+            enhancer.strength = step / 2_000
+
+    thread = threading.Thread(target=set_strengths)
+    thread.start()
+    while thread.is_alive():
+        enhancer.profile = None
+        enhancer.profile = female_profile
+        assert enhancer.profile is female_profile
+    assert enhancer.strength == 1_999 / 2_000
+
+
+def test_a_second_thread_in_the_same_stream_is_refused_and_changes_nothing(bundle, noisy):
+    expected = Enhancer(bundle).process(noisy)
+    enhancer, inside, go_on, out = Enhancer(bundle), threading.Event(), threading.Event(), []
+
+    def wait_in_the_middle(heard):
+        inside.set()
+        assert go_on.wait(10)
+
+    enhancer.listen(wait_in_the_middle)
+    thread = threading.Thread(target=lambda: out.append(enhancer.process(noisy)))
+    thread.start()
+    try:
+        assert inside.wait(10)
+        for intrude in (
+            lambda: enhancer.process(noisy),
+            enhancer.flush,
+            enhancer.reset,
+            lambda: enhancer.enhance(noisy, 16_000),
+        ):
+            with pytest.raises(ThreadError, match="give each thread an Enhancer of its own"):
+                intrude()
+    finally:
+        go_on.set()
+        thread.join()
+    np.testing.assert_array_equal(out[0], expected)
+
+
+def test_a_listener_may_end_itself_and_one_that_fails_ends_only_the_call(bundle, noisy):
+    enhancer, heard = Enhancer(bundle), []
+
+    def once(hop):
+        heard.append(hop)
+        enhancer.listen(None)
+
+    enhancer.listen(once)
+    np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(bundle).process(noisy))
+    assert len(heard) == 1
+
+    def fail(hop):
+        raise RuntimeError("a listener")
+
+    enhancer.listen(fail)
+    with pytest.raises(RuntimeError, match="a listener"):
+        enhancer.process(noisy)
+    enhancer.listen(None)
+    enhancer.reset()
+    np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(bundle).process(noisy))
