@@ -10,13 +10,19 @@ import atexit
 import os
 import re
 import tempfile
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from edge_pse.audio import sound_server
-from edge_pse.audio.sound_server import Kind
+from edge_pse.audio.sound_server import Kind, NoAnswer
 from edge_pse.errors import AudioError
+from edge_pse.text import shown
 
 THROUGH_SERVER = "pulse"
 """The PCM that leads to the sound server. That called ``pipewire`` does too, but PortAudio hangs in it for
@@ -30,6 +36,7 @@ _NOT_DEVICES = re.compile(
 _ALSA_CONFIGURATION = "ALSA_CONFIG_PATH"
 _ALSA_DEFAULTS = "/usr/share/alsa/alsa.conf"
 _MOST_CHANNELS = 8
+_LONGEST_TEXT = 200
 _OTHER_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 8_000)
 
 
@@ -39,7 +46,7 @@ class Device:
 
     kind: Kind
     name: str
-    """What to call it: unique among the devices of its kind."""
+    """What to call it: unique among the devices of its kind. As it is safe to show, like the description."""
     description: str
     index: int
     """Number at PortAudio; that of ``pulse`` for a device of the sound server."""
@@ -85,13 +92,16 @@ def rescan() -> None:
     sd._initialize()
 
 
-def devices(kind: Kind) -> list[Device]:
-    """Everything that can be recorded from (``input``) or played to (``output``)."""
+def devices(kind: Kind, all_or_none: bool = False) -> list[Device]:
+    """Everything that can be recorded from (``input``) or played to (``output``).
+
+    Where the sound server does not answer, what PortAudio lists; NoAnswer with ``all_or_none``.
+    """
     found = []
     through = None
-    for index, entry in enumerate(portaudio().query_devices()):
+    for index, entry in _listed_by_portaudio():
         channels = entry[f"max_{kind}_channels"]
-        name = entry["name"]
+        name = _text(entry["name"])
         if not channels or _NOT_DEVICES.fullmatch(name):
             continue
         served = name == THROUGH_SERVER
@@ -100,9 +110,25 @@ def devices(kind: Kind) -> list[Device]:
         found.append(device)
     if through is not None:
         found = [device for device in found if device.name != "default"]  # the same again
+        try:
+            served_devices = sound_server.devices(kind)
+        except NoAnswer:
+            if all_or_none:
+                raise
+            served_devices = []
         found += [
-            Device(kind, d.name, d.description, through.index, d.channels, d.rate_hz, d.name, True, d.monitor)
-            for d in sound_server.devices(kind)
+            Device(
+                kind,
+                _text(d.name),
+                _text(d.description),
+                through.index,
+                d.channels,
+                d.rate_hz,
+                server_name=d.name,
+                through_server=True,
+                monitor=d.monitor,
+            )
+            for d in served_devices
         ]
     return found
 
@@ -120,8 +146,10 @@ def resolve(kind: Kind, wanted: str | None = None, listed: bool = False) -> Devi
         for device in known:
             if device.index == int(wanted) and device.server_name is None:
                 return device
-    exact = [device for device in known if wanted in (device.name, device.description)]
-    part = [device for device in known if wanted.lower() in f"{device.name} {device.description}".lower()]
+    exact, part = _matching(known, wanted)
+    if not exact and not part and any(device.name == THROUGH_SERVER for device in known):
+        # Before anybody is told that there is none: the server may just not have answered.
+        exact, part = _matching(devices(kind, all_or_none=True), wanted)
     chosen = exact or part
     if len(chosen) == 1 or exact:
         return chosen[0]
@@ -184,6 +212,43 @@ class server_device:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _listed_by_portaudio() -> Iterator[tuple[int, dict[str, Any]]]:
+    """Its devices and their numbers, without those whose names it can't tell."""
+    sd = portaudio()
+    for index in count():
+        try:
+            entry = sd.query_devices(index)
+        except UnicodeDecodeError:  # cut in the middle of a character, as card names are
+            continue
+        except sd.PortAudioError:
+            return
+        yield index, entry
+
+
+def _text(of_device: str) -> str:
+    return shown(of_device)[:_LONGEST_TEXT]
+
+
+def _matching(known: list[Device], wanted: str) -> tuple[list[Device], list[Device]]:
+    """Those that are called so, and those that have it in their name or description."""
+    texts = {_compared(text) for text in _meant(wanted)}
+    exact = [d for d in known if texts & {_compared(d.name), _compared(d.description)}]
+    part = [d for d in known if any(text in _compared(f"{d.name} {d.description}") for text in texts)]
+    return exact, part
+
+
+def _meant(typed: str) -> set[str]:
+    """An argument as it is, and as it was typed where the locale says otherwise: servers write UTF-8."""
+    with suppress(UnicodeError):
+        return {typed, os.fsencode(typed).decode()}
+    return {typed}
+
+
+def _compared(text: str) -> str:
+    """In one of the ways to write it: umlauts have two."""
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _default(kind: Kind, known: list[Device]) -> Device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -56,7 +55,7 @@ class Loopback:
         self._told_running = False
         self._trouble = ""
         self._retry_s = _FIRST_RETRY_S
-        self._next_try_s = float("-inf")
+        self._next_try_s = self._opened_s = float("-inf")
         try:
             # Looking for an unlisted PCM restarts PortAudio, which can't be done later.
             self._device = self._find(listed=False)
@@ -77,16 +76,17 @@ class Loopback:
         delay_ms = None if delay_s is None else 1000 * delay_s
         return FarEndStatus(device.description, dbfs(far_end.power), delay_ms, 1000 * far_end.held_s)
 
-    def look(self, engine: Engine, server_changed: bool) -> None:
+    def look(self, engine: Engine, news: sound_server.Places | None) -> None:
         """Call several times a second: opens the device if it is not, and closes it if something is wrong.
 
-        Raises StreamHung when PortAudio hangs.
+        ``news``: what the sound server has told since the last call, None if nothing. Raises StreamHung when PortAudio
+        hangs.
         """
         if self._stream is None:
             if time.monotonic() >= self._next_try_s:
                 self._open(engine)
             return
-        trouble = self._fault(self._stream, server_changed)
+        trouble = self._fault(self._stream, news)
         if trouble:
             self.close(engine)
             self._wait_out(trouble)
@@ -117,6 +117,7 @@ class Loopback:
             self._wait_out(str(error))
         else:
             engine.far_end = self._far_end = far_end
+            self._opened_s = time.monotonic()
 
     def _find(self, listed: bool) -> Device:
         """The device to open; AudioError if there is none that could be a far end."""
@@ -145,20 +146,20 @@ class Loopback:
             raise AudioError(f"{device.description} is the microphone already: name another far end.")
         return replace(device, loopback=True)
 
-    def _fault(self, stream: InputStream, server_changed: bool) -> str:
+    def _fault(self, stream: InputStream, news: sound_server.Places | None) -> str:
         """What is wrong now, as a sentence; empty if nothing is."""
         name = stream.device.description
         if stream.finished:
             return f"{name} has ended its stream."
         if time.monotonic() - stream.last_callback_s > _STALL_S:
             return f"No samples come from {name}: it is suspended or gone."
-        if not server_changed or not stream.device.through_server:
+        if news is None or news.asked_s < self._opened_s or not stream.device.through_server:
             return ""
         # The server moves the streams of a source that is gone, and as far end a microphone would erase the voice.
-        place = sound_server.device_in_use("input", os.getpid(), loopback=True)
-        if place not in (None, stream.device.server_name):
+        if news.loopback not in (None, stream.device.server_name):
             return f"{name} is gone."
-        if self._wanted == AUTO and f"{sound_server.default_sink()}{_MONITOR}" != stream.device.server_name:
+        sink = news.default_sink
+        if self._wanted == AUTO and sink and f"{sink}{_MONITOR}" != stream.device.server_name:
             self._retry_s, self._next_try_s = _FIRST_RETRY_S, float("-inf")
             return "The sound server has another default output now."
         return ""

@@ -92,8 +92,9 @@ class Session:
         self.streams: list[Stream] = []
         self._say = say
         self._changes: sound_server.Changes | None = None
-        self._changed = threading.Event()
-        self._places: dict[str, str] = {}
+        self._server_told = threading.Event()
+        self._places = sound_server.Places(None, None, None, None, float("-inf"))
+        self._places_before: dict[str, str] = {}
         self._rate_checked_s = time.monotonic()
         self._excused_s = float("-inf")
         self._frames_before = [0, 0]
@@ -108,7 +109,7 @@ class Session:
             self.streams.insert(0, self.input)
             loopback_served = self._loopback is not None and self._loopback.through_server
             if source.through_server or sink.through_server or loopback_served:
-                self._changes = sound_server.Changes(self._changed.set)
+                self._changes = sound_server.Changes(self._ask_server)
         except BaseException:
             self.close()
             raise
@@ -169,12 +170,13 @@ class Session:
                 return f"No samples go {way} {name}: it is suspended, blocked or gone. Waiting for it."
         if now - self._rate_checked_s > _RATE_WINDOW_S:
             return self._wrong_rate(now)
-        changed = self._changed.is_set()
-        if changed:
-            self._changed.clear()
+        news = None
+        if self._server_told.is_set():
+            self._server_told.clear()
+            news = self._places
         if self._loopback is not None:
-            self._loopback.look(self.engine, changed)
-        return self._moved() if changed else None
+            self._loopback.look(self.engine, news)
+        return None if news is None else self._moved(news)
 
     def excuse(self) -> None:
         """The silence until now is not the fault of the streams: this program did not run."""
@@ -213,12 +215,17 @@ class Session:
                 )
         return None
 
-    def _moved(self) -> str | None:
+    def _ask_server(self) -> None:
+        """On a thread of the watch, so that a slow server holds nothing up; raises NoAnswer, and is called again."""
+        self._places = sound_server.places(os.getpid())
+        self._server_told.set()
+
+    def _moved(self, places: sound_server.Places) -> str | None:
         """Whether the sound server has put a stream to another device, as it does when one is gone."""
         for stream in self.streams:
             device = stream.device
-            place = sound_server.device_in_use(device.kind, os.getpid()) if device.through_server else None
-            if place is None:
+            place = places.input if device.kind == "input" else places.output
+            if place is None or not device.through_server:
                 continue
             if device.server_name not in (None, place):
                 return (
@@ -226,9 +233,9 @@ class Session:
                 )
             if place in virtual_mic.OWN_SOURCES:
                 return f"The {device.kind} is gone, and only the virtual microphone is left. Waiting for it."
-            before = self._places.setdefault(device.kind, place)
+            before = self._places_before.setdefault(device.kind, place)
             if place != before:
-                self._places[device.kind] = place
+                self._places_before[device.kind] = place
                 self._say(f"The sound server moved the {device.kind} to {place}.")
         return None
 

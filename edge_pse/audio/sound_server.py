@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +25,25 @@ LOOPBACK_PROPERTY = "edge_pse.loopback"
 """Marks the stream that hears what the loudspeaker plays, among those of this process."""
 
 _TIMEOUT_S = 3.0
+_TRY_AGAIN_S = (0.1, 0.3)
+"""Pauses before a question that failed is asked again."""
+_WATCH_AGAIN_S = 0.5
+_FIRST_ASK_AGAIN_S, _LAST_ASK_AGAIN_S = 0.5, 5.0
 _OBJECTS = {"input": ("source", "source-outputs"), "output": ("sink", "sink-inputs")}
+_LOST = "(null)"
+"""What pactl 16 writes in JSON for every text that is not ASCII, whatever the locale; its other listing has them."""
+_RATE_HZ, _CHANNELS = 48_000, 2
+"""Of a device whose specification can't be read; a server changes both as it is asked to."""
+
+
+class NoAnswer(AudioError):
+    """The sound server said nothing, or nothing that can be read: what was known of it counts on."""
+
+    def __init__(self, question: str):
+        super().__init__(
+            f"The sound server does not answer (pactl {question}): wait until it is less busy, or restart it "
+            "(systemctl --user restart pipewire pipewire-pulse, or pulseaudio -k)."
+        )
 
 
 @dataclass(frozen=True)
@@ -38,159 +59,290 @@ class ServerDevice:
     """A source that repeats what a sink plays; not a microphone."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where the server has put the streams of a process, by the names of its devices; None without such a stream."""
+
+    input: str | None
+    output: str | None
+    loopback: str | None
+    """Of the stream with ``LOOPBACK_PROPERTY``, which does not count as input."""
+    default_sink: str | None
+    """What programs play to that name none."""
+    asked_s: float
+    """When the server was asked (monotonic): what was opened later may be elsewhere."""
+
+
 def kind_of_server() -> Literal["pulseaudio", "pipewire"] | None:
     """Which server answers, None if none does."""
-    info = _json("info") if shutil.which("pactl") else None
+    try:
+        info = _json("info")
+    except NoAnswer:
+        return None
     if not isinstance(info, dict):
         return None
-    return "pipewire" if "pipewire" in info.get("server_name", "").lower() else "pulseaudio"
+    return "pipewire" if "pipewire" in str(info.get("server_name")).lower() else "pulseaudio"
 
 
 def devices(kind: Kind) -> list[ServerDevice]:
-    """All sources or sinks; none if no server answers."""
-    listed = _json("list", f"{_OBJECTS[kind][0]}s") or []
+    """All sources or sinks, none where there is no ``pactl``; NoAnswer if the server does not tell."""
     return [
         ServerDevice(
             index=entry["index"],
-            name=entry["name"],
-            description=entry.get("description") or entry["name"],
-            rate_hz=_rate_hz(entry["sample_specification"]),
-            channels=_channels(entry["sample_specification"]),
+            name=str(entry["name"]),
+            description=str(entry.get("description") or entry["name"]),
+            rate_hz=_number_before("Hz", entry, _RATE_HZ),
+            channels=_number_before("ch", entry, _CHANNELS),
             monitor=kind == "input" and _is_monitor(entry),
         )
-        for entry in listed
+        for entry in _device_entries(kind)
     ]
 
 
 def default_source() -> str | None:
-    """Name of the source that programs get which name none."""
+    """Name of the source that programs get which name none; NoAnswer if the server does not tell."""
     return (_run("get-default-source") or "").strip() or None
 
 
 def default_sink() -> str | None:
-    """Name of the sink that programs play to which name none."""
+    """Name of the sink that programs play to which name none; NoAnswer if the server does not tell."""
     return (_run("get-default-sink") or "").strip() or None
 
 
-def device_in_use(kind: Kind, process_id: int, loopback: bool = False) -> str | None:
-    """Name of the device that this process records from or plays to, None if it does neither.
-
-    Its stream with ``LOOPBACK_PROPERTY`` counts only, and alone, with ``loopback``.
-    """
-    what, streams = _OBJECTS[kind]
-    for stream in _json("list", streams) or []:
-        properties = stream.get("properties", {})
-        if (LOOPBACK_PROPERTY in properties) != loopback:
-            continue
-        if properties.get("application.process.id") == str(process_id):
-            index = stream[what]
-            return next((device.name for device in devices(kind) if device.index == index), None)
-    return None
+def places(process_id: int) -> Places:
+    """Which devices a process records from and plays to; NoAnswer if the server does not tell."""
+    asked_s = time.monotonic()
+    return Places(
+        input=_place("input", process_id, loopback=False),
+        output=_place("output", process_id, loopback=False),
+        loopback=_place("input", process_id, loopback=True),
+        default_sink=default_sink(),
+        asked_s=asked_s,
+    )
 
 
 def recorders(source: str, ignored_process_id: int) -> int:
-    """How many programs record from a source, but for one process and the server's own streams."""
+    """How many programs record from a source, but for one process and the server's own streams.
+
+    NoAnswer if the server does not tell: that is not nobody.
+    """
     indices = {device.index for device in devices("input") if device.name == source}
-    count = 0
-    for stream in _json("list", "source-outputs") or []:
-        process = stream.get("properties", {}).get("application.process.id")
-        count += stream["source"] in indices and process not in (None, str(ignored_process_id))
-    return count
+    processes = [
+        _property(stream, "application.process.id")
+        for stream in _list("source-outputs")
+        if stream.get("source") in indices
+    ]
+    return sum(process not in (None, str(ignored_process_id)) for process in processes)
 
 
 def modules() -> dict[int, str]:
-    """Loaded modules: number -> name and arguments, as text."""
+    """Loaded modules: number -> name and arguments, as text; NoAnswer if the server does not tell."""
     listed = (_run("list", "short", "modules") or "").splitlines()
     fields = (line.split("\t") for line in listed)
     # PipeWire writes some arguments over several lines; those of ours are on one.
-    return {int(number): " ".join(rest) for number, *rest in fields if number.isdigit()}
+    return {int(number): " ".join(rest) for number, *rest in fields if number.isdecimal()}
 
 
 def load_module(name: str, *arguments: str) -> None:
     """Load a module until the server ends; AudioError if the server refuses."""
-    if _run("load-module", name, *arguments) is None:
+    # Asked once only: a module whose loading was not confirmed may be there, and would be there twice.
+    with suppress(NoAnswer):
+        _run("load-module", name, *arguments, tries=1)
+        return
+    if not any(arguments[0] in text.split() for text in modules().values()):
         raise AudioError(f"The sound server refused {name}: see what `pactl load-module {name}` says.")
 
 
 def unload_module(number: int) -> None:
-    """Unload a module; nothing happens if it is gone already."""
-    _run("unload-module", str(number))
+    """Unload a module; nothing happens if it is gone already. NoAnswer if it stays."""
+    with suppress(NoAnswer):
+        _run("unload-module", str(number), tries=1)
+        return
+    if number in modules():
+        _run("unload-module", str(number))
 
 
 class Changes:
     """Calls back when anything about streams and devices changes at the server, which tells by itself.
 
-    ``on_change`` runs on a thread of this object, first when the watch begins. Ends with the server.
+    ``on_change`` runs on a thread of this object, first when the watch begins. When it fails (NoAnswer, for one), it is
+    called again after a while. A watch that ends is begun again, for as long as this is not closed.
     """
 
     def __init__(self, on_change: Callable[[], None]):
         self._on_change = on_change
+        self._due, self._closed = threading.Event(), threading.Event()
+        self._due.set()
         try:
-            self._process = subprocess.Popen(
-                ["pactl", "subscribe"],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=_plain_language(),
-                text=True,
-            )
+            self._process = _subscription()
         except OSError as error:
             raise AudioError(
                 "`pactl` is missing: install it with `sudo apt install pulseaudio-utils`."
             ) from error
-        self._thread = threading.Thread(target=self._listen, name="sound server changes", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=work, name=f"sound server {what}", daemon=True)
+            for what, work in (("changes", self._listen), ("questions", self._ask))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def alive(self) -> bool:
-        """False once the server has ended."""
+        """False while the server tells nothing: it has ended, or the watch is about to begin again."""
         return self._process.poll() is None
 
     def close(self) -> None:
         """Stop watching."""
+        self._closed.set()
+        self._due.set()
         self._process.kill()  # it has nothing to tidy up, and must not keep the caller waiting
-        self._process.wait()
-        if self._thread is not threading.current_thread():
-            self._thread.join(1.0)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(1.0)
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        self._on_change()
-        for line in self._process.stdout:
-            # Clients come and go with every pactl, ours too.
-            if " client " not in line:
+        while True:
+            self._pass_on(self._process)
+            if self._closed.wait(_WATCH_AGAIN_S):
+                return
+            with suppress(OSError):
+                self._process = _subscription()
+            if self._closed.is_set():
+                self._process.kill()
+            self._due.set()  # whatever has changed meanwhile
+
+    def _pass_on(self, subscription: subprocess.Popen[bytes]) -> None:
+        """Until it ends."""
+        output = subscription.stdout
+        if output is None or output.closed:  # no new one could be started
+            return
+        with output:
+            for line in output:
+                # Clients come and go with every pactl, ours too.
+                if b" client " not in line:
+                    self._due.set()
+        subscription.wait()
+
+    def _ask(self) -> None:
+        again_s: float | None = None
+        while True:
+            self._due.wait(again_s)
+            self._due.clear()
+            if self._closed.is_set():
+                return
+            try:
                 self._on_change()
+                again_s = None
+            except Exception:  # whatever it was, the next answer may be a good one
+                again_s = min(2 * again_s, _LAST_ASK_AGAIN_S) if again_s else _FIRST_ASK_AGAIN_S
 
 
-def _run(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["pactl", *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, env=_plain_language()
-        )
-    except (OSError, subprocess.TimeoutExpired):
+def _subscription() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["pactl", "subscribe"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_plain_language(),
+    )
+
+
+def _run(*arguments: str, tries: int = 1 + len(_TRY_AGAIN_S)) -> str | None:
+    """What ``pactl`` prints, None where it is not installed; NoAnswer if it fails each time."""
+    if shutil.which("pactl") is None:
         return None
-    return done.stdout if done.returncode == 0 else None
+    for pause_s in (*_TRY_AGAIN_S[: tries - 1], None):
+        try:
+            done = subprocess.run(
+                ["pactl", *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_TIMEOUT_S,
+                env=_plain_language(),
+            )
+        except subprocess.TimeoutExpired:
+            break  # whoever hangs does not cease to when asked more often
+        except OSError:
+            done = None
+        if done is not None and done.returncode == 0:
+            return done.stdout.decode(errors="replace")
+        if pause_s is not None:
+            time.sleep(pause_s)
+    raise NoAnswer(" ".join(arguments))
 
 
 def _json(*arguments: str) -> Any:
+    """What ``pactl`` says, None where it is not installed; NoAnswer for what is no JSON."""
     text = _run("--format=json", *arguments)
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
+    if text is None:
         return None
+    try:
+        # Control characters in names are not escaped by every version.
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        raise NoAnswer(" ".join(arguments)) from None
+
+
+def _list(what: str) -> list[dict[str, Any]]:
+    """The entries of a listing; NoAnswer if it is none."""
+    listed = _json("list", what)
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        raise NoAnswer(f"list {what}")
+    return [entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("index"), int)]
+
+
+def _device_entries(kind: Kind) -> list[dict[str, Any]]:
+    what = f"{_OBJECTS[kind][0]}s"
+    entries = [entry for entry in _list(what) if entry.get("name")]
+    if any(_LOST in (entry["name"], entry.get("description")) for entry in entries):
+        texts = _texts(_run("list", what) or "")
+        for entry in entries:
+            found = texts.get(entry["index"], {})
+            entry |= {field: text for field, text in found.items() if entry.get(field) == _LOST}
+            if entry.get("description") == _LOST:
+                entry["description"] = entry["name"]
+    return entries
+
+
+def _texts(listing: str) -> dict[int, dict[str, str]]:
+    """Names and descriptions from the listing that is made to be read, by index."""
+    parts = re.split(r"^\S+ #(\d+)$", listing, flags=re.MULTILINE)
+    fields = {"name": "Name", "description": "Description"}
+    found: dict[int, dict[str, str]] = {}
+    for index, part in zip(parts[1::2], parts[2::2], strict=True):
+        # The first of each: what follows belongs to others, or was put into a text to look like one.
+        lines = {field: re.search(rf"^\t{word}: (.*)$", part, re.MULTILINE) for field, word in fields.items()}
+        found.setdefault(int(index), {field: line[1] for field, line in lines.items() if line})
+    return found
+
+
+def _place(kind: Kind, process_id: int, loopback: bool) -> str | None:
+    what, streams = _OBJECTS[kind]
+    for stream in _list(streams):
+        marked = _property(stream, LOOPBACK_PROPERTY) is not None
+        if marked == loopback and _property(stream, "application.process.id") == str(process_id):
+            index = stream.get(what)
+            return next((device.name for device in devices(kind) if device.index == index), None)
+    return None
+
+
+def _property(entry: dict[str, Any], name: str) -> Any:
+    properties = entry.get("properties")
+    return properties.get(name) if isinstance(properties, dict) else None
 
 
 def _plain_language() -> dict[str, str]:
-    # With a comma as decimal sign, pactl writes numbers that are not JSON.
-    return {**os.environ, "LC_ALL": "C"}
+    # With a comma as decimal sign, pactl writes numbers that are not JSON; in "C" no text but ASCII is sure to pass.
+    return {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 
 
-def _rate_hz(specification: str) -> int:
-    return int(specification.split()[2].removesuffix("Hz"))
-
-
-def _channels(specification: str) -> int:
-    return int(specification.split()[1].removesuffix("ch"))
+def _number_before(unit: str, entry: dict[str, Any], otherwise: int) -> int:
+    """From a specification like ``s16le 2ch 48000Hz``."""
+    found = re.search(rf"(\d{{1,7}}){unit}\b", str(entry.get("sample_specification")))
+    return int(found[1]) if found else otherwise
 
 
 def _is_monitor(entry: dict[str, Any]) -> bool:
-    return entry.get("properties", {}).get("device.class") == "monitor" or bool(entry.get("monitor_source"))
+    return _property(entry, "device.class") == "monitor" or bool(entry.get("monitor_source"))

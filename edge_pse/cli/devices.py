@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
-from edge_pse.audio.devices import Device, find_format
+from edge_pse.audio import sound_server
+from edge_pse.audio.devices import THROUGH_SERVER, Device, find_format
 from edge_pse.audio.devices import devices as all_devices
 from edge_pse.audio.listening import listen as listen_to
+from edge_pse.audio.sound_server import NoAnswer
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.output import show, table
 from edge_pse.errors import AudioError
@@ -20,6 +22,7 @@ def devices(listen: bool) -> None:
     """List microphones and outputs, and whether they will work."""
     with quiet_libraries():
         inputs, outputs = all_devices("input"), all_devices("output")
+        trouble = _unheard_server(inputs)
         rows = table("", "name", "what it is", "rate", "channels", "opens as")
         for device in (*inputs, *outputs):
             rows.add_row(
@@ -30,12 +33,24 @@ def devices(listen: bool) -> None:
                 str(device.channels),
                 _verdict(device),
             )
+    if trouble:
+        click.echo(f"{trouble} Its devices are missing here.", err=True)
     if not inputs and not outputs:
         click.echo("No sound devices: plug one in or start the sound server, then look again.")
         return
     show(rows)
     if listen:
         _compare([device for device in inputs if not device.monitor])
+
+
+def _unheard_server(inputs: list[Device]) -> str:
+    """A sentence if there is a sound server that does not tell what it has."""
+    if any(device.name == THROUGH_SERVER for device in inputs) and not any(d.server_name for d in inputs):
+        try:
+            sound_server.devices("input")
+        except NoAnswer as error:
+            return str(error)
+    return ""
 
 
 def _verdict(device: Device) -> str:

@@ -27,7 +27,7 @@ def table(*headings: str) -> Table:
 def show(columns: Table) -> None:
     """Print a table; it is as wide as it needs to be."""
     width = None if sys.stdout.isatty() else _UNLIMITED_WIDTH
-    console = Console(width=width, highlight=False)
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(columns)
     for line in captured.get().splitlines():

@@ -29,6 +29,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
         )
         self.lines: list[str] = []
         self._new: queue.Queue[str] = queue.Queue()
