@@ -59,7 +59,7 @@ def replacing(path: str | Path, *, mode: int | None) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     _close(descriptor)
-    _sync_directory(place.parent)
+    sync_directory(place.parent)
 
 
 def place_of(path: str | Path) -> Path:
@@ -140,7 +140,7 @@ def _in_use(path: Path) -> bool:
     return False
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make a rename in the directory survive a power cut, where the system can do that."""
     # The file is in its place already: an error here is none of the writer's.
     with suppress(OSError):

@@ -69,8 +69,7 @@ class Keeper:
             if self._kept:
                 return
             try:
-                profile = self._profile(gathered)
-                self._store.save(profile)
+                profile = self._write(gathered)
                 self._enhancer.listen(None)
                 self._enhancer.profile = profile
                 self._kept = True
@@ -82,14 +81,13 @@ class Keeper:
                 f"{done} {self._name} from {gathered.seconds:.0f} s of talk; only this voice is kept now."
             )
 
-    def _profile(self, gathered: Gathered) -> Profile:
-        recording = gathered.recording(self.microphone())
-        if self._refined is None:
-            model_id = self._enhancer.bundle.contract.model_id
-            return Profile.of_recordings(self._name, model_id, [recording])
-        # As it is on the disk now: another program may have added to it.
-        known = self._store.load(self._name)
-        return Profile.of_recordings(self._name, known.model_id, [*known.recordings, recording])
+    def _write(self, gathered: Gathered) -> Profile:
+        recording, model_id = gathered.recording(self.microphone()), self._enhancer.bundle.contract.model_id
+        if self._refined is not None:
+            return self._store.update(self._name, lambda known: known.with_recording(recording, model_id))
+        profile = Profile.of_recordings(self._name, model_id, [recording])
+        self._store.create(profile)
+        return profile
 
     def _progress(self, gathered: Gathered) -> str:
         enough = self._gatherer.rule.enough_seconds

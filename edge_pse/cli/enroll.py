@@ -101,14 +101,12 @@ def enroll(
         heard = _from_files(recordings, channel, bundle, microphone)
     else:
         heard = record(bundle, Wishes(source, seconds, language, keep_audio, microphone))
-    if known is None:
-        _enrolled(store, Profile.of_recordings(name, bundle.contract.model_id, [heard]), heard)
-        return
-    verdict = verify(known, heard, bundle.contract.voice_space)
-    if verifying:
-        _say_verdict(known, verdict)
+    if verifying and known is not None:
+        _say_verdict(known, verify(known, heard, bundle.contract.voice_space))
+    elif add:
+        _add(store, name, heard, bundle)
     else:
-        _added(store, known, heard, verdict)
+        _enroll(store, Profile.of_recordings(name, bundle.contract.model_id, [heard]), heard, replace)
 
 
 def _from_files(
@@ -119,24 +117,34 @@ def _from_files(
     return recording
 
 
-def _enrolled(store: edge_pse.ProfileStore, profile: Profile, heard: Recording) -> None:
-    store.save(profile)
+def _enroll(store: edge_pse.ProfileStore, profile: Profile, heard: Recording, replace: bool) -> None:
+    if replace:
+        store.save(profile)
+    else:
+        store.create(profile)
     click.echo(f"Enrolled {profile.name}: {describe(heard)}.")
     click.echo(describe_trust(profile))
     click.echo(f"To keep only this voice: edge-pse run --output virtual --profile {profile.name}")
     click.echo(f"or, in a file: edge-pse enhance IN -o OUT --profile {profile.name}")
 
 
-def _added(store: edge_pse.ProfileStore, known: Profile, heard: Recording, verdict: Verdict) -> None:
-    if verdict.answer == "no match":
-        raise EnrollmentError(
-            f"This does not sound like {known.name} (cosine {verdict.cosine:.2f}), so nothing was added: record "
-            "again, or begin the profile anew with --replace."
-        )
-    profile = Profile.of_recordings(known.name, known.model_id, [*known.recordings, heard])
-    store.save(profile)
+def _add(store: edge_pse.ProfileStore, name: str, heard: Recording, bundle: edge_pse.Bundle) -> None:
+    verdict = None
+
+    def added(known: Profile) -> Profile:
+        """The profile as it is by now, which may be another than before the recording, with one more."""
+        nonlocal verdict
+        verdict = verify(known, heard, bundle.contract.voice_space)
+        if verdict.answer == "no match":
+            raise EnrollmentError(
+                f"This does not sound like {known.name} (cosine {verdict.cosine:.2f}), so nothing was added: record "
+                "again, or begin the profile anew with --replace."
+            )
+        return known.with_recording(heard, bundle.contract.model_id)
+
+    profile = store.update(name, added)
     click.echo(f"Added to {profile.name}: {describe(heard)}.")
-    if verdict.answer == "doubtful":
+    if verdict is not None and verdict.answer == "doubtful":
         click.echo(
             f"It may not be the same voice (cosine {verdict.cosine:.2f}); if it is not, use --replace."
         )

@@ -14,7 +14,7 @@ import pytest
 
 from edge_pse import Enhancer, Profile, ProfileStore
 from edge_pse.errors import ProfileError
-from edge_pse.profiles import MOST_RECORDINGS
+from edge_pse.profiles import MOST_RECORDINGS, Recording
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_saving_again_replaces(store, profile):
     store.save(profile)
     store.save(dataclasses.replace(profile, speech_seconds=4.0, recordings=()))
     assert store.load("anna").speech_seconds == 4.0
-    assert names_in(store.root) == ["anna.profile.json"]
+    assert names_in(store.root) == [".lock", "anna.profile.json"]
 
 
 def test_a_full_disk_leaves_the_old_profile_and_nothing_else(small_disk, fill, profile):
@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_the_old_profile_and_nothing_else(small_disk, fill, p
     with pytest.raises(ProfileError, match="No space left on device"):
         store.export("anna", small_disk / "anna.json")
     assert file_of(store, "anna").read_bytes() == before
-    assert names_in(store.root) == ["anna.profile.json"]
+    assert names_in(store.root) == [".lock", "anna.profile.json"]
     assert names_in(small_disk) == ["filler", "profiles"]
 
 
@@ -144,7 +144,7 @@ def test_readers_see_the_old_or_the_new_profile_whole_while_it_is_replaced(store
         "print('ready', flush=True)\n"
         "while True:\n"
         "    count += 1\n"
-        "    embedding = np.full(256, count, np.float32)\n"
+        "    embedding = np.full(256, count / 1024, np.float32)\n"
         "    store.save(Profile('anna', profile.model_id, embedding, speech_seconds=float(count), snr_db=9.0))\n"
     )
     process = subprocess.Popen(
@@ -157,7 +157,7 @@ def test_readers_see_the_old_or_the_new_profile_whole_while_it_is_replaced(store
             assert process.poll() is None
             loaded = store.load("anna")
             if loaded.speech_seconds != profile.speech_seconds:
-                np.testing.assert_array_equal(loaded.embedding, loaded.speech_seconds)
+                np.testing.assert_array_equal(loaded.embedding, loaded.speech_seconds / 1024)
                 seen.add(loaded.speech_seconds)
     finally:
         process.kill()
@@ -209,43 +209,19 @@ def test_a_changed_file_is_refused(store, profile, old, new):
 def test_a_newer_format_is_refused_as_such(store, profile):
     store.save(profile)
     rewrite(file_of(store, "anna"), schema_version=3)
-    with pytest.raises(ProfileError, match="format 3, this program reads up to 2"):
+    with pytest.raises(ProfileError, match="format 3, this program reads 2"):
         store.load("anna")
 
 
-def write_version_1(path, profile, **changes):
-    """A profile as the first version of this program wrote it."""
-    content = {
-        "name": profile.name,
-        "model_id": profile.model_id,
-        "embedding": base64.b64encode(profile.embedding.astype("<f4").tobytes()).decode(),
-        "speech_seconds": profile.speech_seconds,
-        "snr_db": profile.snr_db,
-        "created": profile.created,
-        "schema_version": 1,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    seal(path, content | changes)
-
-
-def test_a_profile_of_version_1_is_one_recording(store, profile):
-    write_version_1(file_of(store, "anna"), profile)
-    loaded = store.load("anna")
-    assert_same(loaded, profile)
-    store.save(loaded)
-    assert json.loads(file_of(store, "anna").read_text())["schema_version"] == 2
-    assert_same(store.load("anna"), profile)
-
-
-def test_a_profile_of_version_1_takes_more_recordings(store, profile):
-    write_version_1(file_of(store, "anna"), profile)
-    store.save(store.load("anna").with_recording(-profile.embedding, 9.5, 20.0, "headset"))
-    np.testing.assert_array_equal(store.load("anna").embedding, 0)
+def more(profile, embedding, speech_seconds, snr_db, microphone="", agreement=None):
+    """The profile with one more recording."""
+    added = Recording(embedding, speech_seconds, snr_db, microphone, agreement=agreement)
+    return profile.with_recording(added, profile.model_id)
 
 
 def test_recordings_are_combined_by_their_seconds_of_speech(store, profile):
     other = np.random.default_rng(2).standard_normal(256).astype(np.float32)
-    both = profile.with_recording(other, 28.5, 11.25, "USB headset", agreement=0.75)
+    both = more(profile, other, 28.5, 11.25, "USB headset", agreement=0.75)
     np.testing.assert_allclose(both.embedding, 0.25 * profile.embedding + 0.75 * other, rtol=1e-5)
     assert (both.speech_seconds, both.snr_db, both.created) == (38.0, 16.2, profile.created)
     assert [recording.microphone for recording in both.recordings] == ["", "USB headset"]
@@ -261,7 +237,7 @@ def test_recordings_beyond_the_most_are_merged_and_the_combination_stays_the_sam
     seconds = random.uniform(1, 10, len(embeddings)).round(2)
     profile = Profile("anna", profile.model_id, embeddings[0], seconds[0], snr_db=20.0)
     for embedding, speech_seconds in zip(embeddings[1:], seconds[1:], strict=True):
-        profile = profile.with_recording(embedding, speech_seconds, 20.0, "desk")
+        profile = more(profile, embedding, speech_seconds, 20.0, "desk")
     assert len(profile.recordings) == MOST_RECORDINGS
     np.testing.assert_allclose(profile.embedding, np.average(embeddings, 0, seconds), atol=1e-5)
     assert profile.speech_seconds == pytest.approx(seconds.sum())
@@ -271,15 +247,17 @@ def test_recordings_beyond_the_most_are_merged_and_the_combination_stays_the_sam
 
 def test_what_does_not_belong_together_is_refused(profile):
     with pytest.raises(ProfileError, match="different models"):
-        profile.with_recording(np.ones(128, np.float32), 9.0, 20.0)
+        more(profile, np.ones(128, np.float32), 9.0, 20.0)
+    with pytest.raises(ProfileError, match="made with model pvqe-s-0123456789ab, not with pvqe-s-of-another"):
+        profile.with_recording(profile.recordings[0], "pvqe-s-of-another")
     with pytest.raises(ProfileError, match="not that of its recordings"):
         dataclasses.replace(profile, embedding=np.ones(256, np.float32))
-    with pytest.raises(ProfileError, match="no numbers"):
-        profile.with_recording(profile.embedding, 9.0, -np.inf)
+    with pytest.raises(ProfileError, match="can't be true"):
+        more(profile, profile.embedding, 9.0, -np.inf)
 
 
 def test_a_microphones_name_can_not_speak_to_the_terminal(profile):
-    added = profile.with_recording(profile.embedding, 9.0, 20.0, "desk\x1b[2J\n" + 200 * "k")
+    added = more(profile, profile.embedding, 9.0, 20.0, "desk\x1b[2J\n" + 200 * "k")
     assert added.recordings[1].microphone == "desk[2J" + 93 * "k"
 
 

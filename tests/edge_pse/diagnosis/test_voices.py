@@ -31,7 +31,7 @@ def test_as_the_store_writes_them_they_are_private(store):
 
 
 def test_a_profile_that_others_can_read_fails_and_the_advice_helps(store, female_profile):
-    path = next(store.root.iterdir())
+    path = store.root / f"{female_profile.name}{SUFFIX}"
     path.chmod(0o640)
     found = profiles()
     assert found.status == "fail"

@@ -1,0 +1,157 @@
+"""A profile as bytes, and back: JSON with a checksum of what is in it.
+
+What is read may come from another machine or from somebody who means no good: every field has its limits.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import errno
+import hashlib
+import json
+import os
+import re
+import stat
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from edge_pse.errors import ProfileError
+from edge_pse.profiles.voice import MOST_RECORDINGS, Profile, Recording
+
+SCHEMA_VERSION = 2
+
+# A recording takes two kilobytes; whatever is much larger than the most of them was never a profile, and is not
+# read into memory to find out.
+_SIZE_LIMIT_BYTES = 1 << 20
+_MOMENT = re.compile(
+    r"(19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+# A pipe with nobody at its other end would be waited for.
+_OPENING = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+)
+
+
+def encode(profile: Profile) -> bytes:
+    """What a file of this profile holds."""
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "name": profile.name,
+        "model_id": profile.model_id,
+        "recordings": [
+            {
+                "microphone": recording.microphone,
+                "created": recording.created,
+                "speech_seconds": recording.speech_seconds,
+                "snr_db": recording.snr_db,
+                "agreement": recording.agreement,
+                "embedding": base64.b64encode(recording.embedding.astype("<f4").tobytes()).decode(),
+            }
+            for recording in profile.recordings
+        ],
+    }
+    content["sha256"] = _checksum(content)
+    return json.dumps(content, indent=1).encode()
+
+
+def read(path: Path) -> Profile:
+    """The profile in a file, wherever it lies; ProfileError unless it is whole and of a known kind."""
+    try:
+        encoded = _bytes_of(path)
+    except OSError as error:
+        raise ProfileError(f"Can't read profile {path}: {error.strerror}.") from error
+    try:
+        content = json.loads(encoded, object_pairs_hook=_object, parse_constant=_no_number)
+        checksum, schema = content.pop("sha256"), content["schema_version"]
+        intact = checksum == _checksum(content)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ProfileError(
+            f"{path} is damaged or not a voice profile: enroll the voice again, or export and copy it again."
+        ) from None
+    if type(schema) is not int or schema != SCHEMA_VERSION:
+        known = schema if type(schema) is int and 0 <= schema < 1000 else "of no number"
+        raise ProfileError(
+            f"{path} has profile format {known}, this program reads {SCHEMA_VERSION}: enroll the voice again."
+        )
+    if not intact:
+        raise ProfileError(
+            f"{path} was changed or damaged since it was written (wrong checksum): enroll the voice again."
+        )
+    try:
+        return _decode(content)
+    except ProfileError as error:
+        raise ProfileError(f"{path} can't be used. {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
+        raise ProfileError(
+            f"{path} lacks what a profile needs ({str(error)[:80]}): enroll the voice again."
+        ) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        kind = path.stat().st_mode
+    except ValueError as error:  # no name of a file has a zero in it
+        raise OSError(errno.EINVAL, str(error)) from error
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory")
+    if not stat.S_ISREG(kind):
+        raise OSError(errno.EINVAL, "it is a device, a pipe or a socket and not a file")
+    with os.fdopen(os.open(path, _OPENING), "rb") as file:
+        return file.read(_SIZE_LIMIT_BYTES)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a field is there twice")
+    return content
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _decode(content: dict[str, Any]) -> Profile:
+    entries = content["recordings"]
+    if not isinstance(entries, list) or not 0 < len(entries) <= MOST_RECORDINGS:
+        raise ValueError(f"a list of 1 to {MOST_RECORDINGS} recordings")
+    recordings = [_decode_recording(entry) for entry in entries]
+    return Profile.of_recordings(_text(content, "name"), _text(content, "model_id"), recordings)
+
+
+def _decode_recording(entry: dict[str, Any]) -> Recording:
+    created = _text(entry, "created")
+    if not _MOMENT.fullmatch(created):
+        raise ValueError("created must be a date and a time")
+    datetime.fromisoformat(created)
+    return Recording(
+        embedding=np.frombuffer(base64.b64decode(_text(entry, "embedding"), validate=True), "<f4"),
+        speech_seconds=_number(entry, "speech_seconds"),
+        snr_db=_number(entry, "snr_db"),
+        microphone=_text(entry, "microphone"),
+        created=created,
+        agreement=None if entry["agreement"] is None else _number(entry, "agreement"),
+    )
+
+
+def _text(content: dict[str, Any], field: str) -> str:
+    text = content[field]
+    if not isinstance(text, str):
+        raise TypeError(f"{field} must be text")
+    return text
+
+
+def _number(content: dict[str, Any], field: str) -> float:
+    number = content[field]
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise TypeError(f"{field} must be a number")
+    return float(number)

@@ -1,0 +1,175 @@
+"""What is kept of a voice: numbers from the network, what they were made of, no audio."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_pse.errors import ProfileError
+from edge_pse.text import cleaned
+
+MOST_RECORDINGS = 32
+"""A profile of more keeps the mean of its two oldest as one, which changes nothing of their combination."""
+
+# Far from what a network or a recording gives, and near enough that nothing overflows. A layer norm of 256 gives 16
+# times its gain at most; in the means of the shipped models no number is beyond 3.
+_LARGEST_SIZE = 4096
+_LARGEST_NUMBER = 32.0
+_MOST_SECONDS = 1e7
+_LARGEST_SNR_DB = 200.0
+_LARGEST_COSINE = 1.01
+_LONGEST_MICROPHONE = 100
+_MODEL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What a profile keeps of one recording: numbers, no audio."""
+
+    embedding: NDArray[np.float32]
+    """The network's mean embedding of it, (embedding_size,) float32, read-only."""
+    speech_seconds: float
+    """How much speech is in it."""
+    snr_db: float
+    """Speech over background noise."""
+    microphone: str = ""
+    """What it was recorded with; empty if unknown, as for a file."""
+    created: str = dataclasses.field(default_factory=_now)
+    """When, ISO 8601."""
+    agreement: float | None = None
+    """How well its parts agree with each other, see ``enrollment.agreement``; None if nobody has looked."""
+
+    def __post_init__(self) -> None:
+        with np.errstate(over="ignore"):
+            embedding = np.array(self.embedding, np.float32)
+        if embedding.ndim != 1 or not 0 < embedding.size <= _LARGEST_SIZE or not _within(embedding):
+            raise ProfileError("A recording holds no usable embedding: enroll the voice again.")
+        try:
+            measures = {
+                "speech_seconds": _measure(self.speech_seconds, 0.0, _MOST_SECONDS),
+                "snr_db": _measure(self.snr_db, -_LARGEST_SNR_DB, _LARGEST_SNR_DB),
+                "agreement": None
+                if self.agreement is None
+                else _measure(self.agreement, -_LARGEST_COSINE, _LARGEST_COSINE),
+            }
+        except (ValueError, OverflowError):
+            raise ProfileError(
+                "A recording has measures that can't be true: enroll the voice again."
+            ) from None
+        embedding.flags.writeable = False
+        object.__setattr__(self, "embedding", embedding)
+        # It is printed, and may come from another machine.
+        object.__setattr__(self, "microphone", cleaned(self.microphone, _LONGEST_MICROPHONE))
+        for field, value in measures.items():
+            object.__setattr__(self, field, value)
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """One voice, as one model knows it, from one recording or several, through one microphone or several.
+
+    The embedding of several recordings is their mean, weighted with the seconds of speech in each: about what
+    one recording of them all would give, since an embedding is itself a mean over time.
+    """
+
+    name: str
+    model_id: str
+    """The model that made it, and the only one that understands it."""
+    embedding: NDArray[np.float32]
+    """What the network is given, (embedding_size,) float32, read-only; 256 floats for ``pvqe-s``."""
+    speech_seconds: float
+    """How much speech it was made of, in all."""
+    snr_db: float
+    """Speech over background noise; of several recordings the mean, weighted like the embedding."""
+    created: str = dataclasses.field(default_factory=_now)
+    """When it was enrolled first, ISO 8601."""
+    recordings: tuple[Recording, ...] = ()
+    """What it is the combination of, the oldest first. Given none, it is one recording, of the fields above."""
+
+    def __post_init__(self) -> None:
+        try:
+            own = Recording(self.embedding, self.speech_seconds, self.snr_db, created=self.created)
+        except ProfileError:
+            raise ProfileError(
+                f"Profile {self.name!r} holds no usable embedding: enroll the voice again."
+            ) from None
+        if not _MODEL_ID.fullmatch(self.model_id):
+            raise ProfileError(
+                f"Profile {self.name!r} is of a model without a proper name: enroll the voice again."
+            )
+        object.__setattr__(self, "embedding", own.embedding)
+        if not self.recordings:
+            object.__setattr__(self, "recordings", (own,))
+        elif not np.array_equal(own.embedding, _combination(self.recordings).embedding):
+            raise ProfileError(
+                f"The embedding of profile {self.name!r} is not that of its recordings: "
+                "make it with Profile.of_recordings."
+            )
+
+    @classmethod
+    def of_recordings(cls, name: str, model_id: str, recordings: Sequence[Recording]) -> Profile:
+        """The combination of at least one recording; ProfileError if they are of different models."""
+        kept = list(recordings)
+        if len({recording.embedding.size for recording in kept}) != 1:
+            raise ProfileError(
+                f"The recordings of profile {name!r} are of different models: enroll the voice again."
+            )
+        while len(kept) > MOST_RECORDINGS:
+            kept[:2] = [_combination(kept[:2])]
+        whole = _combination(kept)
+        measures = whole.speech_seconds, whole.snr_db, whole.created
+        return cls(name, model_id, whole.embedding, *measures, recordings=tuple(kept))
+
+    def with_recording(self, recording: Recording, model_id: str) -> Profile:
+        """The same voice with one more recording; ProfileError unless that is of the same model, ``model_id``."""
+        if model_id != self.model_id:
+            raise ProfileError(
+                f"Profile {self.name!r} was made with model {self.model_id}, not with {model_id}: enroll it again "
+                "with --replace, or choose the other model."
+            )
+        return Profile.of_recordings(self.name, self.model_id, [*self.recordings, recording])
+
+
+def _within(embedding: NDArray[np.float32]) -> bool:
+    return bool((np.abs(embedding) <= _LARGEST_NUMBER).all())  # false for what is no number
+
+
+def _measure(value: float, least: float, most: float) -> float:
+    number = float(value)
+    if not least <= number <= most:
+        raise ValueError
+    return number
+
+
+def _combination(recordings: Sequence[Recording]) -> Recording:
+    """Several recordings as one. Combining in steps gives the same as at once."""
+    first, *others = recordings
+    if not others:
+        return first
+    seconds = np.array([recording.speech_seconds for recording in recordings])
+    weights = seconds if seconds.any() else np.ones(seconds.size)
+
+    def mean(values: Sequence[NDArray[np.float32]] | Sequence[float]) -> NDArray[np.float64]:
+        return np.average(np.asarray(values, np.float64), axis=0, weights=weights)
+
+    agreements = [recording.agreement for recording in recordings]
+    known = [agreement for agreement in agreements if agreement is not None]
+    microphones = {recording.microphone for recording in recordings}
+    return Recording(
+        embedding=mean([recording.embedding for recording in recordings]).astype(np.float32),
+        speech_seconds=round(float(seconds.sum()), 2),
+        snr_db=round(float(mean([recording.snr_db for recording in recordings])), 1),
+        microphone=first.microphone if len(microphones) == 1 else "",
+        created=first.created,
+        agreement=float(mean(known)) if len(known) == len(agreements) else None,
+    )
