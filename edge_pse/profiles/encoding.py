@@ -65,6 +65,8 @@ def read(path: Path) -> Profile:
     except OSError as error:
         raise ProfileError(f"Can't read profile {path}: {error.strerror}.") from error
     try:
+        if len(encoded) > _SIZE_LIMIT_BYTES:
+            raise ValueError("it is too large")
         content = json.loads(encoded, object_pairs_hook=_object, parse_constant=_no_number)
         checksum, schema = content.pop("sha256"), content["schema_version"]
         intact = checksum == _checksum(content)
@@ -101,7 +103,7 @@ def _bytes_of(path: Path) -> bytes:
     if not stat.S_ISREG(kind):
         raise OSError(errno.EINVAL, "it is a device, a pipe or a socket and not a file")
     with os.fdopen(os.open(path, _OPENING), "rb") as file:
-        return file.read(_SIZE_LIMIT_BYTES)
+        return file.read(_SIZE_LIMIT_BYTES + 1)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import edge_pse
 from edge_pse import ProfileStore, enroll
 from edge_pse.verification import trust
 
@@ -75,6 +76,48 @@ def test_a_name_that_is_taken_is_kept_unless_told(run, refused, fixtures):
     np.testing.assert_array_equal(ProfileStore().load("anna").embedding, before)
     assert run("enroll", "anna", fixtures / "ls2033_enrollment.opus", "--replace").exit_code == 0
     assert not np.allclose(ProfileStore().load("anna").embedding, before)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """``meanwhile(work)``: what another program does while this one listens to the recording."""
+
+    def arrange(work):
+        def enroll_and_meet(*arguments, **options):
+            profile = enroll(*arguments, **options)
+            work()
+            return profile
+
+        monkeypatch.setattr(edge_pse, "enroll", enroll_and_meet)
+
+    return arrange
+
+
+def test_a_name_that_is_taken_meanwhile_is_kept(refused, home, fixtures, meanwhile, male_profile):
+    meanwhile(lambda: ProfileStore().save(dataclasses.replace(male_profile, name="anna")))
+    assert "There is a profile 'anna' already" in refused(
+        "enroll", "anna", fixtures / "ls367_enrollment.opus"
+    )
+    np.testing.assert_array_equal(ProfileStore().load("anna").embedding, male_profile.embedding)
+
+
+def test_what_is_added_meanwhile_is_kept(run, home, fixtures, meanwhile, female_profile):
+    store = ProfileStore()
+    store.save(dataclasses.replace(female_profile, name="anna"))
+    (heard,) = female_profile.recordings
+    meanwhile(lambda: store.update("anna", lambda known: known.with_recording(heard, known.model_id)))
+    assert "3 recordings" in run("enroll", "anna", "--add", fixtures / "ls367_speech.opus").stdout
+    assert len(store.load("anna").recordings) == 3
+
+
+def test_another_voice_that_took_the_name_meanwhile_gets_nothing_added(
+    refused, home, fixtures, meanwhile, female_profile, male_profile
+):
+    store = ProfileStore()
+    store.save(dataclasses.replace(female_profile, name="anna"))
+    meanwhile(lambda: store.save(dataclasses.replace(male_profile, name="anna")))
+    assert "does not sound like anna" in refused("enroll", "anna", "--add", fixtures / "ls367_speech.opus")
+    assert len(store.load("anna").recordings) == 1
 
 
 def test_a_recording_that_will_not_do_is_refused_with_the_reasons(refused, home, tmp_path, recording):
