@@ -6,6 +6,12 @@ import click
 
 from edge_pse.audio import virtual_mic as microphone
 
+_AFTER_RESTART = {
+    True: "there",
+    False: "not there",
+    None: "unknown, because the sound server's configuration can't be read",
+}
+
 
 @click.group("virtual-mic")
 def virtual_mic() -> None:
@@ -24,8 +30,13 @@ def on() -> None:
 @virtual_mic.command()
 def off() -> None:
     """Remove it."""
-    microphone.turn_off()
-    click.echo(f"{microphone.DESCRIPTION!r} is gone.")
+    if microphone.turn_off():
+        click.echo(f"{microphone.DESCRIPTION!r} is gone.")
+    else:
+        click.echo(
+            f"{microphone.DESCRIPTION!r} is not in the configuration. No sound server answers; one that runs, and made "
+            "it, has it until it ends."
+        )
 
 
 @virtual_mic.command()
@@ -34,5 +45,8 @@ def status() -> None:
     found = microphone.status()
     click.echo(f"sound server   {found.server or 'none answers'}")
     click.echo(f"microphone     {'there' if found.present else 'not there'}")
-    click.echo(f"after restart  {'there' if found.permanent else 'not there'}")
-    click.echo(f"recorded by    {found.recorders} program{'' if found.recorders == 1 else 's'}")
+    click.echo(f"after restart  {_AFTER_RESTART[found.permanent]}")
+    if found.recorders is None:
+        click.echo("recorded by    unknown, because the sound server does not tell")
+    else:
+        click.echo(f"recorded by    {found.recorders} program{'' if found.recorders == 1 else 's'}")

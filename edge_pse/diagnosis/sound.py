@@ -115,13 +115,19 @@ def server() -> Finding:
 
 def virtual_microphone() -> Finding:
     """Whether other programs see the virtual microphone, now and after a restart."""
-    found = virtual_mic.status()
+    try:
+        found = virtual_mic.status()
+    except sound_server.NoAnswer as error:
+        sentence, _, advice = str(error).partition(": ")
+        return warn(f"{sentence}.", f"{advice[0].upper()}{advice[1:]}")
     if found.server is None and not _on_linux():
         return ok("A virtual cable of the system takes its place.")
     if found.server is None:
         return warn("Without a sound server there is none.", "See the sound server above.")
     if not found.present:
         return warn("Programs don't see it.", "edge-pse virtual-mic on")
+    if found.permanent is None:
+        return warn("It is there, and the server's configuration can't be read.", "edge-pse virtual-mic on")
     if not found.permanent:
         return warn(
             "It is there, but will be gone when the sound server restarts.", "edge-pse virtual-mic on"
