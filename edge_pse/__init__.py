@@ -4,21 +4,59 @@
 >>> profile = edge_pse.enroll(ten_seconds_of_one_voice, sample_rate_hz)
 >>> enhanced = edge_pse.Enhancer(profile=profile).enhance(noisy, sample_rate_hz)
 
-Arrays hold floating-point samples, full scale -1 to 1; ``Enhancer.process`` takes a stream in blocks. The
-inference runtime is loaded with the first model, not with this package.
+Arrays hold floating-point samples, full scale -1 to 1; ``Enhancer.process`` takes a stream in blocks. What this
+package offers is loaded when it is first named, the inference runtime with the first model.
 """
 
-from importlib import metadata
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
 
-from edge_pse.bundle import Bundle
-from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment import enroll
-from edge_pse.errors import EdgePseError
-from edge_pse.profiles import Profile, ProfileStore
+# ONNX Runtime counts what it does, keeps an id of the machine and a queue of events under the user's cache, and sends
+# them, unless it finds this when it is loaded. Hence every package of the project imports this one first.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-try:
-    __version__ = metadata.version("edge-pse")
-except metadata.PackageNotFoundError:  # run from a checkout that was not installed
-    __version__ = "0.1.0"
+if TYPE_CHECKING:
+    from edge_pse.bundle import Bundle
+    from edge_pse.enhancer import Enhancer
+    from edge_pse.enrollment import enroll
+    from edge_pse.errors import EdgePseError
+    from edge_pse.profiles import Profile, ProfileStore
+
+    __version__: str
+
+_MODULES = {
+    "Bundle": "bundle",
+    "EdgePseError": "errors",
+    "Enhancer": "enhancer",
+    "Profile": "profiles",
+    "ProfileStore": "profiles",
+    "enroll": "enrollment",
+}
+"""Where the names are that this package offers."""
 
 __all__ = ["Bundle", "EdgePseError", "Enhancer", "Profile", "ProfileStore", "__version__", "enroll"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    elif name == "__version__":
+        value = _version()
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("edge-pse")
+    except metadata.PackageNotFoundError:  # run from a checkout that was not installed
+        return "0.1.0"
