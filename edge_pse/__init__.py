@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_pse.bundle import Bundle
     from edge_pse.enhancer import Enhancer
     from edge_pse.enrollment import enroll
-    from edge_pse.errors import EdgePseError
+    from edge_pse.errors import EdgePseError, EdgePseWarning
     from edge_pse.profiles import Profile, ProfileStore
 
     __version__: str
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Bundle": "bundle",
     "EdgePseError": "errors",
+    "EdgePseWarning": "errors",
     "Enhancer": "enhancer",
     "Profile": "profiles",
     "ProfileStore": "profiles",
@@ -35,7 +36,16 @@ _MODULES = {
 }
 """Where the names are that this package offers."""
 
-__all__ = ["Bundle", "EdgePseError", "Enhancer", "Profile", "ProfileStore", "__version__", "enroll"]
+__all__ = [
+    "Bundle",
+    "EdgePseError",
+    "EdgePseWarning",
+    "Enhancer",
+    "Profile",
+    "ProfileStore",
+    "__version__",
+    "enroll",
+]
 
 
 def __getattr__(name: str) -> Any:

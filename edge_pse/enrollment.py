@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import choose
 from edge_pse.enhancer import Enhancer, Heard
-from edge_pse.errors import EnrollmentError
+from edge_pse.errors import BundleError, EnrollmentError
 from edge_pse.profiles import Profile, Recording
 from edge_pse.samples import at_rate, checked_rate, checked_recording
 from edge_pse.spectral import Samples
@@ -96,8 +96,8 @@ def enroll(
     over all frames, run without a profile (arXiv 2406.09928, "internal embedding"), but for what lies more
     than a second before the first word or after the last.
 
-    Raises AudioError for samples or a rate that can't be used and EnrollmentError, with all that is wrong, for a
-    recording that would not make a good profile.
+    Raises AudioError for samples or a rate that can't be used, BundleError for a damaged model and
+    EnrollmentError, with all that is wrong, for a recording that would not make a good profile.
     """
     listener, report = _listen_to(audio, sample_rate_hz, Bundle.of(bundle).enroller())
     recording = listener.recording(report, microphone)
@@ -129,6 +129,7 @@ class Listener:
         self._kept: list[float] = []
         self._embeddings: Samples = np.empty((_FIRST_ROOM, bundle.contract.embedding_size), np.float32)
         self._samples = 0
+        self._fault = ""
 
     @property
     def seconds(self) -> float:
@@ -144,13 +145,15 @@ class Listener:
         """The next samples, (samples,) float32; AudioError if they can't be used."""
         self._enhancer.process(mono)
         self._samples += mono.size
+        self._fault = self._enhancer.fault
 
     def finish(self) -> None:
         """The end: brings out the last frame, as in training, with a hop of silence."""
         self._enhancer.flush()
 
     def embedding(self, frames: slice | NDArray[np.integer] = slice(None)) -> Samples:
-        """Mean over some frames or all, (embedding_size,) float32."""
+        """Mean over some frames or all, (embedding_size,) float32; BundleError for a damaged model."""
+        self._check_network()
         heard = self._embeddings[: len(self._power)][frames]
         return heard.mean(axis=0, dtype=np.float64).astype(np.float32)
 
@@ -170,6 +173,7 @@ class Listener:
 
     def report(self, clipped_share: float) -> EnrollmentReport:
         """What ``enroll`` thinks of it so far; ``clipped_share``: see the function of that name."""
+        self._check_network()
         speech = self.speech()
         speech_seconds = float(speech.where.sum()) * self.frame_seconds
         level, snr = levels_db(speech)
@@ -203,6 +207,10 @@ class Listener:
             return None
         latest, before = self.embedding(spoken[-part:]), self.embedding(spoken[:-part])
         return self.bundle.contract.voice_space.cosine(latest, before)
+
+    def _check_network(self) -> None:
+        if self._fault:
+            raise BundleError(self._fault)
 
     def _note(self, heard: Heard) -> None:
         frame = len(self._power)

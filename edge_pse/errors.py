@@ -30,3 +30,7 @@ class ThreadError(EdgePseError):
 
 class TargetError(EdgePseError):
     """There are no settings of that name."""
+
+
+class EdgePseWarning(UserWarning):
+    """Something that goes on, but not as it should; with a sentence for the person in front of the machine."""

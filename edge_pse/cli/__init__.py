@@ -17,6 +17,7 @@ from edge_pse.cli.doctor import doctor
 from edge_pse.cli.enhance import enhance
 from edge_pse.cli.enroll import enroll
 from edge_pse.cli.info import info
+from edge_pse.cli.output import warnings_said
 from edge_pse.cli.profiles import profiles
 from edge_pse.cli.run import run
 from edge_pse.cli.virtual_mic import virtual_mic
@@ -28,7 +29,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings_said(lambda sentence: click.echo(f"Warning: {sentence}", err=True)):
+                return super().invoke(ctx)
         except EdgePseError as error:
             raise click.ClickException(str(error)) from error
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 from rich import box
@@ -11,6 +15,7 @@ from rich.table import Table
 
 from edge_pse.bundle import Bundle, available_models, far_end_variant
 from edge_pse.channels import Selection
+from edge_pse.errors import EdgePseWarning
 
 # Where no terminal sets a limit nothing is wrapped, so that each line can be searched and cut.
 _UNLIMITED_WIDTH = 1000
@@ -32,6 +37,23 @@ def show(columns: Table) -> None:
         console.print(columns)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+@contextmanager
+def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
+    """While in here, what the library warns of goes to ``say``, a sentence each, by whatever thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", EdgePseWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, EdgePseWarning):
+                say(str(message))
+            else:
+                others(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def no_far_end(bundle: Bundle) -> str:

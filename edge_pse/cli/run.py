@@ -155,7 +155,7 @@ class _Run:
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         began = time.monotonic()
         try:
-            with quiet_libraries():
+            with quiet_libraries(), output.warnings_said(self._say):
                 try:
                     with self._view:
                         self._live.run(self._stop, patient=self._patient)

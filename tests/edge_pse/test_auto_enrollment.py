@@ -98,6 +98,28 @@ def test_a_voice_from_farther_away_is_left_out(gather, hops):
     assert cosine(gathered.recording().embedding, alone.embedding) > 0.9
 
 
+@pytest.mark.parametrize("share", [1, 2])
+def test_a_voice_from_farther_away_does_not_count_however_much_it_talks(bundle, gather, hops, share):
+    """As a television behind the user: neither the voice that leads nor a rival."""
+    near, far = hops("ls367"), hops("ls2033", -12.0)
+    alone = gather(near).gathered().recording()
+    gathered = gather(turns(near, *[far] * share, seconds=8.0)).gathered()
+    assert gathered.ready and gathered.rivals_share < 0.1
+    assert bundle.contract.voice_space.cosine(gathered.recording().embedding, alone.embedding) > 0.95
+
+
+def test_stretches_of_two_voices_do_not_count(bundle, gather, hops):
+    """Where turns are as short as a stretch, they would make one voice of both, a mixture."""
+    one, other = hops("ls367"), hops("ls2033")
+    mixed = turns(one, other, seconds=3.0)
+    gathered = gather(mixed).gathered()
+    assert not gathered.ready
+    voices = [gather(voice).gathered().recording().embedding for voice in (one, other)]
+    compared = [bundle.contract.voice_space.cosine(gathered.recording().embedding, v) for v in voices]
+    assert compared[0] > 0.93 and compared[1] < 0.1
+    assert gather(mixed, rule=Rule(halves_alike=-1.0)).gathered().ready
+
+
 def test_noise_is_no_voice(bundle, recording):
     enhancer, gatherer = Enhancer(bundle), AutoEnrollment(HOP_SECONDS, bundle.contract.voice_space)
     enhancer.listen(gatherer.hear)

@@ -294,3 +294,15 @@ def test_listening_leaves_the_stream_as_it_is(bundle, noisy, female_profile):
     listening = Enhancer(bundle, female_profile)
     listening.listen(lambda hop: None)
     np.testing.assert_array_equal(listening.process(noisy), plain)
+
+
+def test_reset_forgets_what_was_heard_as_well(bundle, noisy, male_profile):
+    """While a profile is set, listening has a network state of its own."""
+    enhancer, heard = Enhancer(bundle, male_profile), []
+    enhancer.listen(heard.append)
+    for _ in range(2):
+        enhancer.process(noisy[:4_000])
+        enhancer.reset()
+    first, second = heard[:25], heard[25:]
+    np.testing.assert_array_equal([hop.embedding for hop in first], [hop.embedding for hop in second])
+    assert [hop.kept for hop in first] == [hop.kept for hop in second]
