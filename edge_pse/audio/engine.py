@@ -143,7 +143,9 @@ class Engine:
         """Run the network a little, because the first calls are slow, then begin to work."""
         for _ in range(_WARM_UP_HOPS):
             self.enhancer.process(np.zeros(self.hop, np.float32))
-        self.enhancer.reset()
+        # One that went wrong already goes on passing the sound: anew it would only say so again.
+        if not self.enhancer.fault:
+            self.enhancer.reset()
         self._thread.start()
 
     def close(self) -> None:

@@ -8,6 +8,8 @@ import pytest
 import soundfile
 
 from edge_pse import EdgePseWarning, Enhancer, enroll
+from edge_pse.audio.engine import Engine
+from edge_pse.audio.playback import to_pcm
 from edge_pse.enrollment import embed
 from edge_pse.errors import BundleError, ProfileError
 from tests.edge_pse.audio.test_joins import assert_no_step
@@ -148,6 +150,22 @@ def test_a_voice_is_not_enrolled_with_a_damaged_model(bundle, recording):
         enroll(recording("ls367_enrollment"), 16_000, damaged)
     with pytest.warns(EdgePseWarning), pytest.raises(BundleError, match="is no sound"):
         embed(recording("ls367_enrollment"), damaged)
+
+
+def test_a_live_stream_that_is_wrong_from_the_start_says_so_once(bundle, recording):
+    damaged = dataclasses.replace(bundle, backend=FaultyBackend(bundle.backend, one_nan, 0))
+    engine = Engine(Enhancer(damaged), 16_000, 16_000)
+    said = to_pcm(recording("ls367_speech")[: 40 * HOP])
+    with pytest.warns(EdgePseWarning) as warned:
+        engine.start()
+        try:
+            engine.process(said[:, None])
+        finally:
+            engine.close()
+    assert len(warned) == 1
+    out = np.empty(30 * HOP, np.int16)
+    engine.playback.read_into(out)
+    np.testing.assert_array_equal(out[2 * HOP :], said[HOP : 29 * HOP])
 
 
 def test_the_command_says_it_in_a_line_and_writes_the_input(run, tmp_path, noisy):

@@ -11,6 +11,7 @@ import soxr
 from edge_pse import Enhancer
 from edge_pse.audio.playback import FULL_SCALE, to_pcm
 from tests.edge_pse.audio.running import aligned, share_found
+from tests.edge_pse.graphs import far_end_model
 
 SECONDS = 4
 
@@ -22,7 +23,7 @@ def said(speech_pcm):
 
 @pytest.fixture(scope="module")
 def runs(cards, tmp_path_factory, start_command, said):
-    """Three at a time, each with cards of its own -> the numbers that they end with, and where their files are."""
+    """Four at a time, each with cards of its own -> the numbers that they end with, and where their files are."""
     directory = tmp_path_factory.mktemp("runs")
     said.tofile(directory / "mic16.raw")
     at_48k = soxr.resample(said.astype(np.float32), 16_000, 48_000)
@@ -34,20 +35,24 @@ def runs(cards, tmp_path_factory, start_command, said):
         plain=f'outfile "{directory}/plain.raw" rate 16000 channels 1',
         enhanced=f'outfile "{directory}/enhanced.raw" rate 16000 channels 1',
         stereo=f'outfile "{directory}/stereo.raw" rate 48000 channels 2',
+        passed=f'outfile "{directory}/passed.raw" rate 16000 channels 1',
     )
+    absurd = far_end_model(directory / "absurd.onnx", 1e6, 0)
     started = {}
     for speaker, microphone, *more in (
         ("plain", "mic16", "--strength", "0"),
         ("enhanced", "mic16", "--record", str(directory / "record.wav")),
         ("stereo", "mic48", "--strength", "0"),
+        ("passed", "mic16", "--model", str(absurd)),
     ):
         arguments = ("--input", microphone, "--output", speaker, "--latency", "200", *more)
         started[speaker] = start_command("run", *arguments, env=env)
     for command in started.values():
         command.wait_for("Running")
     time.sleep(SECONDS + 1)
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     numbers = {name: run.stop(number) for (name, run), number in zip(started.items(), signals, strict=True)}
+    numbers["passed"]["lines"] = started["passed"].lines
     return directory, numbers
 
 
@@ -59,6 +64,13 @@ def test_strength_zero_passes_every_bit(runs, said):
     directory, numbers = runs
     assert share_found(said, played(directory, "plain")) > 0.9, numbers
     assert numbers["plain"]["hops"] > 100 * (SECONDS + 0.5)
+
+
+def test_a_network_that_gives_back_no_sound_is_said_once_and_the_sound_passes(runs, said):
+    directory, numbers = runs
+    lines = [line for line in numbers["passed"]["lines"] if "is no sound, so the input passes" in line]
+    assert len(lines) == 1, numbers["passed"]["lines"]
+    assert share_found(said, played(directory, "passed")) > 0.9
 
 
 def test_the_output_is_that_of_enhance(runs, said, bundle):
