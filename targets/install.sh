@@ -2,14 +2,11 @@
 # Installs edge-pse for one user of a Raspberry Pi or a laptop with Debian 12 or 13 (or Raspberry Pi OS): the
 # command, the virtual microphone and the service. The same command again brings an installation up to date.
 set -eu
+# What this makes is this user's alone, whatever the shell allows others.
+umask 077
 
 HERE=$(cd "$(dirname "$0")" && pwd)
-DATA=${XDG_DATA_HOME:-$HOME/.local/share}/edge-pse
-VENV=$DATA/venv
 COMMAND=$HOME/.local/bin/edge-pse
-CONFIGURATION=${XDG_CONFIG_HOME:-$HOME/.config}
-OPTIONS=$CONFIGURATION/edge-pse/service.conf
-UNIT=$CONFIGURATION/systemd/user/edge-pse.service
 PACKAGES="python3 python3-venv libportaudio2 libasound2-plugins pulseaudio-utils"
 
 usage() {
@@ -18,11 +15,39 @@ Usage: install.sh [--wheel FILE] [--backend onnx|litert] [--no-service]
        install.sh --uninstall [--purge]
 
   --wheel FILE   install this wheel; without it, the checkout that this script lies in
-  --backend B    the one inference runtime to install (onnx); litert is smaller and faster
+  --backend B    the one inference runtime to install: litert (smaller and faster), unless onnx is asked for
   --no-service   no virtual microphone and no service
   --uninstall    remove it; profiles and the service's options are kept,
   --purge        unless this is given, too
 END
+}
+
+# Where things are. The service is started by the user's systemd, which does not know the variables of this shell.
+find_places() {
+    DATA=${XDG_DATA_HOME:-$HOME/.local/share}/edge-pse
+    # An installation stays where it is, whatever XDG_DATA_HOME is today.
+    case $(readlink "$COMMAND") in
+    */edge-pse/venv/bin/edge-pse) DATA=$(dirname "$(dirname "$(dirname "$(readlink "$COMMAND")")")") ;;
+    esac
+    VENV=$DATA/venv
+    CONFIGURATION=$(of_the_manager XDG_CONFIG_HOME)
+    CONFIGURATION=${CONFIGURATION:-$HOME/.config}
+    OPTIONS=$CONFIGURATION/edge-pse/service.conf
+    UNIT=$CONFIGURATION/systemd/user/edge-pse.service
+    # What of the unit depends on this user, and which files it sees.
+    PLACES=$UNIT.d/places.conf
+    FILES=$UNIT.d/files.conf
+    # Where the command looks for voices in this shell, and where it does in the service.
+    VOICES=${EDGE_PSE_HOME:-${XDG_DATA_HOME:-$HOME/.local/share}/edge-pse}
+    case $VOICES in /*) ;; *) VOICES=$PWD/$VOICES ;; esac
+    SERVICE_VOICES=$(of_the_manager EDGE_PSE_HOME)
+    SERVICE_DATA=$(of_the_manager XDG_DATA_HOME)
+    SERVICE_VOICES=${SERVICE_VOICES:-${SERVICE_DATA:-$HOME/.local/share}/edge-pse}
+}
+
+# A variable as the user's systemd has it; empty if it has none, or does not run.
+of_the_manager() {
+    systemctl --user show-environment 2>/dev/null | sed -n "s/^$1=//p"
 }
 
 fail() {
@@ -31,7 +56,7 @@ fail() {
 }
 
 main() {
-    wheel='' backend=onnx service=yes action=install purge=no
+    wheel='' backend=litert service=yes action=install purge=no
     while [ $# -gt 0 ]; do
         case $1 in
         --wheel) [ $# -gt 1 ] || fail "--wheel needs the name of a file."; wheel=$2; shift ;;
@@ -44,13 +69,14 @@ main() {
         esac
         shift
     done
+    find_places
     [ -z "${SUDO_USER:-}" ] || fail "Run this as yourself, without sudo; it asks for sudo where it needs it."
     if [ "$action" = uninstall ]; then
         uninstall
         return
     fi
     [ "$purge" = no ] || fail "--purge goes with --uninstall."
-    case $backend in onnx | litert) ;; *) fail "There is no backend $backend: onnx or litert." ;; esac
+    case $backend in onnx | litert) ;; *) fail "There is no backend $backend: litert or onnx." ;; esac
     [ -z "$wheel" ] || [ -f "$wheel" ] || fail "There is no file $wheel."
     install
 }
@@ -95,10 +121,11 @@ install_packages() {
     fi
     echo "Installing with apt:$missing"
     # shellcheck disable=SC2086  # one word for each package
-    {
+    (
+        umask 022 # what apt installs is everybody's
         $as_root apt-get update -qq &&
             $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
-    } || fail "apt could not install$missing: see above, and run this again."
+    ) || fail "apt could not install$missing: see above, and run this again."
 }
 
 check_python() {
@@ -114,12 +141,14 @@ install_command() {
     if [ ! -d "$VENV" ]; then
         new=yes
         mkdir -p "$DATA"
+        chmod 700 "$DATA" # it may have been there, open to others
         python3 -m venv "$VENV" || { rm -rf "$VENV"; fail "python3 could not make $VENV: see above."; }
     fi
     building=$(mktemp -d)
     trap 'rm -rf "$building"' EXIT
     if ! { build_wheel && install_wheel; }; then
         [ "$new" = no ] || rm -rf "$VENV"
+        rmdir "$DATA" 2>/dev/null || true
         fail "pip could not install edge-pse: see above; with no network, nothing was changed."
     fi
     mkdir -p "$(dirname "$COMMAND")"
@@ -128,25 +157,35 @@ install_command() {
 
 build_wheel() {
     [ -z "$wheel" ] || return 0
-    # In a copy: a build leaves its own files beside the sources.
+    # In a copy: a build leaves its own files beside the sources. With what is locked: a build that is isolated from
+    # it would download the newest.
     mkdir "$building/source" &&
         cp -R "$HERE/../edge_pse" "$HERE/../pyproject.toml" "$HERE/../README.md" "$HERE/../LICENSE" "$building/source" &&
-        "$VENV/bin/python" -m pip wheel --quiet --no-deps -w "$building" "$building/source" &&
+        install_locked build --target "$building/tools" &&
+        PYTHONPATH=$building/tools "$VENV/bin/python" -m pip wheel --quiet --no-deps --no-build-isolation \
+            -w "$building" "$building/source" &&
         wheel=$(echo "$building"/edge_pse-*.whl)
 }
 
 install_wheel() {
     case $backend in
-    onnx) extra='' other=ai-edge-litert ;;
-    # The package always asks for ONNX Runtime, so that pip alone gives something that works.
-    litert) extra='[litert]' other=onnxruntime ;;
+    onnx) other=ai-edge-litert ;;
+    litert) other=onnxruntime ;;
     esac
     echo "Installing edge-pse with $backend into $VENV"
-    # Uncompiled: what is used compiles itself at the first start, and what is not needs no place.
-    "$VENV/bin/python" -m pip install --quiet --no-compile "$wheel$extra" || return 1
+    install_locked "$backend" || return 1
     # The version may be the one that is there, and its files others.
     "$VENV/bin/python" -m pip install --quiet --no-compile --no-deps --force-reinstall "$wheel" || return 1
     "$VENV/bin/python" -m pip uninstall -qq -y "$other"
+}
+
+# What a lock file names (targets/lock.py writes it), and nothing whose hash is another. Uncompiled: what is used
+# compiles itself at the first start, and what is not needs no place.
+install_locked() {
+    locked=$HERE/requirements-$1.txt
+    shift
+    "$VENV/bin/python" -m pip install --quiet --no-compile --require-hashes --only-binary=:all: \
+        --requirement "$locked" "$@"
 }
 
 install_service() {
@@ -159,24 +198,72 @@ install_service() {
         echo "systemd does not run for this user, so no service: start \`edge-pse run --output virtual\` yourself."
         return 0
     fi
-    mkdir -p "$(dirname "$UNIT")" "$(dirname "$OPTIONS")"
+    mkdir -p "$(dirname "$PLACES")" "$(dirname "$OPTIONS")"
+    chmod 700 "$(dirname "$OPTIONS")"
     cp "$HERE/edge-pse.service" "$UNIT"
-    if [ ! -e "$OPTIONS" ]; then
+    write_places
+    if [ -e "$OPTIONS" ]; then
+        chmod go-w "$OPTIONS"
+    else
         cat >"$OPTIONS" <<END
 # Options of the service: see \`edge-pse run --help\`. After a change: systemctl --user restart edge-pse
 EDGE_PSE_OPTIONS=--output virtual --on-demand
 END
     fi
-    systemctl --user daemon-reload
-    systemctl --user enable --quiet edge-pse
-    systemctl --user restart edge-pse || fail "The service does not start: journalctl --user -u edge-pse says why."
+    start_service
     echo "The service runs whenever you are logged in; from boot on, too, after: sudo loginctl enable-linger $(id -un)"
 }
 
+# The service finds the voices where this shell enrolls them.
+write_places() {
+    case $VOICES$VENV in
+    *'
+'*) fail "A place with a line break in its name can't be told to systemd: $VOICES" ;;
+    esac
+    cat >"$PLACES" <<END
+[Service]
+Environment="EDGE_PSE_HOME=$(escaped "$VOICES")"
+ExecStart=
+ExecStart="$(escaped "$VENV/bin/edge-pse" | sed 's/\$/$$/g')" run \$EDGE_PSE_OPTIONS
+END
+    mkdir -p "$VOICES"
+    cp "$HERE/edge-pse-files.conf" "$FILES"
+    cat >>"$FILES" <<END
+BindPaths="$(escaped "$VOICES")"
+BindReadOnlyPaths="$(escaped "$VENV")"
+END
+    python=$("$VENV/bin/python" -c 'import sys; print(sys.base_prefix)')
+    case $python in
+    "$HOME"/*) echo "BindReadOnlyPaths=\"$(escaped "$python")\"" >>"$FILES" ;;
+    esac
+}
+
+start_service() {
+    why="journalctl --user -u edge-pse says why."
+    systemctl --user daemon-reload
+    systemctl --user enable --quiet edge-pse
+    ! systemctl --user restart edge-pse 2>/dev/null || return 0
+    case $(systemctl --user show --property=ExecMainStatus --value edge-pse) in
+    217 | 226) ;; # what systemd ends with where it may make no namespace (systemd.exec(5))
+    *) fail "The service does not start: $why" ;;
+    esac
+    rm -f "$FILES"
+    systemctl --user daemon-reload
+    systemctl --user restart edge-pse || fail "The service does not start: $why"
+    echo "This system gives users no namespaces: the service sees all files that you see."
+}
+
+# For systemd, between quotation marks.
+escaped() {
+    printf %s "$1" | sed 's/[\\"]/\\&/g; s/%/%%/g'
+}
+
 uninstall() {
+    recorded=$(sed -n 's/^Environment="EDGE_PSE_HOME=\(.*\)"$/\1/p' "$PLACES" 2>/dev/null | sed 's/%%/%/g; s/\\\(.\)/\1/g')
     if [ -e "$UNIT" ]; then
         systemctl --user disable --now --quiet edge-pse 2>/dev/null || true
-        rm -f "$UNIT"
+        rm -f "$UNIT" "$PLACES" "$FILES"
+        rmdir "$UNIT.d" 2>/dev/null || true
         systemctl --user daemon-reload 2>/dev/null || true
     fi
     if [ -x "$COMMAND" ]; then
@@ -184,13 +271,33 @@ uninstall() {
         "$COMMAND" virtual-mic off >/dev/null 2>&1 || true
     fi
     [ "$(readlink "$COMMAND")" != "$VENV/bin/edge-pse" ] || rm -f "$COMMAND"
-    rm -rf "$VENV"
-    if [ "$purge" = yes ]; then
-        rm -rf "$DATA/profiles" "$OPTIONS"
-    fi
-    rmdir "$DATA" "$(dirname "$OPTIONS")" 2>/dev/null || true
+    rm -rf "$VENV" "$HOME/.local/share/edge-pse/venv"
+    [ "$purge" = no ] || rm -f "$OPTIONS"
     echo "Removed edge-pse; what apt installed stays (needed before:$PACKAGES)."
-    [ ! -e "$DATA/profiles" ] || echo "The profiles are still in $DATA/profiles; --uninstall --purge removes them, too."
+    for place in "$VOICES" "$SERVICE_VOICES" "$recorded" "$DATA" "$HOME/.local/share/edge-pse"; do
+        [ -z "$place" ] || leave_voices "$place"
+    done
+    rmdir "$(dirname "$OPTIONS")" 2>/dev/null || true
+    if [ "$(loginctl show-user "$(id -un)" --property=Linger --value 2>/dev/null)" = yes ]; then
+        echo "Your services still run from boot on, without a login. If no other one needs that:" \
+            "sudo loginctl disable-linger $(id -un)"
+    fi
+}
+
+# Remove the voices of a place, or say that they are still there. What else lies beside them is not ours.
+leave_voices() {
+    if [ -d "$1/profiles" ]; then
+        if [ "$purge" = yes ]; then
+            find "$1/profiles" -maxdepth 1 \( -name '*.profile.json' -o -name .lock -o -name '.*.tmp' \) -type f -exec rm -f {} +
+        fi
+        rmdir "$1/profiles" 2>/dev/null ||
+            if [ "$purge" = yes ]; then
+                echo "In $1/profiles are files that edge-pse did not make; they are still there."
+            else
+                echo "The profiles are still in $1/profiles; --uninstall --purge removes them, too."
+            fi
+    fi
+    rmdir "$1" 2>/dev/null || true
 }
 
 main "$@"

@@ -1,17 +1,20 @@
 """Fresh Debian systems to install into, and the wheels that are installed; kept in ``.cache``."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
 
 PROJECT = Path(__file__).parents[2]
 CACHE = PROJECT / ".cache"
 SHIPPED = ("edge_pse", "targets", "pyproject.toml", "README.md", "LICENSE")
+LOCKS = {name: PROJECT / f"targets/requirements-{name}.txt" for name in ("litert", "onnx", "build")}
+"""What is installed, and what builds the wheel; ``targets/lock.py`` writes them."""
 PYTHON = {"bookworm": "3.11", "trixie": "3.13"}
 
 
@@ -63,18 +66,42 @@ def copy_checkout(to: Path) -> Path:
 
 
 def downloaded_wheels(release: str, machine: str) -> Path:
-    """What edge-pse declares that it needs, and what builds it, for another Python and processor."""
+    """What is locked, for another Python and processor; pip refuses what has another hash."""
     wheels = CACHE / f"wheels-{release}-{machine}"
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-    litert = project["project"]["optional-dependencies"]["litert"]
-    requirements = project["project"]["dependencies"] + litert + project["build-system"]["requires"]
+    wanted = "".join(lock.read_text() for lock in LOCKS.values())
     complete = wheels / "complete"
-    if not complete.exists() or complete.read_text() != str(requirements):
+    if not complete.exists() or complete.read_text() != wanted:
+        remove_tree(wheels)
+        wheels.mkdir(parents=True)
         platforms = (f"manylinux_2_28_{machine}", f"manylinux_2_27_{machine}", f"manylinux2014_{machine}")
-        run(
-            sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:",
-            *(word for platform in platforms for word in ("--platform", platform)),
-            f"--python-version={PYTHON[release]}", "--implementation=cp", "-d", wheels, *requirements,
-        )  # fmt: skip
-        complete.write_text(str(requirements))
+        for lock in LOCKS.values():
+            those = wheels / lock.name
+            those.write_text(those_for(lock.read_text(), PYTHON[release], machine))
+            run(
+                sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--require-hashes",
+                *(word for platform in platforms for word in ("--platform", platform)),
+                f"--python-version={PYTHON[release]}", "--implementation=cp", "-d", wheels, "-r", those,
+            )  # fmt: skip
+        complete.write_text(wanted)
     return wheels
+
+
+def those_for(lock: str, python: str, machine: str) -> str:
+    """The lines of a lock file that hold for a Python and a processor: pip asks those that it runs on itself."""
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "platform_machine": machine,
+    }
+    chosen = []
+    for entry in re.split(r"^(?=[a-z])", lock, flags=re.MULTILINE)[1:]:  # the first is a comment
+        first, *hashes = entry.splitlines()
+        requirement, _, marker = first.removesuffix("\\").partition(";")
+        if not marker or Marker(marker).evaluate(environment):
+            chosen += [f"{requirement} \\", *hashes]
+    return "\n".join(chosen) + "\n"
+
+
+def locked(lock: str, python: str, machine: str) -> dict[str, str]:
+    """Distribution -> version, for a Python and a processor."""
+    return dict(re.findall(r"^(\S+)==(\S+)", those_for(lock, python, machine), re.MULTILINE))

@@ -5,6 +5,7 @@ are sinks of PipeWire. The first run builds the root, which takes minutes. The t
 user does.
 """
 
+import json
 import subprocess
 
 import numpy as np
@@ -24,7 +25,55 @@ OFFLINE = "export PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels;"
 INSTALL = f"{OFFLINE} /opt/edge-pse/targets/install.sh"
 EDGE_PSE = "~/.local/bin/edge-pse"
 SNIPPETS = "/opt/edge-pse/targets/raspberry-pi"
+EXPOSURE = 15
+"""Most that `systemd-analyze security` may give the service, in tenths; as it starts, without any setting, 96."""
 MAIN_PROCESS = "systemctl --user show --property=MainPID --value edge-pse"
+# Run by a unit that is the service's in all but the program: what can that do?
+PROBE = """
+import ctypes, json, os, pathlib, resource, socket
+home, runtime = pathlib.Path.home(), pathlib.Path(os.environ["XDG_RUNTIME_DIR"])
+voices = home / ".local/share/edge-pse"
+
+def can(do, *words):
+    try:
+        do(*words)
+    except OSError:
+        return False
+    return True
+
+def connect(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+def called(name, *words):
+    if ctypes.CDLL(None, use_errno=True)[name](*words) == -1:
+        raise OSError(ctypes.get_errno(), name)
+
+print(json.dumps({
+    "write the voices": can((voices / "x").touch) and can((voices / "x").unlink),
+    "reach the sound server": can(connect, runtime / "pulse/native"),
+    "write the program": can((voices / "venv/x").touch),
+    "write the home": can((home / "x").touch),
+    "write the system": any(can(pathlib.Path(place, "x").touch) for place in ("/etc", "/usr", "/var", "/opt")),
+    "read a letter": can((home / "letter.txt").read_text),
+    "see the temporary files of others": pathlib.Path("/tmp/of-others").exists(),
+    "start programs by the bus": can(connect, runtime / "bus"),
+    "start programs by systemd": can(connect, runtime / "systemd/private"),
+    "open an internet socket": can(socket.socket, socket.AF_INET),
+    "open a netlink socket": can(socket.socket, socket.AF_NETLINK),
+    "make a namespace": can(called, "unshare", 0x10000000),
+    "change its personality": can(called, "personality", 0x0040000),
+    "change its owner": can(os.chown, voices, os.getuid(), os.getgid()),
+    "go before others": can(os.sched_setscheduler, 0, os.SCHED_BATCH, os.sched_param(0)),
+    "leave a core": resource.getrlimit(resource.RLIMIT_CORE)[1] > 0,
+    "see other networks": len(socket.if_nameindex()) > 1 if can(socket.socket, socket.AF_INET) else False,
+    "leave files for others": bool(~os.umask(0) & 0o077),
+    "have capabilities": any(
+        int(line.split()[1], 16) for line in open("/proc/self/status") if line.startswith("Cap")
+    ),
+}))
+"""
+MAY = {"write the voices", "reach the sound server"}
 # The home, without what PipeWire, pip and sudo keep for themselves.
 FILES = (
     r"find . -type f -o -type l | grep -vE '/(\.cache|\.local/state|\.config/pulse)/|sudo_as_admin' | sort"
@@ -59,6 +108,16 @@ def test_what_fails_says_so_in_a_sentence_and_leaves_nothing(machine, untouched)
     assert machine.output(FILES) == untouched
 
 
+def test_what_has_another_hash_is_refused(machine, untouched):
+    machine.run("cp -r /opt/wheels ~/wheels; for file in ~/wheels/click-*.whl; do echo >>$file; done")
+    install = INSTALL.replace("/opt/wheels", "~/wheels")
+    failed = machine.run(install, status=1)
+    assert "DO NOT MATCH THE HASHES" in failed.stderr
+    assert failed.stderr.splitlines()[-1].startswith("install.sh: pip could not install edge-pse")
+    machine.run("rm -r ~/wheels")
+    assert machine.output(FILES) == untouched
+
+
 def test_the_script_installs_the_command_and_starts_the_service(machine, untouched):
     # As after an installation that was cut off.
     machine.run("python3 -m venv --without-pip ~/.local/share/edge-pse/venv")
@@ -68,6 +127,7 @@ def test_the_script_installs_the_command_and_starts_the_service(machine, untouch
     assert machine.output("systemctl --user is-enabled edge-pse") == "enabled"
     assert "edge_pse_microphone" in machine.output("pactl list short sources")
     machine.run("~/.local/share/edge-pse/venv/bin/python -m pip check")
+    assert "files.conf" in machine.output("systemctl --user show --property=DropInPaths edge-pse")
 
 
 def test_the_doctor_finds_nothing_to_mend(machine):
@@ -101,6 +161,33 @@ def test_a_voice_is_enrolled_and_the_service_keeps_it(machine):
     resident_mb = int(machine.output(f"grep VmHWM /proc/{process}/status").split()[1]) * 1024 / 1e6
     print(f"resident at most: {resident_mb:.0f} MB")
     assert resident_mb < RESIDENT_MB
+
+
+def test_the_service_can_do_what_it_needs_and_no_more(machine):
+    """Each setting of the unit by what it does here, in another program of the same unit."""
+    machine.run(f"cat >~/.local/share/edge-pse/probe.py <<'END'\n{PROBE}END")
+    machine.run("echo secret >~/letter.txt; echo x >/tmp/of-others")
+    machine.run(
+        "cd ~/.config/systemd/user; mkdir probe.service.d; cp edge-pse.service.d/files.conf probe.service.d;"
+        "sed 's,^Type=.*,Type=oneshot,; s,^ExecStart=.*,ExecStart=/usr/bin/python3 %h/.local/share/edge-pse/probe.py,;"
+        "/^Restart=/d' edge-pse.service >probe.service; systemctl --user daemon-reload"
+    )
+    try:
+        machine.run("systemctl --user start probe || { journalctl --user -u probe; false; }")
+        said = machine.wait_until("journalctl --user --unit probe --output cat | grep ^{")
+    finally:
+        machine.run(
+            "rm -r ~/letter.txt /tmp/of-others ~/.local/share/edge-pse/probe.py ~/.config/systemd/user/probe.service*;"
+            "systemctl --user daemon-reload"
+        )
+    can = {what for what, whether in json.loads(said.splitlines()[-1]).items() if whether}
+    assert can == MAY
+    assert machine.output("systemctl --user show --property=MemoryMax --value edge-pse") == str(1 << 30)
+
+
+def test_the_exposure_of_the_service(machine):
+    said = machine.output(f"systemd-analyze security --user --no-pager --threshold={EXPOSURE} edge-pse")
+    print(said.splitlines()[-1])
 
 
 def test_the_service_survives_the_sound_server(machine):
@@ -170,11 +257,24 @@ def test_the_script_takes_away_all_but_the_voice(machine, untouched):
     assert machine.output(FILES) == untouched
 
 
-def test_litert_alone_does_as_well(machine):
-    machine.run(f"{INSTALL} --backend litert --no-service")
-    assert "onnxruntime" not in machine.output("ls ~/.local/share/edge-pse/venv/lib/python3*/site-packages")
+def test_onnx_alone_does_as_well_in_other_places(machine, untouched):
+    """And with a shell that protects nothing and has the voices elsewhere, which the service finds all the same."""
+    places = 'umask 000; export EDGE_PSE_HOME="$HOME/my voices" XDG_CONFIG_HOME=$HOME/elsewhere;'
+    machine.run(f"{places} {INSTALL} --backend onnx")
+    assert "ai_edge_litert" not in machine.output(
+        "ls ~/.local/share/edge-pse/venv/lib/python3*/site-packages"
+    )
     assert installed_mb(machine) < INSTALLED_MB
-    machine.run(f"{EDGE_PSE} enhance /opt/fixtures/ls367_speech.opus -o enhanced.wav; rm enhanced.wav")
+    machine.run(f"{places} {EDGE_PSE} enroll me --from /opt/fixtures/ls367_enrollment.opus")
+    options = "EDGE_PSE_OPTIONS=--input desk --output virtual --profile me"
+    machine.run(f"echo '{options}' >~/.config/edge-pse/service.conf; systemctl --user restart edge-pse")
+    assert hears_speech(machine)
+    open_to_others = machine.output(
+        "find ~ -path '*edge*' -not -type l -perm /022; find ~/.config ~/.local -perm /022"
+    )
+    assert open_to_others == ""
+    machine.run(f"{places} /opt/edge-pse/targets/install.sh --uninstall --purge")
+    assert machine.output(FILES) == untouched
 
 
 def installed_mb(machine):

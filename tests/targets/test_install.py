@@ -1,14 +1,31 @@
 """The script and the unit without a machine to install on; ``make test-install`` installs for real."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
-from pathlib import Path
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
-TARGETS = Path(__file__).parents[2] / "targets"
+from tests.targets.debian import LOCKS, PROJECT, locked
+
+TARGETS = PROJECT / "targets"
+MACHINE = {
+    "dpkg": "echo amd64",
+    "dpkg-query": "echo installed",
+    "pactl": "exit 0",
+    # An environment whose pip installs nothing, and whose command does nothing.
+    "python3": """if [ "$1 $2" = "-m venv" ]; then
+        mkdir -p "$3/bin"
+        for name in python edge-pse; do printf '#!/bin/sh\n' >"$3/bin/$name"; chmod +x "$3/bin/$name"; done
+    fi""",
+    "systemctl": 'echo "$@" >>"$HOME/systemctl.log"; case "$*" in *show-environment) cat "$HOME/manager" ;; esac',
+    "loginctl": "exit 1",
+}
+"""What the script asks of a machine -> as a shell script."""
 
 
 def refused(home, *arguments, status=1, **environment):
@@ -36,7 +53,7 @@ def test_shellcheck_finds_nothing():
     [
         (("--wheel", "nowhere.whl"), "There is no file nowhere.whl."),
         (("--wheel",), "--wheel needs the name of a file."),
-        (("--backend", "torch"), "There is no backend torch: onnx or litert."),
+        (("--backend", "torch"), "There is no backend torch: litert or onnx."),
         (("--purge",), "--purge goes with --uninstall."),
         (("--frobnicate",), "There is no option --frobnicate."),
     ],
@@ -60,37 +77,197 @@ def test_a_system_of_32_bits_is_refused(tmp_path):
     assert "use the 64-bit system" in refused(home, PATH=f"{programs}:{os.environ['PATH']}")
 
 
-def test_profiles_stay_unless_they_are_to_go(tmp_path):
-    """What an installation has left that lost its command."""
-    kept = [
-        tmp_path / ".local/share/edge-pse/profiles/me.profile.json",
-        tmp_path / ".config/edge-pse/service.conf",
-    ]
-    for file in (*kept, tmp_path / ".local/share/edge-pse/venv/pyvenv.cfg"):
-        file.parent.mkdir(parents=True)
+class Machine:
+    """A home, and programs that answer as those of a machine with systemd and a sound server do."""
+
+    def __init__(self, directory, **programs):
+        self.home, self._bin = directory / "home", directory / "bin"
+        for place in (self.home, self._bin):
+            place.mkdir()
+        (self.home / "manager").write_text("HOME=/home/pi\n")
+        for name, script in (MACHINE | programs).items():
+            self.answer(name, script)
+
+    def answer(self, name, script):
+        program = self._bin / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def script(self, *arguments, umask=0o022, **environment):
+        """Run ``install.sh`` -> what it said."""
+        done = subprocess.run(
+            [TARGETS / "install.sh", *arguments],
+            env={"HOME": str(self.home), "PATH": f"{self._bin}:/usr/sbin:/usr/bin:/sbin:/bin"} | environment,
+            capture_output=True,
+            text=True,
+            umask=umask,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def install(self, **options):
+        # Nothing looks into the wheel: pip is none.
+        return self.script("--wheel", str(TARGETS / "install.sh"), **options)
+
+    def files(self):
+        own = ("manager", "systemctl.log")
+        return sorted(path for path in self.home.rglob("*") if path.is_file() and path.name not in own)
+
+    def voice(self, place, name="me"):
+        file = place / f"profiles/{name}.profile.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-
-    def uninstall(*arguments):
-        env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-        command = [TARGETS / "install.sh", "--uninstall", *arguments]
-        said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
-        return said, sorted(path for path in tmp_path.rglob("*") if path.is_file())
-
-    said, left = uninstall()
-    assert left == sorted(kept)
-    assert f"The profiles are still in {kept[0].parent}" in said
-    assert uninstall("--purge")[1] == []
-    assert not (tmp_path / ".local/share/edge-pse").exists()
+        return file
 
 
-def test_systemd_understands_every_line_of_the_unit(tmp_path):
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+UNIT = ".config/systemd/user/edge-pse.service"
+
+
+def test_what_is_installed_is_this_users_alone(machine):
+    """Whatever the shell allows others, and whatever was there."""
+    (machine.home / ".config/edge-pse").mkdir(parents=True)
+    options = machine.home / ".config/edge-pse/service.conf"
+    options.touch()
+    for path in (options, options.parent, options.parent.parent):
+        path.chmod(0o777)
+    machine.install(umask=0)
+    assert (machine.home / UNIT).is_file()
+    made = [path for path in machine.home.rglob("*") if path.name not in ("manager", "systemctl.log")]
+    theirs = [path for path in made if not path.is_symlink() and path.stat().st_mode & 0o022]
+    assert [path for path in theirs if path != options.parent.parent] == []
+    assert [
+        path for path in made if path.name == "edge-pse" and path.is_dir() and path.stat().st_mode & 0o077
+    ] == []
+
+
+def test_the_service_looks_for_voices_where_the_shell_enrolls_them(machine):
+    voices = machine.home / 'my "voices" 100%$'
+    machine.install(EDGE_PSE_HOME=str(voices), XDG_DATA_HOME=str(machine.home / "data"))
+    places = (machine.home / f"{UNIT}.d/places.conf").read_text().splitlines()
+    assert f'Environment="EDGE_PSE_HOME={machine.home}/my \\"voices\\" 100%%$"' in places
+    assert f'ExecStart="{machine.home}/data/edge-pse/venv/bin/edge-pse" run $EDGE_PSE_OPTIONS' in places
+    files = (machine.home / f"{UNIT}.d/files.conf").read_text().splitlines()
+    assert f'BindPaths="{machine.home}/my \\"voices\\" 100%%$"' in files
+    # Another shell, without the variables, takes all of it away.
+    voice = machine.voice(voices)
+    assert f"The profiles are still in {voice.parent}" in machine.script("--uninstall")
+    assert machine.files() == [machine.home / ".config/edge-pse/service.conf", voice]
+
+
+def test_what_was_recorded_of_another_shell_is_purged_with_the_rest(machine):
+    voices = machine.home / 'my "voices" 100%$'
+    machine.install(EDGE_PSE_HOME=str(voices))
+    machine.voice(voices)
+    machine.voice(machine.home / ".local/share/edge-pse")
+    machine.script("--uninstall", "--purge")
+    assert machine.files() == []
+    assert not voices.exists()
+
+
+def test_the_unit_goes_where_systemd_looks_not_the_shell(machine):
+    elsewhere = machine.home / "configuration"
+    (machine.home / "manager").write_text(f"XDG_CONFIG_HOME={elsewhere}\nPATH=/bin\n")
+    machine.install(XDG_CONFIG_HOME=str(machine.home / "of-the-shell"))
+    assert (elsewhere / "systemd/user/edge-pse.service").is_file()
+    assert (elsewhere / "edge-pse/service.conf").is_file()
+    assert not (machine.home / "of-the-shell").exists()
+    machine.script("--uninstall", "--purge")
+    assert machine.files() == []
+
+
+def test_without_namespaces_the_service_runs_without_them(machine):
+    machine.answer(
+        "systemctl",
+        """case "$*" in
+        *show-environment) ;;
+        *restart*) [ ! -e "$HOME/.config/systemd/user/edge-pse.service.d/files.conf" ] ;;
+        *ExecMainStatus*) cat "$HOME/manager" ;;
+        esac""",
+    )
+    (machine.home / "manager").write_text("226\n")
+    assert "gives users no namespaces" in machine.install()
+    assert not (machine.home / f"{UNIT}.d/files.conf").exists()
+    (machine.home / "manager").write_text("1\n")
+    with pytest.raises(AssertionError, match="The service does not start"):
+        machine.install()
+
+
+def test_lingering_that_stays_is_said(machine):
+    machine.install()
+    assert "linger" not in machine.script("--uninstall")
+    machine.answer("loginctl", "echo yes")
+    assert "sudo loginctl disable-linger" in machine.script("--uninstall")
+
+
+@pytest.mark.parametrize("variable", ["", "EDGE_PSE_HOME", "XDG_DATA_HOME"])
+def test_profiles_stay_unless_they_are_to_go(machine, variable):
+    """What an installation has left that lost its command."""
+    data = {"": ".local/share/edge-pse", "EDGE_PSE_HOME": "voices", "XDG_DATA_HOME": "data/edge-pse"}[
+        variable
+    ]
+    environment = {variable: str(machine.home / data.split("/")[0])} if variable else {}
+    voice, options = machine.voice(machine.home / data), machine.home / ".config/edge-pse/service.conf"
+    another = voice.with_name("letter.txt")
+    for file in (options, another, machine.home / ".local/share/edge-pse/venv/pyvenv.cfg"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    said = machine.script("--uninstall", **environment)
+    assert machine.files() == sorted([voice, options, another])
+    assert f"The profiles are still in {voice.parent}" in said
+    # What others put there is theirs.
+    assert "files that edge-pse did not make" in machine.script("--uninstall", "--purge", **environment)
+    assert machine.files() == [another]
+    another.unlink()
+    machine.script("--uninstall", "--purge", **environment)
+    assert not voice.parent.exists()
+    assert not (machine.home / ".local/share/edge-pse").exists()
+
+
+def test_what_is_locked_is_what_the_project_asks_for():
+    """``python targets/lock.py`` writes the files anew."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    asked = [Requirement(line) for line in project["project"]["dependencies"]]
+    build = [Requirement(line) for line in project["build-system"]["requires"]]
+    runtimes = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
+    for python in ("3.11", "3.12", "3.13", "3.14"):
+        for machine in ("x86_64", "aarch64"):
+            for lock, wanted in ((runtime, asked) for runtime in runtimes):
+                versions = locked(LOCKS[lock].read_text(), python, machine)
+                assert runtimes[lock] in versions
+                others = [one for one in wanted if one.name not in runtimes.values()]
+                assert all(versions[one.name] in one.specifier for one in others), (lock, python, machine)
+            versions = locked(LOCKS["build"].read_text(), python, machine)
+            assert all(versions[one.name] in one.specifier for one in build)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_what_is_locked_has_hashes_and_names_no_host(name):
+    text = LOCKS[name].read_text()
+    assert "://" not in text
+    assert not re.search(r"^(-|@)|index-url|find-links", text, re.MULTILINE)
+    entries = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+@pytest.mark.parametrize("files", [True, False])
+def test_systemd_understands_every_line_of_the_unit(tmp_path, files):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("the unit is checked by systemd-analyze: apt-get install systemd")
     command = tmp_path / ".local/bin/edge-pse"
     command.parent.mkdir(parents=True)
     command.symlink_to("/bin/true")
+    unit = tmp_path / "edge-pse.service"
+    shutil.copy(TARGETS / "edge-pse.service", unit)
+    if files:
+        (tmp_path / "edge-pse.service.d").mkdir()
+        shutil.copy(TARGETS / "edge-pse-files.conf", tmp_path / "edge-pse.service.d/files.conf")
     done = subprocess.run(
-        ["systemd-analyze", "--user", "verify", TARGETS / "edge-pse.service"],
+        ["systemd-analyze", "--user", "verify", unit],
         env=os.environ | {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
