@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # What the tests of live audio and of the HTML report drive; where it can't be installed they say so and are skipped.
 SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pulseaudio pulseaudio-utils gcc chromium
 
+NETWORKS := pvqe-s pvqe-s-far pvqe-xs
+
 AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 
 .PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-arm test-install footprint soak
@@ -13,8 +15,8 @@ AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
 
-# Two processes: live audio, whose tests mostly wait, beside those that compute.
-test: system-packages $(VENV)/.development
+# The gates first. Two processes: live audio, whose tests mostly wait, beside those that compute.
+test: system-packages check check-int8
 	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.development
@@ -43,8 +45,12 @@ footprint: $(VENV)/.development
 soak: $(VENV)/.development
 	$(BIN)/python -m tests.edge_pse.audio.soak live
 
+# Every network that ships, two at a time.
 check-int8: $(VENV)/.development
-	$(BIN)/python -m quantization.check --short
+	@$(MAKE) --no-print-directory -j2 --output-sync $(NETWORKS:%=check-int8-%)
+
+check-int8-%: $(VENV)/.development
+	$(BIN)/python -m quantization.check --short --network $*
 
 bench: $(VENV)/.development
 	$(BIN)/edge-pse bench --all

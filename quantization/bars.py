@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from quantization.measure import Row
 
 MAX_PESQ_LOSS = 0.05
@@ -9,8 +11,23 @@ MAX_SI_SDR_GAIN_LOSS_DB = 0.3
 MAX_BAK_SUPPR_LOSS_DB = 1.0
 MAX_TSOS_RISE_PERCENT = 0.3
 MIN_COSINE = 0.99
-MAX_STREAM_SNR_LOSS_DB = 6.0
-"""Between the first and the last 10 s of a minute, which are the same: beyond it errors pile up in the states."""
+MAX_MINUTE_SNR_LOSS_DB = 3.0
+"""Between the first and the third minute of a stream, which are the same, in each of four voices: errors may not
+pile up.
+
+At 3 dB the power of the error has doubled; one that adds up would have 5 dB more after three minutes if it went its
+way by chance, 9.5 if it always went the same. In the shipped files it rises by 1.9 dB at most (one voice in
+``pvqe-s.int8.onnx``) and falls in most voices; over fifteen minutes of two voices it settles after six.
+
+Whole minutes, for ten seconds say nothing about it: at the beginning the states are on their way from zero, and the
+fp32 file itself answers the same minute differently the second time (13 and 18 dB SNR in two of the voices; the fifth
+and the fifteenth are 32 and 41 dB from each other). Against the same ten seconds a minute later, the SNR of
+``pvqe-s.int8.tflite`` falls by 6.5 dB in one voice and rises by 3 to 7 in the other three.
+"""
+MIN_MINUTE_SNR_DB = 25.0
+"""In the last of those minutes, in any of the voices: 27.5 and more in the shipped files. In the first, when the states
+are on their way from zero, ``pvqe-s-far`` has 20 to 25 in two of the voices.
+"""
 MAX_SHARE_OF_FP32 = 0.40
 MAX_SIZE_MB = {"pvqe-s": 1.3, "pvqe-xs": 0.5}
 MAX_P50_MS = {"pvqe-s": 0.25, "pvqe-xs": 0.15}
@@ -33,9 +50,15 @@ def misses(row: Row, reference: Row, fp32: Row) -> list[str]:
         ("TSOS rises by", own.tsos_percent - wanted.tsos_percent, MAX_TSOS_RISE_PERCENT, " points"),
         ("profiles are off by 1 - cosine =", 1 - row.cosine, 1 - MIN_COSINE, ""),
         (
-            "over 60 s the output SNR falls by",
-            row.stream_snr[0] - row.stream_snr[-1],
-            MAX_STREAM_SNR_LOSS_DB,
+            f"over {len(row.minute_snr[0])} minutes the output SNR of a voice falls by",
+            float(np.max([snr[0] - snr[-1] for snr in row.minute_snr])),
+            MAX_MINUTE_SNR_LOSS_DB,
+            " dB",
+        ),
+        (
+            "in the last minute of a voice the error lies, against the output, at",
+            -float(np.min([snr[-1] for snr in row.minute_snr])),
+            -MIN_MINUTE_SNR_DB,
             " dB",
         ),
         ("the file is of fp32's size", row.size_mb / fp32.size_mb, MAX_SHARE_OF_FP32, ""),
@@ -47,6 +70,11 @@ def misses(row: Row, reference: Row, fp32: Row) -> list[str]:
         for what, value, limit, unit in limits
         if not value <= limit
     ]
+
+
+def is_about_time(miss: str) -> bool:
+    """Whether another program in the way may be the cause of it."""
+    return "a frame takes" in miss
 
 
 def misses_time(rows: list[Row]) -> list[str]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from edge_pse.bundle import MODELS_DIR, Bundle
-from quantization.bars import misses, misses_time
+from quantization.bars import is_about_time, misses, misses_time
 from quantization.candidates import Candidate, layer_errors, make_candidates
 from quantization.measure import Pythons, Row, Variant, measure
 from quantization.recipes import RECIPES, SHIPPED
@@ -30,6 +32,8 @@ from quantization.report import (
 )
 from quantization.scenes import dev_scenes, short_scenes
 
+TRIES = 3
+"""At the times alone: other programs may be in the way of any one."""
 LAYERS_BY = "linear-dynamic-conv-dynamic"
 """The recipe whose cost is split up by layers: all that can be calculated in int8, is."""
 
@@ -40,6 +44,22 @@ def find_misses(rows: list[Row]) -> list[str]:
     int8 = [row for row in rows if ".fp32." not in row.variant.path.name]
     each = [miss for row in int8 for miss in misses(row, rows[0], fp32[row.variant.runtime])]
     return each + misses_time(int8)
+
+
+def settle_times(
+    rows: list[Row], measure_again: Callable[[], dict[Variant, dict[str, float]]]
+) -> tuple[list[Row], list[str]]:
+    """The rows and what they miss, with times measured again while they are all that is missed."""
+    failures = find_misses(rows)
+    for _ in range(TRIES - 1):
+        if not failures or not all(map(is_about_time, failures)):
+            break
+        times = measure_again()
+        rows = [
+            replace(row, p50_ms=times[row.variant]["p50"], p99_ms=times[row.variant]["p99"]) for row in rows
+        ]
+        failures = find_misses(rows)
+    return rows, failures
 
 
 def report_sections(
@@ -53,7 +73,8 @@ def report_sections(
         quality_section(rows, rows[0]),
         drift_section(rows),
         Section(
-            "One minute", plot=stream_plot([row for row in rows if ".fp32." not in row.variant.path.name])
+            "Minute by minute",
+            plot=stream_plot([row for row in rows if ".fp32." not in row.variant.path.name]),
         ),
     ]
     if candidates:
@@ -98,7 +119,7 @@ def _files(network: str, models: Path) -> list[Path]:
     help="Folder of the model files; default: those that ship.",
 )
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Dev data.")
-@click.option("--short", is_flag=True, help="A minute, on the recordings of the tests.")
+@click.option("--short", is_flag=True, help="Some minutes, on the recordings of the tests.")
 @click.option(
     "--runtime", "runtimes", multiple=True, metavar="NAME=PYTHON", help="A runtime of another Python."
 )
@@ -123,7 +144,7 @@ def main(
     ):
         click.echo(f"measured {row.variant.name}", err=True)
         rows.append(row)
-    failures = find_misses(rows)
+    rows, failures = settle_times(rows, lambda: pythons.times(variants))
     candidates: list[Candidate] = []
     layers: dict[str, float] = {}
     if recipes:

@@ -15,9 +15,9 @@ import numpy as np
 from edge_pse.backends import RUNTIMES
 from evaluation.metrics.perceptual import Unscorable, dnsmos, pesq_wb
 from evaluation.metrics.signal import over_suppression, pooled_suppression_db, si_sdr
-from quantization.calibration import SAMPLE_RATE_HZ, Samples
+from quantization.calibration import Samples
 from quantization.quality import cosine, snr_db
-from quantization.scenes import BLOCK_SECONDS, SceneSet
+from quantization.scenes import SceneSet
 from quantization.worker import write_arrays
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,6 @@ class Heard:
     """What came out of a variant."""
 
     enhanced: list[Samples]
-    stream: Samples
     embeddings: Samples
     peak_memory_mb: float
 
@@ -65,8 +64,8 @@ class Row:
     size_mb: float
     scores: Scores
     snr: float
-    stream_snr: list[float]
-    """In successive blocks of 10 s of one stream: does the error pile up in the states?"""
+    minute_snr: list[list[float]]
+    """Of one voice after the other, in successive minutes, which are the same: does the error pile up in the states?"""
     cosine: float
     """The worst between its profiles and those of fp32."""
     profile_into_fp32: float
@@ -101,8 +100,8 @@ class Pythons:
             self._worker(variant.runtime, ["run", str(variant.path), variant.runtime, *files])
             with np.load(files[1]) as result:
                 count = sum(key.startswith("enhanced_") for key in result)
-                *enhanced, stream = [result[f"enhanced_{number}"] for number in range(count)]
-                return Heard(enhanced, stream, result["embeddings"], float(result["peak_memory_mb"]))
+                enhanced = [result[f"enhanced_{number}"] for number in range(count)]
+                return Heard(enhanced, result["embeddings"], float(result["peak_memory_mb"]))
 
     def times(self, variants: list[Variant]) -> dict[Variant, dict[str, float]]:
         """p50 and p99 of each, measured side by side with the others of its runtime."""
@@ -125,20 +124,31 @@ class Pythons:
 def measure(reference: Variant, variants: list[Variant], scenes: SceneSet, pythons: Pythons) -> Iterator[Row]:
     """A row for each variant, one by one; ``reference`` is the fp32 file that all are compared with."""
     job, wanted = scenes.job(), scenes.wanted()
+
+    def by_minute(streams: list[Samples]) -> list[list[Samples]]:
+        return [np.split(stream, scenes.minutes) for stream in streams]
+
     fp32 = pythons.run(reference, job)
+    streams = {**scenes.stream_job(), "embeddings": fp32.embeddings}
+    wanted_streams = pythons.run(reference, streams).enhanced
     times = pythons.times(variants)
     for variant in variants:
         own = given = crossed = fp32
+        got_streams = wanted_streams
         if variant != reference:
             own = pythons.run(variant, job)
             given = pythons.run(variant, {**job, "embeddings": fp32.embeddings})
             crossed = pythons.run(reference, {**wanted.job(), "embeddings": own.embeddings})
+            got_streams = pythons.run(variant, streams).enhanced
         yield Row(
             variant=variant,
             size_mb=variant.path.stat().st_size / 1e6,
             scores=score(scenes, own.enhanced),
             snr=snr_db(np.concatenate(fp32.enhanced), np.concatenate(given.enhanced)),
-            stream_snr=list(_blocks(fp32.stream, given.stream)),
+            minute_snr=[
+                [snr_db(*minutes) for minutes in zip(*pair, strict=True)]
+                for pair in zip(by_minute(wanted_streams), by_minute(got_streams), strict=True)
+            ],
             cosine=min(cosine(*pair) for pair in zip(fp32.embeddings, own.embeddings, strict=True)),
             profile_into_fp32=si_sdr_gain(wanted if crossed is not fp32 else scenes, crossed.enhanced),
             fp32_profile=si_sdr_gain(scenes, given.enhanced),
@@ -189,9 +199,3 @@ def _pesq(reference: Samples, output: Samples) -> float:
 
 def _mean(values: Iterable[float]) -> float:
     return float(np.nanmean(list(values)))
-
-
-def _blocks(wanted: Samples, got: Samples) -> Iterable[float]:
-    size = BLOCK_SECONDS * SAMPLE_RATE_HZ
-    for start in range(0, len(wanted) - size + 1, size):
-        yield snr_db(wanted[start : start + size], got[start : start + size])

@@ -10,8 +10,9 @@ import numpy as np
 from evaluation.quick import QuickSet
 from quantization.calibration import CHECK, SAMPLE_RATE_HZ, Samples, mixtures
 
-STREAM_SECONDS = 60
-BLOCK_SECONDS = 10  # of the stream, one of which is compared with another
+STREAM_MINUTES = 3
+MINUTE_SECONDS = 60
+STREAMS = 4
 
 
 @dataclass(frozen=True)
@@ -30,29 +31,40 @@ class Scene:
 
 @dataclass(frozen=True)
 class SceneSet:
-    """Scenes, the recordings that profiles come from, and a stream of 60 s with the profile of scene 0."""
+    """Scenes, the recordings that profiles come from, and a minute that is heard again and again."""
 
     enrollments: list[Samples]
     scenes: list[Scene]
-    stream: Samples
+    minute: Samples
+    """Does an error pile up in the states? Only time differs from one minute to the next."""
+    minutes: int = STREAM_MINUTES
 
     def job(self) -> dict[str, np.ndarray]:
-        """What ``quantization.worker`` is to do: all scenes, then the stream."""
-        noisy = [*(scene.noisy for scene in self.scenes), self.stream]
+        """What ``quantization.worker`` is to do with the scenes."""
         far_ends = [scene.far_end for scene in self.scenes]
         return {
-            "profiles": np.array([*(scene.profile for scene in self.scenes), self.scenes[0].profile]),
-            **{f"enrollment_{number}": samples for number, samples in enumerate(self.enrollments)},
-            **{f"noisy_{number}": samples for number, samples in enumerate(noisy)},
+            **self._job([scene.profile for scene in self.scenes], [scene.noisy for scene in self.scenes]),
             **{
                 f"far_end_{number}": samples for number, samples in enumerate(far_ends) if samples is not None
             },
         }
 
+    def stream_job(self) -> dict[str, np.ndarray]:
+        """The same with the minute, over and over without a stop, once for each of the first voices."""
+        profiles = list(dict.fromkeys(scene.profile for scene in self.scenes))[:STREAMS]
+        return self._job(profiles, [np.tile(self.minute, self.minutes)] * len(profiles))
+
+    def _job(self, profiles: list[int], noisy: list[Samples]) -> dict[str, np.ndarray]:
+        return {
+            "profiles": np.array(profiles),
+            **{f"enrollment_{number}": samples for number, samples in enumerate(self.enrollments)},
+            **{f"noisy_{number}": samples for number, samples in enumerate(noisy)},
+        }
+
     def wanted(self) -> SceneSet:
-        """Only the scenes of which a voice is wanted out of something, and no stream."""
+        """Only the scenes of which a voice is wanted out of something."""
         scenes = [scene for scene in self.scenes if scene.kind in ("two-talkers", "noise")]
-        return SceneSet(self.enrollments, scenes, self.stream[:0])
+        return replace(self, scenes=scenes)
 
 
 def short_scenes(far_end: bool = False) -> SceneSet:
@@ -67,11 +79,11 @@ def short_scenes(far_end: bool = False) -> SceneSet:
         enrollments.append(mixture.enrollment)
         played = mixture.far_end if far_end else None
         scenes.append(Scene("two-talkers", mixture.noisy, mixture.voice, number, played))
-    stream = _stream([scene.noisy for scene in scenes])
+    minute = _minute([scene.noisy for scene in scenes])
     voices = [scene.reference for scene in scenes if scene.reference is not None]
     scenes += [Scene("clean", voice, voice, number) for number, voice in enumerate(voices)]
     scenes.append(Scene("interferer-only", voices[0], None, 1))
-    return SceneSet(enrollments, scenes, stream)
+    return SceneSet(enrollments, scenes, minute)
 
 
 def dev_scenes(data: Path | None, far_end: bool = False) -> SceneSet:
@@ -93,12 +105,9 @@ def dev_scenes(data: Path | None, far_end: bool = False) -> SceneSet:
         echoes = short_scenes(far_end)
         scenes += [replace(scene, profile=len(known) + scene.profile) for scene in echoes.scenes]
         known += echoes.enrollments
-    return SceneSet(known, scenes, _stream(talkers))
+    return SceneSet(known, scenes, _minute(talkers))
 
 
-def _stream(parts: list[Samples]) -> Samples:
-    """One after the other, again and again; the last ten seconds are the first ones, so that only time differs."""
-    whole = np.concatenate(parts)
-    begin = np.resize(whole, BLOCK_SECONDS * SAMPLE_RATE_HZ)
-    middle = np.resize(whole, STREAM_SECONDS * SAMPLE_RATE_HZ - begin.size)
-    return np.concatenate([middle, begin])
+def _minute(parts: list[Samples]) -> Samples:
+    """One after the other, again and again, for a minute."""
+    return np.resize(np.concatenate(parts), MINUTE_SECONDS * SAMPLE_RATE_HZ)
