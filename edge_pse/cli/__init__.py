@@ -22,6 +22,7 @@ from edge_pse.cli.profiles import profiles
 from edge_pse.cli.run import run
 from edge_pse.cli.virtual_mic import virtual_mic
 from edge_pse.errors import EdgePseError
+from edge_pse.text import shown
 
 
 class _Commands(click.Group):
@@ -32,7 +33,7 @@ class _Commands(click.Group):
             with warnings_said(lambda sentence: click.echo(f"Warning: {sentence}", err=True)):
                 return super().invoke(ctx)
         except EdgePseError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(shown(error)) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,6 +12,7 @@ import click
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.diagnosis import CHECKS, examine
 from edge_pse.diagnosis.finding import Status
+from edge_pse.text import shown
 
 _COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -28,9 +29,9 @@ def doctor() -> None:
         for name, finding in examine():
             counted[finding.status] += 1
             status = click.style(f"{finding.status:<4}", fg=_COLOURS[finding.status])
-            click.echo(f"{status}  {name:<{width}}  {finding.sentence}")
+            click.echo(f"{status}  {name:<{width}}  {shown(finding.sentence)}")
             if finding.advice:
-                click.echo(f"{'':<{width + 6}}  {finding.advice}")
+                click.echo(f"{'':<{width + 6}}  {shown(finding.advice)}")
     failures, warnings = counted["fail"], counted["warn"]
     click.echo(f"\n{_number(failures, 'failure')}, {_number(warnings, 'warning')}.")
     _leave(1 if failures else 0)

@@ -77,7 +77,7 @@ class Screen:
     def __init__(self, sentences: Sequence[str], microphone: str):
         self._sentences, self._microphone = sentences, microphone
         self._advice, self._advised_s = READ_ON, float("-inf")
-        self._rich = RichLive(console=Console(highlight=False), auto_refresh=False)
+        self._rich = RichLive(console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False)
 
     def __enter__(self) -> Self:
         self._rich.start()

@@ -13,6 +13,7 @@ from edge_pse.backends import RUNTIMES
 from edge_pse.bundle import available_models
 from edge_pse.cli import output
 from edge_pse.errors import BundleError
+from edge_pse.text import shown
 
 
 @click.command()
@@ -29,9 +30,9 @@ def info() -> None:
     store = ProfileStore()
     names = store.list()
     if names:
-        click.echo(f"{len(names)} {'profile' if len(names) == 1 else 'profiles'} in {store.root}")
+        click.echo(f"{len(names)} {'profile' if len(names) == 1 else 'profiles'} in {shown(store.root)}")
     else:
-        click.echo(f"No profiles in {store.root}. To make one: edge-pse enroll NAME --from FILE")
+        click.echo(f"No profiles in {shown(store.root)}. To make one: edge-pse enroll NAME --from FILE")
 
 
 def _runtimes() -> Table:
@@ -55,8 +56,8 @@ def _show_target() -> None:
     click.echo(f"Target {target.name}, chosen for {board}; --target takes another.")
     table = output.table("setting", "value", "rests on")
     for name, value in asdict(target.settings).items():
-        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
-        table.add_row(name, shown, target.grounds[name])
+        text = ", ".join(value) if isinstance(value, tuple) else str(value)
+        table.add_row(name, text, target.grounds[name])
     output.show(table)
 
 

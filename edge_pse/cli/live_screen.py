@@ -18,6 +18,7 @@ from edge_pse.audio.live import Live
 from edge_pse.audio.loopback import FarEndStatus
 from edge_pse.audio.session import Status
 from edge_pse.diagnosis.machine import NOW, firmware_bits, hottest_c
+from edge_pse.text import shown
 
 _LINE_EVERY_S = 30.0
 _METER_WIDTH, _METER_FLOOR_DBFS = 30, -60.0
@@ -46,7 +47,7 @@ class Lines:
 
     def say(self, sentence: str) -> None:
         """Print it at once."""
-        print(sentence, flush=True)
+        print(shown(sentence), flush=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -83,13 +84,17 @@ class Screen:
 
     def say(self, sentence: str) -> None:
         """Add it below the meters, with the time."""
-        self._sentences = [*self._sentences, f"{time.strftime('%H:%M:%S')}  {sentence}"][-self._SENTENCES :]
+        self._sentences = [*self._sentences, f"{time.strftime('%H:%M:%S')}  {shown(sentence)}"][
+            -self._SENTENCES :
+        ]
 
     def __enter__(self) -> Self:
         if sys.stdin.isatty() and self._take_single_keys():
             threading.Thread(target=self._read_keys, daemon=True).start()
         self._rich = RichLive(
-            get_renderable=self._render, console=Console(highlight=False), refresh_per_second=4
+            get_renderable=self._render,
+            console=Console(highlight=False, markup=False, emoji=False),
+            refresh_per_second=4,
         )
         self._rich.start()
         return self

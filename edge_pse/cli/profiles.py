@@ -10,6 +10,7 @@ from edge_pse import Profile, ProfileStore
 from edge_pse.cli import output
 from edge_pse.errors import ProfileError
 from edge_pse.profiles import Recording
+from edge_pse.text import shown
 from edge_pse.verification import FAIR_TRUST, GOOD_TRUST, trust
 
 
@@ -24,7 +25,7 @@ def list_() -> None:
     store = ProfileStore()
     names = store.list()
     if not names:
-        click.echo(f"No profiles in {store.root}. To make one: edge-pse enroll NAME")
+        click.echo(f"No profiles in {shown(store.root)}. To make one: edge-pse enroll NAME")
         return
     table = output.table("profile", "model", "speech", "above noise", "trust", "recordings", "enrolled")
     for name in names:
@@ -58,7 +59,7 @@ def show(name: str) -> None:
     )
     click.echo(f"enrolled     {profile.created}")
     click.echo(f"trust        {_share(trust(profile))}")
-    click.echo(f"kept in      {store.root}")
+    click.echo(f"kept in      {shown(store.root)}")
     click.echo(f"holds        {profile.embedding.size} numbers of each recording, no audio")
     for number, recording in enumerate(profile.recordings, start=1):
         click.echo(f"recording {number:<2} {describe(recording)}, {recording.created}")
@@ -101,7 +102,9 @@ def delete(name: str) -> None:
 def export(name: str, file: Path) -> None:
     """Write a profile to FILE, to take it to another device."""
     ProfileStore().export(name, file)
-    click.echo(f"Wrote {file}. Whoever has it can pick that voice out of a recording: pass it on with care.")
+    click.echo(
+        f"Wrote {shown(file)}. Whoever has it can pick that voice out of a recording: pass it on with care."
+    )
 
 
 @profiles.command("import")
