@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import choose, choose_in
 from edge_pse.errors import AudioError, BundleError, EdgePseWarning, ProfileError, ThreadError
+from edge_pse.pace import Hearing, warn_of_pace
 from edge_pse.profiles import Profile
 from edge_pse.samples import (
     as_float32,
@@ -233,8 +234,8 @@ class Enhancer:
         the same rate and as long, with channels of its own. Returns (samples,) float32. Sound above half of
         the model's rate is not kept. Begins and ends with ``reset``.
 
-        Raises AudioError for samples or a rate that can't be used and BundleError for a far end that the model
-        does not take.
+        What sounds like speech of another rate is warned of, see ``pace``. Raises AudioError for samples or a
+        rate that can't be used and BundleError for a far end that the model does not take.
         """
         rate = checked_rate(sample_rate_hz)
         recording = checked_recording(samples)
@@ -244,11 +245,11 @@ class Enhancer:
             played = checked_recording(far_end)
             far = choose_in([played], played.shape[1], rate, far_end=True).of(played)
             self._check_far_end(near, far)
+        at_model = self._at_model(near, rate)
+        warn_of_pace(at_model, self.sample_rate_hz, rate, hearing_of(self.bundle))
         with self._alone():
             self._reset()
-            out = self._process(
-                self._at_model(near, rate), None if far is None else self._at_model(far, rate)
-            )
+            out = self._process(at_model, None if far is None else self._at_model(far, rate))
             aligned = np.concatenate([out, self._flush()])[self.delay_samples :]
         return at_rate(aligned, self.sample_rate_hz, rate)[: near.size]
 
@@ -366,3 +367,16 @@ class Enhancer:
             out -= dry
             out *= np.float32(strength)
             out += dry
+
+
+def hearing_of(bundle: Bundle) -> Hearing:
+    """What the network makes of a recording without a profile."""
+
+    def hear(mono: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        hops: list[Heard] = []
+        stream = Enhancer(bundle)
+        stream.listen(hops.append)
+        stream.process(mono)
+        return np.array([hop.power for hop in hops]), np.array([hop.kept for hop in hops])
+
+    return hear

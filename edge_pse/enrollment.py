@@ -17,6 +17,7 @@ from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import choose
 from edge_pse.enhancer import Enhancer, Heard
 from edge_pse.errors import BundleError, EnrollmentError
+from edge_pse.pace import warn_of_pace
 from edge_pse.profiles import Profile, Recording
 from edge_pse.samples import at_rate, checked_rate, checked_recording
 from edge_pse.spectral import Samples
@@ -96,8 +97,9 @@ def enroll(
     over all frames, run without a profile (arXiv 2406.09928, "internal embedding"), but for what lies more
     than a second before the first word or after the last.
 
-    Raises AudioError for samples or a rate that can't be used, BundleError for a damaged model and
-    EnrollmentError, with all that is wrong, for a recording that would not make a good profile.
+    What sounds like speech of another rate is warned of, see ``pace``. Raises AudioError for samples or a rate
+    that can't be used, BundleError for a damaged model and EnrollmentError, with all that is wrong, for a
+    recording that would not make a good profile.
     """
     listener, report = _listen_to(audio, sample_rate_hz, Bundle.of(bundle).enroller())
     recording = listener.recording(report, microphone)
@@ -150,6 +152,11 @@ class Listener:
     def finish(self) -> None:
         """The end: brings out the last frame, as in training, with a hop of silence."""
         self._enhancer.flush()
+
+    def hearing(self, start: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean square of each hop of ``start``, with which the recording begins, and what is kept of it."""
+        hops = start.size // self.bundle.contract.hop_samples
+        return np.array(self._power[:hops]), np.array(self._kept[:hops])
 
     def embedding(self, frames: slice | NDArray[np.integer] = slice(None)) -> Samples:
         """Mean over some frames or all, (embedding_size,) float32; BundleError for a damaged model."""
@@ -228,6 +235,7 @@ def _listen_to(audio: ArrayLike, sample_rate_hz: float, bundle: Bundle) -> tuple
     listener = Listener(bundle)
     listener.add(mono)
     listener.finish()
+    warn_of_pace(mono, bundle.contract.sample_rate_hz, rate, listener.hearing, stacklevel=4)
     # Clipping is looked for before resampling and mixing, which round off its edges.
     return listener, listener.report(clipped_share(recording[:, list(selection.channels)]))
 

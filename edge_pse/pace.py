@@ -4,8 +4,9 @@ Three things change together with the rate and hardly together otherwise: the pi
 and how long a sound lasts. Their logarithms are added with the weights of a linear discriminant, and the limits
 lie beyond every voice that was measured, because a false alarm is worse than a missed one.
 
-Measured on the first twelve seconds of 700 talkers (children from five on among them, 44 % of a minute apart), in
-quiet, in noise at 15 and 5 dB and with a second talker: see ``LIMITS`` for the alarms and for what is found.
+Measured on the first twelve seconds (see ``SLOW_LIMIT`` for the figures) of 1,280 recordings of 707 talkers, 194 of
+them of children from five to twelve, of 47 talkers in noise at 15 and 5 dB and under a second one, of 42 noisy and
+clean pairs, 40 calls with echo, 17 recordings by phones, 273 noises and 9 pieces of music: no alarm.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ SECONDS = 12.0
 """What is looked at, from the start."""
 
 SLOW_LIMIT = -6.85
+"""The slowest true recording has -6.95, of the deepest voice. Found are 38 of 47 dev talkers at 48 kHz taken for 16, 36
+of 47 at 44.1 kHz, 15 of 47 at 32 kHz, and 12 of 17 recordings that phones made at 48 kHz."""
+
 FAST_LIMIT = 10.6
+"""The fastest true recording has 10.49. Found are 7 of 47 dev talkers at 8 kHz taken for 16: many a child speaks as
+high and as fast as a man at twice his pace."""
 
 _LEAST_SECONDS = 2.0
 _FRAME_S, _HOP_S = 0.04, 0.01
@@ -35,17 +41,15 @@ _HIGHEST_PITCH_HZ = 500.0  # of a voice at twice its pace; what is higher is mos
 _VOICED = 0.6  # correlation with itself a period later
 _FIRST_PEAK = 0.85  # of the highest: peaks come again at each multiple of the period
 _ACTIVE = 1e-2  # in power, from the loud frames down
-_LEAST_RANGE_DB = (
-    20.0  # from the pauses to the loud frames: music and steady noise have less, 99 % of speech more
-)
+# From the pauses to the loud frames: most music and steady noise have less, 99 % of speech more.
+_LEAST_RANGE_DB = 20.0
 _LEAST_VOICED = 0.2
 _BANDS = 18
 _DEEPEST_DB = -60.0
 _COMPRESSED = 0.3  # power of power
 _LONGEST_FRAMES = 60
-_LEAST_HEARD = (
-    0.3  # of the active hops: those of which the network keeps more than a fifth, as it does of speech
-)
+# Of the active hops, those of which the network keeps more than a fifth, as it does of speech.
+_LEAST_HEARD = 0.3
 _KEPT = 0.2
 
 Hearing = Callable[[Samples], tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -78,10 +82,13 @@ class Pace:
         )
 
 
-def warn_of_pace(mono: Samples, rate_hz: float, declared_hz: float, hearing: Hearing) -> None:
+def warn_of_pace(
+    mono: Samples, rate_hz: float, declared_hz: float, hearing: Hearing, stacklevel: int = 3
+) -> None:
     """An EdgePseWarning if the start of a recording, at ``rate_hz``, sounds like speech of another rate.
 
     ``declared_hz``: the rate that it was said to have. ``hearing`` is asked in the suspicious cases only.
+    ``stacklevel``: of ``warnings.warn``.
     """
     start = mono[: round(SECONDS * rate_hz)]
     pace = measure(start, rate_hz)
@@ -101,7 +108,7 @@ def warn_of_pace(mono: Samples, rate_hz: float, declared_hz: float, hearing: Hea
         f"The speech sounds {manner}, as if it was recorded at a {comparison} rate than {declared_hz:g} Hz: give "
         "the rate of the recording.",
         EdgePseWarning,
-        stacklevel=4,
+        stacklevel=stacklevel,
     )
 
 
@@ -127,16 +134,16 @@ def measure(mono: Samples, rate_hz: float) -> Pace | None:
         return None
     return Pace(
         pitch_hz=float(np.median(pitches_hz)),
-        center_hz=_center(loud_power.mean(axis=0), frequencies),
+        center_hz=float(_center(loud_power.mean(axis=0), frequencies)),
         voiced_center_hz=float(np.median(_center(loud_power[voiced] ** _COMPRESSED, frequencies))),
         sound_frames=_sound_frames(power, frequencies),
     )
 
 
-def _center(weights: NDArray[np.floating], frequencies: NDArray[np.floating]) -> NDArray[np.floating]:
+def _center(weights: NDArray[np.floating], frequencies: NDArray[np.floating]) -> NDArray[np.float64]:
     """(..., bins) -> mean logarithm of the frequency as a frequency, (...)."""
     weights = weights[..., 1:]
-    return np.exp((weights @ np.log(frequencies[1:])) / weights.sum(axis=-1))
+    return np.asarray(np.exp((weights @ np.log(frequencies[1:])) / weights.sum(axis=-1)))
 
 
 def _pitches(

@@ -14,7 +14,8 @@ from edge_pse.audio.files import AudioReader, AudioWriter, select_channels
 from edge_pse.audio.resampling import Resampler
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import Selection
-from edge_pse.enhancer import Enhancer
+from edge_pse.enhancer import Enhancer, hearing_of
+from edge_pse.pace import SECONDS, warn_of_pace
 from edge_pse.profiles import Profile
 from edge_pse.spectral import Samples
 
@@ -60,6 +61,8 @@ def enhance_file(
     file of what the loudspeaker was given meanwhile, see ``Enhancer.process``, of any rate and number of
     channels; what it lacks at its end is silence, and what it has too much is left out.
 
+    What sounds like speech of another rate than the file says is warned of, see ``pace``.
+
     Raises AudioError for a source or far end that can't be read or a target that can't be written, BundleError
     and ProfileError as Enhancer does. After any exception the target is as it was before.
     """
@@ -90,6 +93,7 @@ def enhance_file(
                 if on_progress:
                     on_progress(frames / reader.sample_rate_hz, reader.frames / reader.sample_rate_hz)
             writer.write(np.stack([stream.flush() for stream in streams], axis=1))
+            streams[0].warn_of_pace()
             files.close()  # Windows replaces no file that is open
     return EnhancedFile(frames, channels, reader.sample_rate_hz, selection)
 
@@ -106,6 +110,8 @@ class _AlignedStream:
         # Two samples of the model's rate: more than the rounding of two changes of rate can lose.
         self._tail = np.zeros(ceil(2 * sample_rate_hz / enhancer.sample_rate_hz), np.float32)
         self._missing = 0
+        self._rate = sample_rate_hz
+        self._start = np.empty(0, np.float32)
 
     def process(self, samples: Samples) -> Samples:
         """The next samples -> those that are ready."""
@@ -122,7 +128,15 @@ class _AlignedStream:
         ]
         return self._deliver(np.concatenate(rest))
 
+    def warn_of_pace(self) -> None:
+        """At the end: an EdgePseWarning if this sounds like speech of another rate than the file says."""
+        enhancer = self._enhancer
+        warn_of_pace(self._start, enhancer.sample_rate_hz, self._rate, hearing_of(enhancer.bundle))
+
     def _through(self, at_model: Samples) -> Samples:
+        missing = max(0, round(SECONDS * self._enhancer.sample_rate_hz) - self._start.size)
+        if missing:
+            self._start = np.concatenate([self._start, at_model[:missing]])
         far_end = None if self._far_end is None else self._far_end.take(at_model.size)
         return self._from_model.process(self._without_delay(self._enhancer.process(at_model, far_end)))
 
