@@ -111,7 +111,8 @@ class _AlignedStream:
         self._tail = np.zeros(ceil(2 * sample_rate_hz / enhancer.sample_rate_hz), np.float32)
         self._missing = 0
         self._rate = sample_rate_hz
-        self._start = np.empty(0, np.float32)
+        self._start = np.empty(round(SECONDS * enhancer.sample_rate_hz), np.float32)
+        self._started = 0
 
     def process(self, samples: Samples) -> Samples:
         """The next samples -> those that are ready."""
@@ -131,12 +132,14 @@ class _AlignedStream:
     def warn_of_pace(self) -> None:
         """At the end: an EdgePseWarning if this sounds like speech of another rate than the file says."""
         enhancer = self._enhancer
-        warn_of_pace(self._start, enhancer.sample_rate_hz, self._rate, hearing_of(enhancer.bundle))
+        warn_of_pace(
+            self._start[: self._started], enhancer.sample_rate_hz, self._rate, hearing_of(enhancer.bundle)
+        )
 
     def _through(self, at_model: Samples) -> Samples:
-        missing = max(0, round(SECONDS * self._enhancer.sample_rate_hz) - self._start.size)
-        if missing:
-            self._start = np.concatenate([self._start, at_model[:missing]])
+        more = at_model[: self._start.size - self._started]
+        self._start[self._started : self._started + more.size] = more
+        self._started += more.size
         far_end = None if self._far_end is None else self._far_end.take(at_model.size)
         return self._from_model.process(self._without_delay(self._enhancer.process(at_model, far_end)))
 
