@@ -9,10 +9,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from evaluation.sets.build import quick as build_quick
+from evaluation.sets.builder import SetBuilder
+from evaluation.sets.corpus import read_noises, read_talkers
+from evaluation.sets.scene import write_scenes
 from tests.evaluation.conftest import lay_out
 from training import curves
 from training.checkpoint import save_checkpoint
+from training.dev import dev_scores
 from training.network import CONFIGS, Network
+
+SETS = ("two-talkers", "noise", "interferer-only", "clean")
 
 
 def entry(step: int, time: float) -> dict[str, object]:
@@ -49,12 +56,25 @@ def test_a_log_is_condensed_and_put_after_the_hours_before(log: Path, tmp_path: 
 
 def test_checkpoints_are_scored(fixtures: Path, tmp_path: Path, monkeypatch) -> None:
     torch.set_num_threads(1)
-    monkeypatch.setattr(curves, "dev_scores", lambda network, data, enroller: {"gap_mean": 1.0})
-    save_checkpoint(tmp_path / "a.pt", Network(CONFIGS["pvqe-xs"]), {"steps": 7, "hours_presented": 2.0})
     data = lay_out(tmp_path / "data", fixtures)
+    builder = SetBuilder("quick", data, read_talkers(data), read_noises(data))
+    build_quick(builder)
+    few = {name: [scene for scene in builder.scenes if scene.set == name][:1] for name in SETS}
+    write_scenes(tmp_path / "quick.jsonl", [scene for scenes in few.values() for scene in scenes])
+    monkeypatch.setattr("evaluation.quick.SCENES", tmp_path / "quick.jsonl")
+    networks = []
+    for seed, name in enumerate("ab"):
+        torch.manual_seed(seed)
+        networks.append(Network(CONFIGS["pvqe-xs"]))
+        save_checkpoint(tmp_path / f"{name}.pt", networks[-1], {"steps": 7 + seed, "hours_presented": 2.0})
     file = tmp_path / "curves.jsonl"
-    run("score", file, "--run", "only", "--after", 1.5, "--data", data, tmp_path / "a.pt")
-    assert curves.read(file) == [{"run": "only", "step": 7, "hours": 3.5, "dev": {"gap_mean": 1.0}}]
+    checkpoints = [tmp_path / "a.pt", tmp_path / "b.pt"]
+    run("score", file, "--run", "only", "--after", 1.5, "--data", data, *checkpoints)
+    rows = curves.read(file)
+    assert [(row["run"], row["step"], row["hours"]) for row in rows] == [("only", 7, 3.5), ("only", 8, 3.5)]
+    for row, network in zip(rows, networks, strict=True):
+        assert row["dev"] == pytest.approx(dev_scores(network.eval(), data), abs=0.05, nan_ok=True)
+    assert rows[0]["dev"]["two_talkers_gain_right"] != rows[1]["dev"]["two_talkers_gain_right"]
 
 
 def test_nothing_to_plot_is_said(tmp_path: Path) -> None:

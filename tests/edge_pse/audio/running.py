@@ -197,24 +197,31 @@ def need_pulseaudio() -> None:
 
 
 def share_found(reference: np.ndarray, output: np.ndarray, block: int = 160) -> float:
-    """Which share of the blocks of ``reference`` that hold sound is in ``output``, bit by bit and in order.
+    """Which share of the blocks of ``reference`` that hold sound is in ``output``, see ``places_found``."""
+    places = places_found(reference, output, block)
+    return float(np.mean(places[:, 1] >= 0))
+
+
+def places_found(reference: np.ndarray, output: np.ndarray, block: int = 160) -> np.ndarray:
+    """Where in ``output`` the blocks of ``reference`` that hold sound are, bit by bit and in order.
 
     Both are 16-bit samples. After the first block each must come within two seconds of the one before, so
-    that a repetition is not taken for it.
+    that a repetition is not taken for it. Returns (blocks, 2): where in the reference, where in the output or -1.
     """
     haystack = output.astype("<i2").tobytes()
     within = 2 * 2 * 16_000
-    found = asked = position = 0
+    places = []
+    found = position = 0
     for start in range(0, reference.size - block + 1, block):
         piece = reference[start : start + block].astype("<i2")
         if np.abs(piece).max() < 30:
             continue
-        asked += 1
         place = haystack.find(piece.tobytes(), position, position + within if found else len(haystack))
+        places.append((start, place // 2 if place >= 0 else -1))
         if place >= 0:
             found += 1
             position = place + 2 * block
-    return found / asked
+    return np.array(places)
 
 
 def aligned(piece: np.ndarray, output: np.ndarray) -> np.ndarray:
