@@ -66,6 +66,8 @@ class Stretch:
     snr_db: float
     agreement: float
     """Cosine of the embeddings of its halves."""
+    half_band: NDArray[np.float64]
+    """Its embedding as heard without the upper half of the band."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Gathered:
         halves = self.taken[:middle], self.taken[middle:]
         return Recording(
             embedding=_weighted_mean(self.taken).astype(np.float32),
+            half_band=np.average([stretch.half_band for stretch in self.taken], axis=0, weights=weights),
             speech_seconds=round(sum(stretch.speech_seconds for stretch in self.taken), 2),
             snr_db=round(float(np.average([stretch.snr_db for stretch in self.taken], weights=weights)), 1),
             microphone=microphone,
@@ -123,7 +126,8 @@ def gather(
 
 @dataclass
 class _Block:
-    embedding_sum: NDArray[np.float64]
+    embedding_sums: NDArray[np.float64]
+    """Of the whole band and of half of it, (2, embedding_size)."""
     hops: int
     speech_hops: int
     power: float
@@ -180,7 +184,7 @@ class AutoEnrollment:
         spoken = speech.where[-len(block) :]
         if spoken.mean() >= _TALK_SHARE:
             power = float(np.array([hop.power for hop in block])[spoken].mean())
-            total = np.stack([hop.embedding for hop in block]).sum(axis=0, dtype=np.float64)
+            total = np.stack([(hop.embedding, hop.half_band) for hop in block]).sum(axis=0, dtype=np.float64)
             self._run.append(_Block(total, len(block), int(spoken.sum()), power, speech.noise_power))
             self._pause_blocks = 0
             if len(self._run) < _MOST_BLOCKS:
@@ -200,21 +204,23 @@ class AutoEnrollment:
         if snr_db < MIN_SNR_DB or level_db < MIN_SPEECH_LEVEL_DBFS:
             return False
         middle = len(run) // 2
+        embedding, half_band = _means(run)
         self.stretches.append(
             Stretch(
-                embedding=_mean(run),
+                embedding=embedding,
                 seconds=sum(block.hops for block in run) * self._hop_seconds,
                 speech_seconds=speech_hops * self._hop_seconds,
                 level_db=level_db,
                 snr_db=snr_db,
-                agreement=self._space.cosine(_mean(run[:middle]), _mean(run[middle:])),
+                agreement=self._space.cosine(_means(run[:middle])[0], _means(run[middle:])[0]),
+                half_band=half_band,
             )
         )
         return True
 
 
-def _mean(blocks: Sequence[_Block]) -> NDArray[np.float64]:
-    total: NDArray[np.float64] = np.sum([block.embedding_sum for block in blocks], axis=0)
+def _means(blocks: Sequence[_Block]) -> NDArray[np.float64]:
+    total: NDArray[np.float64] = np.sum([block.embedding_sums for block in blocks], axis=0)
     return total / sum(block.hops for block in blocks)
 
 

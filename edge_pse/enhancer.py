@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_pse.band import LowerHalf
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import choose, choose_in
 from edge_pse.errors import AudioError, BundleError, EdgePseWarning, ProfileError, ThreadError
@@ -46,6 +47,8 @@ class Heard:
     """What is left of it without a profile, which keeps every voice and takes noise away."""
     embedding: Samples
     """Of this hop, (embedding_size,) float32; a profile is a mean of these."""
+    half_band: Samples
+    """The same, with only the lower half of the band heard so far."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Enhancer:
         self._analysis = Analysis(contract.window_samples, contract.first_bin)
         self._far_analysis = Analysis(contract.window_samples, contract.first_bin)
         self._synthesis = Synthesis(contract.window_samples, contract.first_bin)
+        self._half = LowerHalf(contract.bins, contract.first_bin)
         self._step = self.bundle.backend.step
         self._rising = np.arange(1, self._hop + 1, dtype=np.float32) / np.float32(self._hop)
         # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
@@ -141,7 +145,7 @@ class Enhancer:
                     f"Profile {profile.name!r} was made with model {profile.model_id}, not with "
                     f"{contract.profiles_of}: enroll the voice again with this model, or choose the other one."
                 )
-            embedding = as_float32(profile.embedding)[None].copy()
+            embedding = profile.conditioning[None].copy()
         self._change(profile=profile, embedding=embedding)
 
     @property
@@ -162,9 +166,9 @@ class Enhancer:
     def listen(self, listener: Callable[[Heard], object] | None) -> None:
         """Have ``listener`` called in each hop, from the next one on, with what was heard; None ends that.
 
-        It is called by the thread that runs the stream, which waits for it. While a profile is set, listening
-        costs a second step of the network, without the profile. What the listener raises ends the call that
-        runs the stream, whose output is lost: ``reset`` then.
+        It is called by the thread that runs the stream, which waits for it. Listening costs a second step of the
+        network, with half of the band, and while a profile is set a third, without the profile. What the listener
+        raises ends the call that runs the stream, whose output is lost: ``reset`` then.
         """
         self._change(listener=listener)
 
@@ -298,6 +302,7 @@ class Enhancer:
     def _begin_network(self) -> None:
         self._states = self.bundle.contract.initial_states()
         self._listening = self.bundle.contract.initial_states()
+        self._listening_to_half = self.bundle.contract.initial_states()
         self._loudest = 0.0
         self._fault = ""
 
@@ -335,10 +340,14 @@ class Enhancer:
         if now.profile is not None:
             listened, embedding, self._listening = self._step(spectrum, self._nobody, self._listening, far)
             kept = self._power(listened)
-        if not (kept <= most and np.vdot(embedding, embedding) <= embedding.size * _MOST_EMBEDDED**2):
+        _, half_band, self._listening_to_half = self._step(
+            self._half.of(spectrum), self._nobody, self._listening_to_half, far
+        )
+        embeddings = np.concatenate([embedding, half_band])
+        if not (kept <= most and np.vdot(embeddings, embeddings) <= embeddings.size * _MOST_EMBEDDED**2):
             self._go_wrong(now)
             return spectrum, None
-        return enhanced, Heard(power, kept, embedding[0])
+        return enhanced, Heard(power, kept, embeddings[0], embeddings[1])
 
     def _power(self, spectrum: Samples) -> float:
         """Mean square of the windowed samples."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_pse.band import of_any_band
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import choose
 from edge_pse.enhancer import Enhancer, Heard
@@ -95,7 +96,8 @@ def enroll(
     ``sample_rate_hz``; of several channels see ``channels.choose``. Ten seconds of one voice alone are plenty.
     ``microphone``: what it was recorded with, to be shown. The profile is the mean of the network's embedding
     over all frames, run without a profile (arXiv 2406.09928, "internal embedding"), but for what lies more
-    than a second before the first word or after the last.
+    than a second before the first word or after the last; and the same with only half of the band, see
+    ``edge_pse.band``.
 
     What sounds like speech of another rate is warned of, see ``pace``. Raises AudioError for samples or a rate
     that can't be used, BundleError for a damaged model and EnrollmentError, with all that is wrong, for a
@@ -117,6 +119,14 @@ def embed(mono: Samples, bundle: Bundle) -> Samples:
     return listener.embedding()
 
 
+def conditioning(mono: Samples, bundle: Bundle) -> Samples:
+    """What the network would be given of a profile of that recording alone; see ``embed``."""
+    listener = Listener(bundle)
+    listener.add(mono)
+    listener.finish()
+    return of_any_band(listener.embedding(), listener.embedding(half_band=True))
+
+
 class Listener:
     """Hears one voice, in a recording or as it is spoken, and says what there is to enroll.
 
@@ -129,7 +139,7 @@ class Listener:
         self._enhancer.listen(self._note)
         self._power: list[float] = []
         self._kept: list[float] = []
-        self._embeddings: Samples = np.empty((_FIRST_ROOM, bundle.contract.embedding_size), np.float32)
+        self._embeddings: Samples = np.empty((_FIRST_ROOM, 2, bundle.contract.embedding_size), np.float32)
         self._samples = 0
         self._fault = ""
 
@@ -158,10 +168,15 @@ class Listener:
         hops = start.size // self.bundle.contract.hop_samples
         return np.array(self._power[:hops]), np.array(self._kept[:hops])
 
-    def embedding(self, frames: slice | NDArray[np.integer] = slice(None)) -> Samples:
-        """Mean over some frames or all, (embedding_size,) float32; BundleError for a damaged model."""
+    def embedding(
+        self, frames: slice | NDArray[np.integer] = slice(None), half_band: bool = False
+    ) -> Samples:
+        """Mean over some frames or all, (embedding_size,) float32; BundleError for a damaged model.
+
+        ``half_band``: as heard without the upper half of the band.
+        """
         self._check_network()
-        heard = self._embeddings[: len(self._power)][frames]
+        heard = self._embeddings[: len(self._power), int(half_band)][frames]
         return heard.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def speech(self) -> Speech:
@@ -195,6 +210,7 @@ class Listener:
             )
         return Recording(
             embedding=self.embedding(self.voice()),
+            half_band=self.embedding(self.voice(), half_band=True),
             speech_seconds=round(report.speech_seconds, 2),
             snr_db=round(report.snr_db, 1),
             microphone=microphone,
@@ -203,7 +219,7 @@ class Listener:
 
     def agreement(self) -> float | None:
         """See ``verification.agreement``."""
-        embeddings, space = self._embeddings[: len(self._power)], self.bundle.contract.voice_space
+        embeddings, space = self._embeddings[: len(self._power), 0], self.bundle.contract.voice_space
         return agreement(embeddings, self.speech().where, self.frame_seconds, space)
 
     def continuity(self) -> float | None:
@@ -223,7 +239,7 @@ class Listener:
         frame = len(self._power)
         if frame == len(self._embeddings):
             self._embeddings = np.concatenate([self._embeddings, np.empty_like(self._embeddings)])
-        self._embeddings[frame] = heard.embedding
+        self._embeddings[frame] = heard.embedding, heard.half_band
         self._power.append(heard.power)
         self._kept.append(heard.kept)
 

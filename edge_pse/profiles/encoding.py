@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_pse.errors import ProfileError
 from edge_pse.profiles.voice import MOST_RECORDINGS, Profile, Recording
 
 SCHEMA_VERSION = 2
 
-# A recording takes two kilobytes; whatever is much larger than the most of them was never a profile, and is not
+# A recording takes three kilobytes; whatever is much larger than the most of them was never a profile, and is not
 # read into memory to find out.
 _SIZE_LIMIT_BYTES = 1 << 20
 _MOMENT = re.compile(
@@ -49,7 +50,8 @@ def encode(profile: Profile) -> bytes:
                 "speech_seconds": recording.speech_seconds,
                 "snr_db": recording.snr_db,
                 "agreement": recording.agreement,
-                "embedding": base64.b64encode(recording.embedding.astype("<f4").tobytes()).decode(),
+                "embedding": _as_text(recording.embedding),
+                **({} if recording.half_band is None else {"half_band": _as_text(recording.half_band)}),
             }
             for recording in profile.recordings
         ],
@@ -136,13 +138,22 @@ def _decode_recording(entry: dict[str, Any]) -> Recording:
         raise ValueError("created must be a date and a time")
     datetime.fromisoformat(created)
     return Recording(
-        embedding=np.frombuffer(base64.b64decode(_text(entry, "embedding"), validate=True), "<f4"),
+        embedding=_numbers(entry, "embedding"),
         speech_seconds=_number(entry, "speech_seconds"),
         snr_db=_number(entry, "snr_db"),
         microphone=_text(entry, "microphone"),
         created=created,
         agreement=None if entry["agreement"] is None else _number(entry, "agreement"),
+        half_band=_numbers(entry, "half_band") if "half_band" in entry else None,
     )
+
+
+def _as_text(numbers: NDArray[np.float32]) -> str:
+    return base64.b64encode(numbers.astype("<f4").tobytes()).decode()
+
+
+def _numbers(content: dict[str, Any], field: str) -> NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(_text(content, field), validate=True), "<f4")
 
 
 def _text(content: dict[str, Any], field: str) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_pse.band import of_any_band
 from edge_pse.errors import ProfileError
 from edge_pse.text import cleaned
 
@@ -48,12 +49,14 @@ class Recording:
     """When, ISO 8601."""
     agreement: float | None = None
     """How well its parts agree with each other, see ``enrollment.agreement``; None if nobody has looked."""
+    half_band: NDArray[np.float32] | None = None
+    """The embedding of it without the upper half of the band, alike; None if nobody has listened to that."""
 
     def __post_init__(self) -> None:
-        with np.errstate(over="ignore"):
-            embedding = np.array(self.embedding, np.float32)
-        if embedding.ndim != 1 or not 0 < embedding.size <= _LARGEST_SIZE or not _within(embedding):
-            raise ProfileError("A recording holds no usable embedding: enroll the voice again.")
+        embedding = _embedding(self.embedding)
+        half_band = None if self.half_band is None else _embedding(self.half_band)
+        if half_band is not None and half_band.size != embedding.size:
+            raise ProfileError("A recording holds embeddings of two models: enroll the voice again.")
         try:
             measures = {
                 "speech_seconds": _measure(self.speech_seconds, 0.0, _MOST_SECONDS),
@@ -66,8 +69,8 @@ class Recording:
             raise ProfileError(
                 "A recording has measures that can't be true: enroll the voice again."
             ) from None
-        embedding.flags.writeable = False
         object.__setattr__(self, "embedding", embedding)
+        object.__setattr__(self, "half_band", half_band)
         # It is printed, and may come from another machine.
         object.__setattr__(self, "microphone", cleaned(self.microphone, _LONGEST_MICROPHONE))
         for field, value in measures.items():
@@ -86,7 +89,7 @@ class Profile:
     model_id: str
     """The model that made it, and the only one that understands it."""
     embedding: NDArray[np.float32]
-    """What the network is given, (embedding_size,) float32, read-only; 256 floats for ``pvqe-s``."""
+    """What is compared with other recordings, (embedding_size,) float32, read-only; 256 floats for ``pvqe-s``."""
     speech_seconds: float
     """How much speech it was made of, in all."""
     snr_db: float
@@ -116,6 +119,12 @@ class Profile:
                 "make it with Profile.of_recordings."
             )
 
+    @property
+    def conditioning(self) -> NDArray[np.float32]:
+        """What the network is given, (embedding_size,) float32: the voice in the whole band and in half of it."""
+        half_band = _combination(self.recordings).half_band
+        return self.embedding if half_band is None else of_any_band(self.embedding, half_band)
+
     @classmethod
     def of_recordings(cls, name: str, model_id: str, recordings: Sequence[Recording]) -> Profile:
         """The combination of at least one recording; ProfileError if they are of different models."""
@@ -138,6 +147,16 @@ class Profile:
                 "with --replace, or choose the other model."
             )
         return Profile.of_recordings(self.name, self.model_id, [*self.recordings, recording])
+
+
+def _embedding(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of its own, read-only; ProfileError if it can be none."""
+    with np.errstate(over="ignore"):
+        embedding = np.array(numbers, np.float32)
+    if embedding.ndim != 1 or not 0 < embedding.size <= _LARGEST_SIZE or not _within(embedding):
+        raise ProfileError("A recording holds no usable embedding: enroll the voice again.")
+    embedding.flags.writeable = False
+    return embedding
 
 
 def _within(embedding: NDArray[np.float32]) -> bool:
@@ -164,6 +183,7 @@ def _combination(recordings: Sequence[Recording]) -> Recording:
 
     agreements = [recording.agreement for recording in recordings]
     known = [agreement for agreement in agreements if agreement is not None]
+    half_bands = [recording.half_band for recording in recordings]
     microphones = {recording.microphone for recording in recordings}
     return Recording(
         embedding=mean([recording.embedding for recording in recordings]).astype(np.float32),
@@ -172,4 +192,12 @@ def _combination(recordings: Sequence[Recording]) -> Recording:
         microphone=first.microphone if len(microphones) == 1 else "",
         created=first.created,
         agreement=float(mean(known)) if len(known) == len(agreements) else None,
+        half_band=None
+        if all(half_band is None for half_band in half_bands)
+        else mean(
+            [
+                recording.embedding if half_band is None else half_band
+                for recording, half_band in zip(recordings, half_bands, strict=True)
+            ]
+        ).astype(np.float32),
     )

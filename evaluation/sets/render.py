@@ -112,7 +112,8 @@ def _noise(root: Path, noise: Noise, length: int) -> np.ndarray:
     return np.resize(read_segment(root, noise.segment), length) * _gain(noise.gain_db)
 
 
-def _through_device(samples: np.ndarray, name: str) -> np.ndarray:
+def through_device(samples: np.ndarray, name: str) -> np.ndarray:
+    """A recording as that microphone gives it: a key of ``DEVICES`` or ``NARROW_BAND``; as long."""
     if name == NARROW_BAND:
         carried = soxr.resample(samples, SAMPLE_RATE_HZ, NARROW_BAND_RATE_HZ)
         return _placed(soxr.resample(carried, NARROW_BAND_RATE_HZ, SAMPLE_RATE_HZ), 0.0, len(samples))
@@ -131,7 +132,7 @@ def render_enrollment(root: Path, enrollment: Enrollment) -> np.ndarray:
     if enrollment.noise:
         samples = samples + _noise(root, enrollment.noise, len(samples))
     if enrollment.device:
-        samples = _through_device(samples, enrollment.device)
+        samples = through_device(samples, enrollment.device)
     return samples
 
 
@@ -175,9 +176,8 @@ def render(scene: Scene, root: Path) -> Clip:
     if echoed is not None:
         mixture += echoed
     if scene.device:
-        mixture = _through_device(mixture, scene.device)
+        mixture = through_device(mixture, scene.device)
         reference, interference = (
-            part if part is None else _through_device(part, scene.device)
-            for part in (reference, interference)
+            part if part is None else through_device(part, scene.device) for part in (reference, interference)
         )
     return Clip(scene, root, mixture, reference, interference, far_end)

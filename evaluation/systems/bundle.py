@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_pse.bundle import Bundle
 from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment import embed
+from edge_pse.enrollment import conditioning
 from edge_pse.profiles import Profile
 from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemInfo
 
@@ -52,7 +52,7 @@ class BundleSystem:
         if path and path.exists():
             return np.load(path)
         # Too short and too noisy enrollments, which enroll refuses, are among the things that are tested.
-        embedding = embed(enrollment, self._bundle.enroller())
+        embedding = conditioning(enrollment, self._bundle.enroller())
         if path:
             unfinished = path.with_suffix(f".{os.getpid()}")
             with unfinished.open("wb") as file:

@@ -31,7 +31,7 @@ def speaker(studio):
 
 
 def stretch(direction, level_db=-26.0):
-    return Stretch(TWO_DIRECTIONS[direction], 3.0, 2.4, level_db, 30.0, 1.0)
+    return Stretch(TWO_DIRECTIONS[direction], 3.0, 2.4, level_db, 30.0, 1.0, TWO_DIRECTIONS[direction])
 
 
 def minute(speaker, *directions):
@@ -84,7 +84,8 @@ def test_the_time_and_the_other_voice_are_counted(simple_speaker):
 
 
 def test_the_tables_say_how_many(studio, simple_speaker, speaker, bundle):
-    voice = Stretch(speaker.explicit.astype(float), 3.0, 2.4, -26.0, 30.0, 1.0)
+    explicit = speaker.explicit.astype(float)
+    voice = Stretch(explicit, 3.0, 2.4, -26.0, 30.0, 1.0, explicit)
     own = Minute(speaker, [voice] * 6, [3.0 * n for n in range(1, 7)], [0.0] * 6)
     row = setting_table({"alone": [own]}, studio).splitlines()[-1].split(" | ")
     assert row[:4] == ["| alone", "3 (1)", "1 of 1", "15"]
