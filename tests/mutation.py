@@ -16,6 +16,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -64,25 +66,26 @@ class Mutant:
     source: str
 
     def __str__(self) -> str:
-        return f"edge_pse/{self.module}.py:{self.line}: {self.change}"
+        return f"edge_pse/{self.module}.py:{self.line}: {self.change[:100]}"
 
 
-def mutants(module: str, source: str) -> Iterator[Mutant]:
-    """All mutants of a module's text, each with the whole text."""
-    count = sum(1 for _ in _changes(ast.parse(source)))
-    for wanted in range(count):
-        tree = ast.parse(source)
-        for index, (node, what, apply) in enumerate(_changes(tree)):
-            if index == wanted:
-                before = ast.unparse(node)
-                after = apply()
-                change = f"{before} -> {after or ast.unparse(node)}" if what is None else what
-                yield Mutant(module, node.lineno, " ".join(change.split()), ast.unparse(tree))
-                break
+def count(source: str) -> int:
+    """How many mutants a module's text has."""
+    return sum(1 for _ in _changes(ast.parse(source)))
+
+
+def mutant(module: str, source: str, number: int) -> Mutant:
+    """One of them, counted from 0."""
+    tree = ast.parse(source)
+    node, what, apply = next(islice(_changes(tree), number, None))
+    before = ast.unparse(node)
+    apply()
+    change = what(before) if what else f"{before} -> {ast.unparse(node)}"
+    return Mutant(module, node.lineno, " ".join(change.split()), ast.unparse(tree))
 
 
 def _changes(tree: ast.AST) -> Iterator[tuple]:
-    """(node, what changes in words or None, function that changes it)."""
+    """(node, function from its text to what changes, None for its text after that, function that changes it)."""
     unseen = set(map(id, _annotations(tree)))
     for node in ast.walk(tree):
         if id(node) in unseen:
@@ -99,17 +102,17 @@ def _changes(tree: ast.AST) -> Iterator[tuple]:
         elif isinstance(node, ast.Constant) and type(node.value) is bool:
             yield node, None, lambda node=node: setattr(node, "value", not node.value)
         elif isinstance(node, (ast.If, ast.While, ast.IfExp)):
-            test = ast.unparse(node.test)
-            yield node, f"if {test} -> never", lambda node=node: setattr(node, "test", ast.Constant(False))
-            yield node, f"if {test} -> always", lambda node=node: setattr(node, "test", ast.Constant(True))
+            for answer in (False, True):
+                what = f"condition always {answer}: {{}}".format
+                yield node, what, lambda node=node, answer=answer: setattr(node, "test", ast.Constant(answer))
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("min", "max"):
             other = "max" if node.func.id == "min" else "min"  # type: ignore[attr-defined]
             yield node, None, lambda node=node, other=other: setattr(node.func, "id", other)
         for body in _bodies(node):
             for place, statement in enumerate(body):
                 if _does_something(statement):
-                    what = f"without {ast.unparse(statement).splitlines()[0]}"
-                    yield statement, what, lambda body=body, place=place: _set(body, place, ast.Pass())
+                    apply = partial(_set, body, place, ast.Pass())
+                    yield statement, "without {}".format, apply
 
 
 def _annotations(tree: ast.AST) -> Iterator[ast.AST]:
@@ -177,6 +180,10 @@ def _tests_fail(module: str, copy: Path, timeout_s: float) -> bool:
     return True
 
 
+def _source(copy: Path, module: str) -> str:
+    return (copy / "edge_pse" / f"{module}.py").read_text()
+
+
 @click.command()
 @click.option("--module", "chosen", multiple=True, type=click.Choice(list(TESTS)), help="Only these.")
 @click.option("--share", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Of all mutants.")
@@ -191,27 +198,26 @@ def main(chosen: tuple[str, ...], share: float, seed: int, timeout_s: float, min
         for name in ("edge_pse", "tests", "pyproject.toml"):
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, copy / name)
         modules = chosen or tuple(TESTS)
-        drawn: list[Mutant] = []
+        places: list[tuple[str, int]] = []
         for module in modules:
             if _tests_fail(module, copy, timeout_s):
                 raise click.ClickException(f"The tests of {module} fail or take too long as it is.")
-            drawn += mutants(module, (copy / "edge_pse" / f"{module}.py").read_text())
-        everything = len(drawn)
-        generator = random.Random(seed)
-        drawn = generator.sample(drawn, round(share * everything))
+            places += [(module, number) for number in range(count(_source(copy, module)))]
+        drawn = random.Random(seed).sample(places, round(share * len(places)))
         dead = dict.fromkeys(modules, 0)
         tried = dict.fromkeys(modules, 0)
-        for mutant in drawn:
+        for module, number in drawn:
             if time.monotonic() > end:
                 break
-            tried[mutant.module] += 1
-            if killed(mutant, copy, timeout_s):
-                dead[mutant.module] += 1
+            changed = mutant(module, _source(copy, module), number)
+            tried[module] += 1
+            if killed(changed, copy, timeout_s):
+                dead[module] += 1
             else:
-                click.echo(f"lives  {mutant}")
+                click.echo(f"lives  {changed}")
     for module in modules:
         click.echo(f"{module}: {dead[module]} of {tried[module]} died")
-    click.echo(f"{sum(dead.values())} of {sum(tried.values())} died; there are {everything} mutants.")
+    click.echo(f"{sum(dead.values())} of {sum(tried.values())} died; there are {len(places)} mutants.")
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ def assert_no_step(out, one, other):
     assert (np.abs(np.diff(out)) <= bound).all()
 
 
-def tone(hops):
+def tone(hops, frequency_hz=150):
     """A hop is one and a half of its periods, so that a hop too few or too many turns it upside down."""
     time = np.arange(hops * HOP) / 16_000
-    return (0.5 * np.cos(2 * np.pi * 150 * time)).astype(np.float32)
+    return (0.5 * np.cos(2 * np.pi * frequency_hz * time)).astype(np.float32)
 
 
 def spliced(samples, request, at):
@@ -59,6 +59,30 @@ def test_the_cut_waits_for_the_next_quiet_hop(request_hops, at_the_cut):
     noise[80:] *= np.float32(0.1)
     _, counts = spliced(noise.ravel(), request_hops, 60)
     assert counts == [1] * 80 + at_the_cut + [1] * (120 - len(at_the_cut))
+
+
+def test_a_stream_that_has_just_begun_is_not_taken_for_quiet():
+    noise = np.random.default_rng(0).normal(0, 0.01, 60 * HOP).astype(np.float32)
+    _, counts = spliced(noise, 1, 20)
+    assert counts == [1] * 60
+
+
+def test_a_hop_added_right_after_one_was_dropped_has_no_step_either():
+    sound = tone(600, 75)
+    splicer, out = Splicer(HOP), []
+    splicer.request(-1)
+    for hop in sound.reshape(-1, HOP):
+        before = len(out)
+        out += splicer.process(hop)
+        if len(out) == before:  # it is dropped; what comes next is loud, and then all of it quiet beside that
+            splicer._usual_energy = 1e9
+        elif len(out) == PATIENCE + 1:
+            splicer.request(1)
+    joined = np.concatenate(out)
+    assert joined.size == sound.size
+    assert (
+        np.abs(np.diff(joined)).max() <= np.abs(np.diff(sound)).max() + 2 * np.abs(sound).max() / HOP + 1e-6
+    )
 
 
 def test_in_unbroken_noise_the_cut_waits_no_longer_than_its_patience_and_in_silence_not_at_all():
