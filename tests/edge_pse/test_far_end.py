@@ -40,6 +40,13 @@ def test_the_far_end_reaches_the_same_frame(canceller, speech, far):
     assert np.std(late) > 0.5 * np.std(far), "a hop too late must not go unseen"
 
 
+def test_sound_that_comes_from_the_far_end_alone_is_no_fault(tmp_path, far):
+    enhancer = Enhancer(Bundle.load(far_end_model(tmp_path / "passing.onnx", 0, 1)))
+    out = enhancer.process(np.zeros_like(far), far)
+    assert not enhancer.fault
+    np.testing.assert_allclose(out[HOP:], far[: out.size - HOP], atol=0.02)
+
+
 def test_no_far_end_is_silence(canceller, speech):
     enhancer = Enhancer(canceller)
     silence = np.zeros_like(speech)

@@ -2,12 +2,13 @@
 
 import dataclasses
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import Engine, Overload
+from edge_pse.audio.engine import Engine, Overload, dbfs
 from edge_pse.audio.far_end import FarEnd
 from edge_pse.audio.low_delay import LowDelayResampler
 from edge_pse.audio.playback import FULL_SCALE, DelayControl, PlaybackBuffer, to_pcm
@@ -135,6 +136,37 @@ def test_a_block_as_long_as_a_hop_brings_one_out_at_once(bundle, rate):
     for count in range(1, 30):
         engine.process(np.zeros((rate // 100, 1), np.int16))
         assert engine.counters.hops == count
+
+
+def test_the_latency_is_what_lies_between_block_and_playback(bundle):
+    engine = Engine(Enhancer(bundle), 48_000, 44_100)
+    changes_s = LowDelayResampler(48_000, 16_000).delay_s + LowDelayResampler(16_000, 44_100).delay_s
+    assert engine.latency_s == pytest.approx(0.01 + changes_s)
+    engine.playback.write(np.zeros(3 * 441, np.int16))
+    assert engine.latency_s == pytest.approx(0.01 + changes_s + 0.03)
+
+
+def test_nobody_who_plays_costs_half_a_second_of_memory_and_a_machine_at_ease_no_overload(bundle):
+    engine = Engine(Enhancer(bundle), 48_000, 48_000)
+    engine.bypass = True
+    for _ in range(100):
+        engine._work_off(np.zeros((480, 1), np.int16))
+    engine.bypass = False
+    engine._work_off(np.zeros((480, 1), np.int16))
+    assert engine.playback.level == 24_000
+    assert engine.counters.overloads == 0 and not engine.overloaded
+
+
+def test_the_far_end_is_kept_in_step_by_the_engine(bundle):
+    engine, seen = Engine(Enhancer(bundle), 16_000, 16_000), []
+    engine.keep_delay(1.0)
+    engine.far_end = SimpleNamespace(keep_delay=seen.append)
+    engine.keep_delay(2.0)
+    assert seen == [2.0]
+
+
+def test_levels_in_decibels():
+    assert [dbfs(power) for power in (1.0, 0.01, 0.0)] == pytest.approx([0, -20, -120])
 
 
 def overload_s(overload, now):
