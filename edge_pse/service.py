@@ -20,11 +20,13 @@ class Service:
     """The link to the manager of this process. Telling never fails and never waits: sound does not depend on it."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ):
-        self._address = environment.get("NOTIFY_SOCKET", "")
-        if self._address.startswith("@"):  # a name without a file
+        address = environment.get("NOTIFY_SOCKET", "")
+        # What is neither a path nor a name without a file comes from no manager.
+        self._address = address if address.startswith(("/", "@")) and hasattr(socket, "AF_UNIX") else ""
+        if self._address.startswith("@"):
             self._address = "\0" + self._address[1:]
-        watched = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        timeout_s = int(environment.get("WATCHDOG_USEC") or 0) / 1e6 if watched else 0.0
+        watched = _number(environment, "WATCHDOG_PID") in (None, os.getpid())
+        timeout_s = (_number(environment, "WATCHDOG_USEC") or 0) / 1e6 if watched else 0.0
         self._feed_every_s = timeout_s / _FEEDS_PER_TIMEOUT
         self._ready = False
         self._fed_s = float("-inf")
@@ -54,8 +56,18 @@ class Service:
         """-> whether the manager got it."""
         if not self._address:
             return False
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to_manager:
+        # A path may be too long for a socket, or hold what no path can.
+        with (
+            contextlib.suppress(OSError, ValueError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to_manager,
+        ):
             to_manager.setblocking(False)
-            to_manager.sendto(line.encode(), self._address)
+            to_manager.sendto(line.encode(errors="replace"), self._address)
             return True
         return False
+
+
+def _number(environment: Mapping[str, str], name: str) -> int | None:
+    """Of a variable that holds one; None for one that does not, as if it were not set."""
+    text = environment.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None

@@ -20,6 +20,7 @@ from edge_pse.cli.info import info
 from edge_pse.cli.output import warnings_said
 from edge_pse.cli.profiles import profiles
 from edge_pse.cli.run import run
+from edge_pse.cli.stopping import end_at_second_interrupt
 from edge_pse.cli.virtual_mic import virtual_mic
 from edge_pse.errors import EdgePseError
 from edge_pse.text import shown
@@ -56,6 +57,7 @@ def main() -> None:
         # Unless it is to be ignored (nohup), a command that is ended tidies up, as after Ctrl-C.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _exit)
+    end_at_second_interrupt()
     commands(prog_name="edge-pse")
 
 

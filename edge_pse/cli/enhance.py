@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 import edge_pse
 from edge_pse.audio import offline
 from edge_pse.cli import options, output
+from edge_pse.cli.terminal import Area, is_terminal
 
 # Shorter files are done before a bar could be read.
 _LONG_SECONDS = 10
@@ -81,12 +84,21 @@ def enhance(
 @contextmanager
 def _bar(description: str) -> Iterator[offline.Progress]:
     """A progress bar, for files that are long and people who watch."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, visible=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    console = partial(Console, stderr=True)
+    bar = Progress(*columns, console=console(), auto_refresh=False)
+    task = bar.add_task(description, visible=False)
 
-        def advance(seconds_done: float, seconds: float) -> None:
-            bar.update(task, completed=seconds_done, total=seconds, visible=seconds > _LONG_SECONDS)
+    def advance(seconds_done: float, seconds: float) -> None:
+        bar.update(task, completed=seconds_done, total=seconds, visible=seconds > _LONG_SECONDS)
 
+    if not is_terminal(sys.stderr):
+        yield advance
+        return
+    with Area(bar.get_renderable, console, transient=True):
         yield advance

@@ -5,22 +5,23 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
 import click
 from rich.console import Console, Group
-from rich.live import Live as RichLive
 from rich.padding import Padding
 from rich.text import Text
 
 from edge_pse.cli.live_screen import meter
+from edge_pse.cli.terminal import Area, is_terminal
 from edge_pse.live_enrollment import GOOD, READ_ON, Progress
 
 _PATIENCE_S = 1.0
 """Advice that changes sooner is not read by anybody."""
 _LINE_EVERY_SECONDS = 2.0
-_BAR_WIDTH = 30
+_BAR_WIDTH, _SILENCE_DBFS = 30, -120.0
 _CALM = (GOOD, READ_ON)
 
 
@@ -77,23 +78,25 @@ class Screen:
     def __init__(self, sentences: Sequence[str], microphone: str):
         self._sentences, self._microphone = sentences, microphone
         self._advice, self._advised_s = READ_ON, float("-inf")
-        self._rich = RichLive(console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False)
+        self._progress = Progress(_SILENCE_DBFS, 0.0, 0.0, READ_ON, finished=False)
+        self._area = Area(self._render, partial(Console, highlight=False, markup=False, emoji=False))
 
     def __enter__(self) -> Self:
-        self._rich.start()
+        self._area.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._rich.stop()
+        self._area.__exit__()
 
     def show(self, progress: Progress) -> None:
-        """Draw it again."""
+        """What is drawn from now on."""
         now = time.monotonic()
         if progress.advice != self._advice and now - self._advised_s > _PATIENCE_S:
             self._advice, self._advised_s = progress.advice, now
-        self._rich.update(self._render(progress), refresh=True)
+        self._progress = progress
 
-    def _render(self, progress: Progress) -> Group:
+    def _render(self) -> Group:
+        progress = self._progress
         whole = progress.speech_seconds + progress.missing_seconds
         filled = round(_BAR_WIDTH * progress.speech_seconds / whole) if whole else 0
         bar = "█" * filled + "·" * (_BAR_WIDTH - filled)
@@ -111,4 +114,4 @@ class Screen:
 
 def view(sentences: Sequence[str], microphone: str) -> View:
     """The one that fits where it is shown."""
-    return (Screen if sys.stdout.isatty() else Lines)(sentences, microphone)
+    return (Screen if is_terminal(sys.stdout) else Lines)(sentences, microphone)

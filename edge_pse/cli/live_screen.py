@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
 from edge_pse.audio.live import Live
 from edge_pse.audio.loopback import FarEndStatus
 from edge_pse.audio.session import Status
+from edge_pse.cli.terminal import Area
 from edge_pse.diagnosis.machine import NOW, firmware_bits, hottest_c
 from edge_pse.text import shown
 
@@ -37,6 +38,12 @@ class View(Protocol):
     ) -> None: ...
 
 
+def write_line(sentence: str) -> None:
+    """Print it; where nobody reads any more, the sound goes on all the same."""
+    with suppress(OSError, ValueError):
+        print(sentence, flush=True)
+
+
 class Lines:
     """One line for each sentence, and the state now and then; for logs and pipes."""
 
@@ -47,7 +54,7 @@ class Lines:
 
     def say(self, sentence: str) -> None:
         """Print it at once."""
-        print(shown(sentence), flush=True)
+        write_line(shown(sentence))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -70,7 +77,10 @@ class Lines:
 
 
 class Screen:
-    """The state in place, four times a second, and the last few sentences; keys change what is done."""
+    """The state in place, four times a second, and the last few sentences; keys change what is done.
+
+    In the background each sentence is a line, and nothing else is shown until the terminal is this program's again.
+    """
 
     _SENTENCES = 5
 
@@ -78,52 +88,33 @@ class Screen:
         """``keys``: character -> what it does, in a word or two, and the function that does it."""
         self._live, self._keys = live, keys
         self._sentences: list[str] = []
-        self._rich: RichLive | None = None
-        self._stop = threading.Event()
-        self._terminal_before: list[Any] | None = None
+        self._area = Area(
+            self._render, partial(Console, highlight=False, markup=False, emoji=False), self._press
+        )
 
     def say(self, sentence: str) -> None:
         """Add it below the meters, with the time."""
         self._sentences = [*self._sentences, f"{time.strftime('%H:%M:%S')}  {shown(sentence)}"][
             -self._SENTENCES :
         ]
+        if not self._area.in_foreground and self._area.may_write:
+            write_line(shown(sentence))
 
     def __enter__(self) -> Self:
-        if sys.stdin.isatty() and self._take_single_keys():
-            threading.Thread(target=self._read_keys, daemon=True).start()
-        self._rich = RichLive(
-            get_renderable=self._render,
-            console=Console(highlight=False, markup=False, emoji=False),
-            refresh_per_second=4,
-        )
-        self._rich.start()
+        self._area.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._rich is not None:
-            self._rich.stop()
-        if self._terminal_before is not None:
-            import termios
+        self._area.__exit__()
 
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal_before)
-
-    def _take_single_keys(self) -> bool:
-        """Let each key through at once -> whether this system can."""
+    def _press(self, key: str) -> None:
+        what, function = self._keys.get(key, ("", None))
+        if function is None:
+            return
         try:
-            import termios
-            import tty
-        except ImportError:  # Windows
-            return False
-        self._terminal_before = termios.tcgetattr(sys.stdin)
-        tty.setcbreak(sys.stdin)
-        return True
-
-    def _read_keys(self) -> None:
-        while not self._stop.is_set():
-            key = sys.stdin.read(1)
-            if key in self._keys:
-                self._keys[key][1]()
+            function()
+        except Exception as error:  # whatever it was, the sound goes on
+            self.say(f"[{key}] {what}: {error or type(error).__name__}")
 
     def _render(self) -> Group:
         parts: list[RenderableType] = [self._state()]

@@ -1,20 +1,29 @@
-"""Ends what runs until it is told to stop."""
+"""Ends what runs when it is told to: tidily at first, and at once if that does not come to an end."""
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
+import time
 from queue import SimpleQueue
 
-_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
-"""Windows knows no SIGHUP."""
+from edge_pse.cli import terminal
+
+_HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)
+"""The terminal is closed; Windows knows no such signal."""
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, _HANG_UP}
+_TIDY_S = 1.0
+"""So long whoever is told to stop has for it, also when told twice."""
 
 
 def stop_on_signals(stop: threading.Event) -> None:
     """Set ``stop`` at Ctrl-C, when the service manager ends the program, and when its terminal is closed.
 
     Not in the signal handler: it may interrupt the main thread in ``stop.wait`` while that holds the event's lock, and
-    would then wait for it for ever. ``SimpleQueue.put`` is made for handlers.
+    would then wait for it for ever. ``SimpleQueue.put`` is made for handlers. What is to be ignored (as ``nohup`` wants
+    it for the terminal) stays ignored, but for Ctrl-C, which shells let jobs in the background ignore.
     """
     asked: SimpleQueue[int] = SimpleQueue()
 
@@ -23,5 +32,32 @@ def stop_on_signals(stop: threading.Event) -> None:
         stop.set()
 
     for number in _SIGNALS:
-        signal.signal(number, lambda number, _: asked.put(number))
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: asked.put(number))
     threading.Thread(target=pass_on, name="stop on signals", daemon=True).start()
+
+
+def end_at_second_interrupt() -> None:
+    """From the second Ctrl-C on, end the program whatever it waits for: a disk, a device, a library.
+
+    Python looks at signals between its own steps only, and in its main thread; what is told to the other end of a
+    socket, by the system and at once, is heard also while that thread hangs.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+
+    def listen() -> None:
+        with ours, theirs:
+            first_s: float | None = None
+            while True:
+                for number in ours.recv(64):
+                    if number not in _SIGNALS:
+                        continue
+                    if number == signal.SIGINT and first_s is not None:
+                        time.sleep(max(0.0, first_s + _TIDY_S - time.monotonic()))
+                        terminal.restore()
+                        os._exit(128 + number)
+                    first_s = first_s or time.monotonic()
+
+    threading.Thread(target=listen, name="second interrupt", daemon=True).start()
