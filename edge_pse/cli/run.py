@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import sys
 import threading
@@ -18,18 +17,18 @@ from edge_pse.audio.loopback import AUTO
 from edge_pse.audio.recorder import Recorder
 from edge_pse.audio.session import VIRTUAL, Options
 from edge_pse.audio.streams import StreamHung
-from edge_pse.cli import options, output
+from edge_pse.cli import options, output, resuming
 from edge_pse.cli.auto_enroll import Keeper
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.live_screen import Lines, Screen, View
+from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.cli.stopping import stop_on_signals
+from edge_pse.cli.terminal import is_terminal
 from edge_pse.enhancer import Enhancer
-from edge_pse.errors import EdgePseError
-from edge_pse.profiles import ProfileStore
+from edge_pse.errors import EdgePseError, ProfileError
+from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.service import Service
 
-_RESUMED = "EDGE_PSE_RESUMED"
-"""Environment variable: what the user had set when the process had to replace itself (JSON)."""
 _STRENGTH_STEP = 0.1
 _SWITCH_INTERVAL_S = 0.001
 _HUNG_PAUSE_S = 0.5
@@ -95,10 +94,10 @@ def run(
     """Enhance the microphone live, until Ctrl-C."""
     if on_demand and sink != VIRTUAL:
         raise click.UsageError(f"--on-demand needs --output {VIRTUAL}.")
-    resumed = json.loads(os.environ.pop(_RESUMED, "null"))
-    if resumed:
-        name, strength, bypass = resumed["profile"], resumed["strength"], resumed["bypass"]
-    profile = ProfileStore().load(name) if name else None
+    resumed = resuming.taken()
+    if resumed is not None:
+        name, strength, bypass = resumed.profile, resumed.strength, resumed.bypass
+    profile = _profile(name, resumed is not None) if name else None
     settings = targets.choose(target).settings.override(
         model=model, backend=backend, latency_ms=latency, strength=strength
     )
@@ -119,6 +118,17 @@ def run(
     _Run(enhancer, wanted, record, stop, resumed is not None, bypass, auto_enroll).until_stopped()
 
 
+def _profile(name: str, resumed: bool) -> Profile | None:
+    try:
+        return ProfileStore().load(name)
+    except ProfileError as error:
+        if not resumed:
+            raise
+        # It was in use, and what is there of it since is another thing: the sound goes on all the same.
+        click.echo(f"{error} Every voice is kept.")
+        return None
+
+
 class _Run:
     """The stream and what is shown of it."""
 
@@ -135,7 +145,7 @@ class _Run:
         self._stop = stop
         self._keeper: Keeper | None = None
         if auto_enroll is not None and not (resumed and auto_enroll in ProfileStore()):
-            self._keeper = Keeper(auto_enroll, enhancer, self._say, asks=sys.stdout.isatty())
+            self._keeper = Keeper(auto_enroll, enhancer, self._say, asks=is_terminal(sys.stdout))
             self._keeper.microphone = self._microphone
         self._view, self._service = self._make_view(), Service()
         # A service may be started before its devices are there.
@@ -157,7 +167,7 @@ class _Run:
         try:
             with quiet_libraries(), output.warnings_said(self._say):
                 try:
-                    with self._view:
+                    with self._view, ProfileWatch(self._live.enhancer, self._say):
                         self._live.run(self._stop, patient=self._patient)
                         self._service.stopping()
                         self._say_paces()
@@ -188,7 +198,7 @@ class _Run:
         )
 
     def _make_view(self) -> View:
-        if not sys.stdout.isatty():
+        if not is_terminal(sys.stdout):
             return Lines(lambda: self._live)
         keys = {
             "b": ("bypass", self._toggle_bypass),
@@ -237,9 +247,5 @@ class _Run:
         if self._stop.wait(_HUNG_PAUSE_S):
             os._exit(0)  # the usual way out waits for the thread that hangs
         enhancer = self._live.enhancer
-        settings = {
-            "profile": enhancer.profile.name if enhancer.profile else None,
-            "strength": enhancer.strength,
-            "bypass": self._live.bypass,
-        }
-        os.environ[_RESUMED] = json.dumps(settings)
+        name = enhancer.profile.name if enhancer.profile else None
+        resuming.Resumed(name, enhancer.strength, self._live.bypass).hand_on()

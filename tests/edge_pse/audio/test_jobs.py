@@ -1,0 +1,131 @@
+"""``edge-pse`` as a job of a shell: in the background, stopped, and in the foreground again."""
+
+import contextlib
+import os
+import pty
+import select
+import shlex
+import signal
+import time
+
+import pytest
+
+from tests.edge_pse.audio.running import COMMAND
+
+RUN = "run --input mic --output speaker --latency 200"
+
+
+class Shell:
+    """An interactive bash on a terminal of its own, in which ``edge-pse`` is the command."""
+
+    def __init__(self, env, folder):
+        command = folder / "edge-pse"
+        command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+        command.chmod(0o700)
+        self.process_id, self._terminal = pty.fork()
+        if not self.process_id:
+            os.environ.clear()
+            os.environ.update(env | {"TERM": "xterm", "PS1": "prompt", "PATH": f"{folder}:{env['PATH']}"})
+            os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+        self.seen = ""
+        self.wait_for("prompt")
+
+    def type(self, keys):
+        self.seen = ""
+        os.write(self._terminal, keys.encode())
+
+    def line(self, command):
+        self.type(f"{command}\r")
+
+    def wait_for(self, text, seconds=20):
+        until = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < until, self.seen
+            self._look()
+
+    def watch(self, seconds):
+        """What is shown from now on, for some time."""
+        self.seen, until = "", time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._look()
+        return self.seen
+
+    def is_in_order(self):
+        """Lines are edited and shown by the terminal, as shells leave it to the programs that they start."""
+        self.line("stty -a; echo do''ne")
+        self.wait_for("done")
+        return " icanon" in self.seen and " echo " in self.seen
+
+    def _look(self):
+        with contextlib.suppress(OSError):
+            if select.select([self._terminal], [], [], 0.05)[0]:
+                self.seen += os.read(self._terminal, 65536).decode(errors="replace")
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            os.kill(self.process_id, signal.SIGHUP)
+        os.close(self._terminal)
+        os.waitpid(self.process_id, 0)
+
+
+@pytest.fixture
+def shell(cards, tmp_path, speech_pcm):
+    speech_pcm.tofile(tmp_path / "mic.raw")
+    env = cards(
+        tmp_path,
+        mic=f'infile "{tmp_path}/mic.raw" rate 16000 channels 1',
+        speaker=f'outfile "{tmp_path}/out.raw" rate 16000 channels 1',
+    )
+    shell = Shell(env, tmp_path)
+    yield shell
+    shell.close()
+
+
+def test_a_job_in_the_background_runs_and_leaves_the_terminal_alone(shell):
+    shell.line(f"edge-pse {RUN} &")
+    shell.wait_for("Running: mic to speaker")
+    shell.line("jobs")
+    shell.wait_for("[1]+")
+    shown = shell.seen + shell.watch(1)
+    assert "Running  " in shown and "Stopped" not in shown
+    shell.line("echo ke''ys")  # which the program must not take
+    shell.wait_for("keys")
+    assert "dBFS" not in shell.watch(0.6)
+    assert shell.is_in_order()
+
+    shell.line("fg")
+    shell.wait_for("keeps every voice")
+    shell.type("b")
+    shell.wait_for("bypassed", 3)
+
+    shell.type("\x1a")
+    shell.wait_for("Stopped")
+    assert "\x1b[?25h" in shell.seen, "the cursor is shown again"
+    assert shell.is_in_order()
+
+    shell.line("bg")
+    shell.wait_for("edge-pse")
+    shown = shell.watch(1)
+    assert "dBFS" not in shown and "Stopped" not in shown
+    assert shell.is_in_order()
+    shell.line("jobs")
+    shell.wait_for("Running  ")
+
+    shell.line("fg")
+    shell.wait_for("bypassed")
+    shell.type("q")
+    shell.wait_for("Stopped after")
+    assert shell.is_in_order()
+
+
+def test_stopped_in_the_foreground_and_ended_in_the_background_it_leaves_all_as_it_was(shell):
+    shell.line(f"stty tostop; edge-pse {RUN}")
+    shell.wait_for("keeps every voice")
+    shell.type("\x1a")
+    shell.wait_for("Stopped")
+    shell.line("bg")
+    shell.wait_for("edge-pse")
+    shell.line("kill %1; wait; echo ga''ve $?")
+    shell.wait_for("gave")
+    assert "Stopped" not in shell.seen
+    assert shell.is_in_order()
