@@ -110,7 +110,7 @@ class Enhancer:
         self._pending = self._nothing
         self._working, self._changing = threading.Lock(), threading.Lock()
         self._settings = _Settings(None, self._nobody, 1.0, None)
-        self._faulty = self._nobody
+        self._faulty = self._embedding = self._nobody
         self.profile = profile
         self.strength = strength
         self.reset()
@@ -313,6 +313,12 @@ class Enhancer:
         far = self._far_analysis(hop[1]) if len(hop) > 1 else None
         if self._fault and now.embedding is not self._faulty:
             self._begin_network()
+        if now.embedding is not self._embedding:
+            # What the network holds of the voices so far is about another one to keep: with it, the new one would stay
+            # suppressed for a quarter of a minute.
+            if not np.array_equal(now.embedding, self._embedding):
+                self._states = self.bundle.contract.initial_states()
+            self._embedding = now.embedding
         heard = None
         enhanced = spectrum
         if not self._fault:

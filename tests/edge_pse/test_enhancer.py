@@ -306,3 +306,16 @@ def test_reset_forgets_what_was_heard_as_well(bundle, noisy, male_profile):
     first, second = heard[:25], heard[25:]
     np.testing.assert_array_equal([hop.embedding for hop in first], [hop.embedding for hop in second])
     assert [hop.kept for hop in first] == [hop.kept for hop in second]
+
+
+def test_a_voice_that_is_chosen_in_the_middle_is_heard_at_once(
+    bundle, recording, female_profile, male_profile
+):
+    speech = np.tile(recording("ls367_speech"), 2)
+    middle = speech.size // 2 // 160 * 160
+    enhancer = Enhancer(bundle, male_profile)
+    enhancer.process(speech[:middle])
+    enhancer.profile = female_profile
+    after = enhancer.process(speech[middle:])[:48_000]
+    heard = 10 * np.log10(np.mean(after**2) / np.mean(speech[middle : middle + 48_000] ** 2))
+    assert heard > -3

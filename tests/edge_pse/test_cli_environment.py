@@ -1,0 +1,104 @@
+"""Variables that hold nonsense, signals that are to be ignored, and programs that hang."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from edge_pse.cli import resuming
+from edge_pse.service import Service
+
+HANGS = """
+import sys, time
+from edge_pse.cli import commands, main
+
+@commands.command()
+def hang():
+    print("ready", flush=True)
+    while True:
+        try:
+            time.sleep(60)  # like a library that does not come back
+        except KeyboardInterrupt:
+            print("again", flush=True)
+
+sys.argv = ["edge-pse", "hang"]
+main()
+"""
+WAITS = """
+import threading
+from edge_pse.cli.stopping import stop_on_signals
+stop = threading.Event()
+stop_on_signals(stop)
+print("ready", flush=True)
+print("stopped" if stop.wait(1) else "went on")
+"""
+
+
+def test_the_second_interrupt_ends_what_hangs():
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(signal.SIGINT)
+        assert program.stdout.readline() == "again\n"
+        program.send_signal(signal.SIGINT)
+        try:
+            assert program.wait(5) == 128 + signal.SIGINT
+        finally:
+            program.kill()
+
+
+@pytest.mark.parametrize(("ignored", "end"), [(True, "went on"), (False, "stopped")])
+def test_a_hang_up_that_is_to_be_ignored_is(ignored, end):
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=(lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(signal.SIGHUP)
+        assert program.stdout.readline() == f"{end}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "3", "[]", "{}", '{"profile": 3, "strength": 1, "bypass": true}', "[" * 100_000,
+     '{"profile": null, "strength": NaN, "bypass": true}', '{"profile": null, "strength": 7, "bypass": true}',
+     '{"profile": null, "strength": true, "bypass": true}', '{"profile": null, "strength": 1, "bypass": 1}'],
+)  # fmt: skip
+def test_what_no_program_of_ours_handed_on_is_not_taken(monkeypatch, text):
+    monkeypatch.setenv("EDGE_PSE_RESUMED", text)
+    assert resuming.taken() is None
+    assert "EDGE_PSE_RESUMED" not in os.environ
+
+
+def test_what_was_handed_on_is_taken_once(monkeypatch):
+    monkeypatch.setenv("EDGE_PSE_RESUMED", "")
+    resumed = resuming.Resumed("me", 0.5, bypass=True)
+    resumed.hand_on()
+    assert resuming.taken() == resumed
+    assert resuming.taken() is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"WATCHDOG_USEC": text} for text in ("abc", "-5", "1e3", "9" * 500, "²", " ", "")]
+    + [{"WATCHDOG_PID": text, "WATCHDOG_USEC": "1"} for text in ("abc", "")]
+    + [
+        {"NOTIFY_SOCKET": text}
+        for text in ("relative", "/" + "x" * 500, "@" + "y" * 500, "/\udce9", "@", "/")
+    ],
+    ids=str,
+)
+def test_a_manager_that_speaks_nonsense_is_none(odd):
+    began = time.monotonic()
+    service = Service({"NOTIFY_SOCKET": "/nowhere", **odd})
+    service.alive()
+    service.status("a name that is no text: \udce9")
+    service.stopping()
+    assert time.monotonic() - began < 1
+    assert service.managed == (odd.get("NOTIFY_SOCKET") != "relative")
