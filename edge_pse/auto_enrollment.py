@@ -157,12 +157,14 @@ class AutoEnrollment:
         past = round(_NOISE_SECONDS / hop_seconds)
         self._power: deque[float] = deque(maxlen=past)
         self._kept: deque[float] = deque(maxlen=past)
+        self._in_speech_band: deque[tuple[float, float]] = deque(maxlen=past)
 
     def hear(self, heard: Heard) -> bool:
         """One hop more -> whether it has completed a stretch."""
         self._hops.append(heard)
         self._power.append(heard.power)
         self._kept.append(heard.kept)
+        self._in_speech_band.append(heard.in_speech_band)
         if len(self._hops) < self._block_hops:
             return False
         block, self._hops = self._hops, []
@@ -180,10 +182,10 @@ class AutoEnrollment:
         self._run = []
 
     def _add_block(self, block: list[Heard]) -> bool:
-        speech = find_speech(np.array(self._power), np.array(self._kept))
+        speech = find_speech(self._power, self._kept, self._in_speech_band)
         spoken = speech.where[-len(block) :]
         if spoken.mean() >= _TALK_SHARE:
-            power = float(np.array([hop.power for hop in block])[spoken].mean())
+            power = float(speech.powers[-len(block) :][spoken].mean())
             total = np.stack([(hop.embedding, hop.half_band) for hop in block]).sum(axis=0, dtype=np.float64)
             self._run.append(_Block(total, len(block), int(spoken.sum()), power, speech.noise_power))
             self._pause_blocks = 0

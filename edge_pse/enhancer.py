@@ -18,6 +18,7 @@ from edge_pse.band import LowerHalf
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import choose, choose_in
 from edge_pse.errors import AudioError, BundleError, EdgePseWarning, ProfileError, ThreadError
+from edge_pse.levels import SpeechBand
 from edge_pse.pace import Hearing, warn_of_pace
 from edge_pse.profiles import Profile
 from edge_pse.samples import (
@@ -49,6 +50,8 @@ class Heard:
     """Of this hop, (embedding_size,) float32; a profile is a mean of these."""
     half_band: Samples
     """The same, with only the lower half of the band heard so far."""
+    in_speech_band: tuple[float, float]
+    """``power`` and ``kept`` where neither an offset nor mains hum is, see ``levels``."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,8 @@ class Enhancer:
         self._rising = np.arange(1, self._hop + 1, dtype=np.float32) / np.float32(self._hop)
         # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
         self._power_scale = 2 / (contract.window_samples * self._hop)
+        spacing_hz = contract.sample_rate_hz / contract.window_samples
+        self._speech = SpeechBand(contract.bins, contract.first_bin, spacing_hz, self._power_scale)
         self._nobody = np.zeros((1, contract.profile_size), np.float32)
         self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
         self._pending = self._nothing
@@ -343,6 +348,7 @@ class Enhancer:
             return spectrum, None
         if now.listener is None:
             return enhanced, None
+        listened = enhanced
         if now.profile is not None:
             listened, embedding, self._listening = self._step(spectrum, self._nobody, self._listening, far)
             kept = self._power(listened)
@@ -353,7 +359,8 @@ class Enhancer:
         if not (kept <= most and np.vdot(embeddings, embeddings) <= embeddings.size * _MOST_EMBEDDED**2):
             self._go_wrong(now)
             return spectrum, None
-        return enhanced, Heard(power, kept, embeddings[0], embeddings[1])
+        in_speech_band = self._speech.power(spectrum), self._speech.power(listened)
+        return enhanced, Heard(power, kept, embeddings[0], embeddings[1], in_speech_band)
 
     def _power(self, spectrum: Samples) -> float:
         """Mean square of the windowed samples."""

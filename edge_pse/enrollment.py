@@ -7,6 +7,7 @@ what the network removes from a clean voice sets a limit to what its output coul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import choose
 from edge_pse.enhancer import Enhancer, Heard
 from edge_pse.errors import BundleError, EnrollmentError
+from edge_pse.levels import without_hum
 from edge_pse.pace import warn_of_pace
 from edge_pse.profiles import Profile, Recording
 from edge_pse.samples import at_rate, checked_rate, checked_recording
@@ -139,6 +141,7 @@ class Listener:
         self._enhancer.listen(self._note)
         self._power: list[float] = []
         self._kept: list[float] = []
+        self._in_speech_band: list[tuple[float, float]] = []
         self._embeddings: Samples = np.empty((_FIRST_ROOM, 2, bundle.contract.embedding_size), np.float32)
         self._samples = 0
         self._fault = ""
@@ -182,8 +185,8 @@ class Listener:
     def speech(self) -> Speech:
         """Where somebody speaks, so far."""
         if not self._power:
-            return Speech(np.zeros(0, bool), 0.0, 0.0)
-        return find_speech(np.asarray(self._power), np.asarray(self._kept))
+            return Speech(np.zeros(0, bool), 0.0, 0.0, np.zeros(0))
+        return find_speech(self._power, self._kept, self._in_speech_band)
 
     def voice(self) -> slice:
         """The frames from the first speech to the last, and a second on either side."""
@@ -242,6 +245,7 @@ class Listener:
         self._embeddings[frame] = heard.embedding, heard.half_band
         self._power.append(heard.power)
         self._kept.append(heard.kept)
+        self._in_speech_band.append(heard.in_speech_band)
 
 
 def _listen_to(audio: ArrayLike, sample_rate_hz: float, bundle: Bundle) -> tuple[Listener, EnrollmentReport]:
@@ -266,18 +270,23 @@ class Speech:
     """Mean square over these; 0 without any."""
     noise_power: float
     """The same of the pauses."""
+    powers: NDArray[np.float64]
+    """Of each hop, (hops,), without an offset and hum."""
 
 
-def find_speech(power: NDArray[np.float64], kept: NDArray[np.float64]) -> Speech:
-    """Tell speech from the rest by what the network keeps; arrays (hops,), see ``enhancer.Heard``."""
-    power, kept = _smoothed(power), _smoothed(kept)
+def find_speech(
+    powers: Sequence[float], kept_powers: Sequence[float], in_speech_band: Sequence[tuple[float, float]]
+) -> Speech:
+    """Tell speech from the rest by what the network keeps; of each hop, see ``enhancer.Heard``."""
+    heard, left = without_hum(np.asarray(powers), np.asarray(kept_powers), np.asarray(in_speech_band))
+    power, kept = _smoothed(heard), _smoothed(left)
     # Digital silence is what a device gives before it starts: it says nothing about the room.
     silence = 10 ** (_SILENCE_DBFS / 10)
     sounding = np.sort(power[power > silence])
     noise = sounding[: max(1, int(_PAUSES_SHARE * sounding.size))].mean() if sounding.size else silence
     faintest = max(_SPEECH_OVER_NOISE * noise, _SPEECH_RANGE * np.percentile(power, 95))
     where = (power > faintest) & (kept > _SPEECH_KEPT * power)
-    return Speech(where, float(power[where].mean()) if where.any() else 0.0, float(noise))
+    return Speech(where, float(power[where].mean()) if where.any() else 0.0, float(noise), heard)
 
 
 def levels_db(speech: Speech) -> tuple[float, float]:

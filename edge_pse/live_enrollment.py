@@ -19,6 +19,7 @@ from edge_pse.enrollment import (
     clipped_share,
     levels_db,
 )
+from edge_pse.levels import speech_power
 from edge_pse.profiles import Recording
 from edge_pse.spectral import Samples
 from edge_pse.verification import OTHER_VOICE_COSINE
@@ -93,7 +94,7 @@ class LiveEnrollment:
         finished = self._listener.seconds >= self.limit_seconds
         if not missing and not finished:
             finished = not self.report().problems
-        level_dbfs = _level_dbfs(self._last(_LEVEL_SECONDS))
+        level_dbfs = self._level_dbfs(self._last(_LEVEL_SECONDS))
         return Progress(level_dbfs, speech_seconds, missing, self._advice(speech), finished)
 
     def report(self) -> EnrollmentReport:
@@ -115,13 +116,13 @@ class LiveEnrollment:
         window = self._last(_WINDOW_SECONDS)
         if window.size < 0.5 * _WINDOW_SECONDS * self._rate_hz:
             return READ_ON
-        if _level_dbfs(window) < _SILENCE_DBFS:
+        if self._level_dbfs(window) < _SILENCE_DBFS:
             return NO_SOUND
         if np.abs(window).max() > _LOUD_PEAK and clipped_share(window[:, None]) > MAX_CLIPPED_SHARE:
             return TOO_LOUD
         frames = round(_WINDOW_SECONDS / self._listener.frame_seconds)
         if not speech.where[-frames:].any():
-            return TOO_NOISY if _level_dbfs(window) > _LOUD_ROOM_DBFS else READ_ON
+            return TOO_NOISY if self._level_dbfs(window) > _LOUD_ROOM_DBFS else READ_ON
         level_dbfs, snr_db = levels_db(speech)
         if level_dbfs < MIN_SPEECH_LEVEL_DBFS + _QUIET_MARGIN_DB:
             return TOO_QUIET
@@ -140,6 +141,6 @@ class LiveEnrollment:
                 break
         return np.concatenate([np.zeros(0, np.float32), *blocks])
 
-
-def _level_dbfs(samples: Samples) -> float:
-    return dbfs(float(np.mean(samples**2)) if samples.size else 0.0)
+    def _level_dbfs(self, samples: Samples) -> float:
+        """Where speech is: an offset of the microphone is no sound."""
+        return dbfs(float(speech_power(samples, self._rate_hz)))

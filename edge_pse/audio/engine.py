@@ -22,6 +22,7 @@ from edge_pse.audio.playback import FULL_SCALE, DelayKeeper, Pcm, PlaybackBuffer
 from edge_pse.audio.splicing import Splicer
 from edge_pse.channels import ChannelChoice
 from edge_pse.enhancer import Enhancer
+from edge_pse.levels import speech_power
 from edge_pse.spectral import Samples
 
 _WAIT_S = 0.2
@@ -104,7 +105,7 @@ class Engine:
         self.counters = Counters()
         self.hop_times_s: deque[float] = deque(maxlen=1000)
         self.input_power = self.output_power = 0.0
-        """Mean squares, smoothed; of full scale 1."""
+        """Mean squares where speech is, smoothed; of full scale 1."""
         self.failure: BaseException | None = None
         """What ended the worker, if it was not asked to end."""
         self._to_model = LowDelayResampler(input_rate_hz, enhancer.sample_rate_hz)
@@ -170,8 +171,9 @@ class Engine:
         out = self._pathway.process(hop, self.bypass or self._overload.active, far_hop)
         self.hop_times_s.append(time.perf_counter() - began)
         self.counters.hops += 1
-        self.input_power += _SMOOTHING * (float(hop @ hop) / hop.size - self.input_power)
-        self.output_power += _SMOOTHING * (float(out @ out) / out.size - self.output_power)
+        heard, given = speech_power(np.stack([hop, out], axis=1), self.enhancer.sample_rate_hz)
+        self.input_power += _SMOOTHING * (float(heard) - self.input_power)
+        self.output_power += _SMOOTHING * (float(given) - self.output_power)
         for played in self._splicer.process(out):
             if self._on_output is not None:
                 self._on_output(played)

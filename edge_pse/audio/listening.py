@@ -12,6 +12,7 @@ from edge_pse.audio.devices import Device, find_format
 from edge_pse.audio.playback import FULL_SCALE, Pcm
 from edge_pse.audio.streams import BLOCKS_PER_SECOND, InputStream
 from edge_pse.errors import AudioError
+from edge_pse.levels import speech_power
 
 _LATENCY_S = 0.1
 _START_S = 2.5
@@ -48,6 +49,6 @@ def listen(device: Device, seconds: float) -> Heard:
     blocks = [queue.get() for _ in range(queue.qsize())]
     if not blocks:
         raise AudioError(f"{device.name} opens but gives no samples: it may be suspended or in use.")
-    power = np.array([np.mean((block / FULL_SCALE) ** 2, axis=0).max() for block in blocks])
+    power = np.array([speech_power(block / FULL_SCALE, found.rate_hz).max() for block in blocks])
     soft, loud = 10 * np.log10(np.maximum(np.percentile(power, [10, 90]), 1e-12))
     return Heard(float(loud), float(soft))
