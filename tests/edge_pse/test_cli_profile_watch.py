@@ -57,6 +57,7 @@ def test_what_this_program_writes_and_takes_itself_is_no_news(stream, male_profi
     time.sleep(0.5)
     mine = dataclasses.replace(male_profile, name="me")
     store.save(mine)
+    time.sleep(0.1)
     enhancer.profile = mine
     time.sleep(0.8)
     assert said == []
