@@ -43,6 +43,8 @@ def end_at_second_interrupt() -> None:
     Python looks at signals between its own steps only, and in its main thread; what is told to the other end of a
     socket, by the system and at once, is heard also while that thread hangs.
     """
+    if not hasattr(socket, "socketpair"):  # not every system has them
+        return
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
