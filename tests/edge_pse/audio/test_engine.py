@@ -11,7 +11,7 @@ from edge_pse import Enhancer
 from edge_pse.audio.engine import Engine, Overload, dbfs
 from edge_pse.audio.far_end import FarEnd
 from edge_pse.audio.low_delay import LowDelayResampler
-from edge_pse.audio.playback import FULL_SCALE, DelayControl, PlaybackBuffer, to_pcm
+from edge_pse.audio.playback import FULL_SCALE, DelayControl, DelayKeeper, PlaybackBuffer, to_pcm
 from tests.edge_pse.audio.running import aligned
 from tests.edge_pse.graphs import far_end_model
 
@@ -82,6 +82,57 @@ def test_running_dry_is_counted_once_and_fades(speech_pcm):
     assert buffer.underruns == 1
     # Over 80 samples, up and down.
     assert np.abs(np.diff(np.concatenate(pieces).astype(int))).max() <= 10_000 / 79 + 1
+
+
+def test_running_dry_between_two_reads_fades_from_the_last_sample():
+    buffer = PlaybackBuffer(1_000, HOP)
+    buffer.write(np.full(3 * HOP, 10_000, np.int16))
+    for _ in range(4):
+        out = np.full(HOP, -30_000, np.int16)
+        buffer.read_into(out)
+    assert buffer.underruns == 1
+    assert out[0] == 10_000 and (np.diff(out[:80].astype(int)) < 0).all() and not out[80:].any()
+
+
+def test_underruns_are_counted_and_a_backlog_dropped_once_the_delay_was_found():
+    buffer = PlaybackBuffer(8_000, HOP)
+    keeper, out = DelayKeeper(buffer, HOP), np.empty(HOP, np.int16)
+    hop = np.ones(HOP, np.int16)
+    buffer.write(np.tile(hop, 2))
+    for now in (0.0, 1.0, 2.5):  # the first window, in which it runs dry to find the delay
+        buffer.read_into(out)
+        wanted = keeper.look(now)
+    assert (wanted, keeper.underruns) == (0, 0)
+    buffer.write(np.tile(hop, 3))
+    for now in (3.0, 3.5, 4.0, 4.1, 5.0):
+        buffer.read_into(out)
+        wanted = keeper.look(now)
+    assert (wanted, keeper.underruns) == (0, 1)
+    buffer.write(np.tile(hop, 12))
+    for now in (5.1, 7.5):
+        buffer.read_into(out)
+        wanted = keeper.look(now)
+    # Ten hops are left at the least; one and a half is the most, and one more since it ran dry.
+    assert (wanted, keeper.underruns) == (-8, 1)
+    assert keeper.waiting == pytest.approx(10.5 * HOP)
+
+
+@pytest.mark.parametrize("size", [100, 160, 250])
+def test_the_far_end_comes_through_in_blocks_of_any_size(speech_pcm, size):
+    far_end = FarEnd(16_000, 16_000, HOP)
+    said = speech_pcm[:16_000]
+    out, given = [], 0
+    for count in range(1, 90):
+        while given < count * HOP + 2 * size:
+            far_end.blocks.put(said[given : given + size, None])
+            given += size
+        out.append(far_end.next_hop(np.zeros(HOP, np.float32)))
+    joined = to_pcm(np.concatenate(out))
+    start = 80  # the fade at its beginning
+    np.testing.assert_array_equal(joined[start : 85 * HOP], said[start : 85 * HOP])
+    powers = np.mean(np.square(np.stack(out)), axis=1)
+    weights = 0.05 * 0.95 ** np.arange(len(powers))[::-1]
+    assert far_end.power == pytest.approx(weights @ powers, rel=1e-3)
 
 
 def test_a_buffer_that_nobody_reads_drops_and_goes_on_with_the_present(speech_pcm):
