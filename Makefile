@@ -10,7 +10,7 @@ NETWORKS := pvqe-s pvqe-s-far pvqe-xs
 
 AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 
-.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-arm test-install footprint soak mutants
+.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-arm test-install footprint soak fuzz mutants
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
@@ -50,6 +50,10 @@ mutants: $(VENV)/.development
 	$(BIN)/python -m tests.mutation --share 0.2 --minutes 40
 
 # Every network that ships, two at a time.
+# Mutated inputs, odd blocks and kills, for five minutes; make fuzz SEED=N repeats a run.
+fuzz: $(VENV)/.development
+	$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
+
 check-int8: $(VENV)/.development
 	@$(MAKE) --no-print-directory -j2 --output-sync $(NETWORKS:%=check-int8-%)
 
