@@ -37,16 +37,23 @@ def replacing(path: str | Path, *, mode: int | None) -> Iterator[Path]:
     """A new empty file to write, which takes the place of ``path`` when the block ends well.
 
     It lies in the same directory and is gone after an exception; what a killed writer of the same file left is
-    removed. ``mode``: the permissions, whatever the umask; None for those of the file that is replaced, or of any new
-    file. OSError, before anything is written, for what ``place_of`` refuses.
+    removed. ``mode``: the permissions, whatever the umask; None for those of the file that is replaced, its access
+    list and attributes too, or of any new file. The owner stays the same as far as the system lets us. OSError,
+    before anything is written, for what ``place_of`` refuses.
     """
     place = place_of(path)
     sweep(place.parent, f"{_prefix(place)}*.tmp")
-    if mode is None and place.exists():
-        mode = stat.S_IMODE(place.stat().st_mode)
+    before = place.stat() if place.exists() else None
+    like = before if mode is None else None
+    if like is not None:
+        mode = stat.S_IMODE(like.st_mode)
     temporary, descriptor = _create_beside(place, 0o666 if mode is None else OWN)
     try:
         yield temporary
+        if before is not None:
+            _give(temporary, before)
+        if like is not None:
+            _copy_attributes(place, temporary)
         if mode is not None:
             temporary.chmod(mode)
         os.fsync(descriptor)
@@ -118,6 +125,29 @@ def _create_beside(place: Path, mode: int) -> tuple[Path, int]:
             _close(descriptor)
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _give(path: Path, before: os.stat_result) -> None:
+    """To the owner and the group of the file before: after `sudo` it is still its owner's."""
+    if not hasattr(os, "chown"):
+        return
+    now = path.stat()
+    if now.st_gid != before.st_gid:
+        with suppress(OSError):
+            os.chown(path, -1, before.st_gid)
+    if now.st_uid != before.st_uid:
+        with suppress(OSError):
+            os.chown(path, before.st_uid, -1)
+
+
+def _copy_attributes(source: Path, target: Path) -> None:
+    """Access lists and other extended attributes, where the system has them."""
+    if not hasattr(os, "listxattr"):
+        return
+    with suppress(OSError):
+        for name in os.listxattr(source):
+            with suppress(OSError):  # some are the system's own
+                os.setxattr(target, name, os.getxattr(source, name))
 
 
 def _hold(descriptor: int) -> None:

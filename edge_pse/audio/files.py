@@ -1,23 +1,20 @@
-"""Audio files in any format of libsndfile, read and written in blocks.
-
-A file is written beside its place and moved there when it is whole, so that an error, a full disk or Ctrl-C
-leaves what was there before, and a file may take its own place.
-"""
+"""Audio files in any format of libsndfile or, where it is installed, ffmpeg, read in blocks."""
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-import shutil
+import shlex
+import stat
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from edge_pse.audio import chunks, id3
+from edge_pse.audio.ffmpeg import FfmpegError, FfmpegFile, installed
 from edge_pse.channels import Selection, choose_in, named
 from edge_pse.errors import AudioError
 from edge_pse.samples import checked_samples
@@ -28,13 +25,11 @@ MIN_SAMPLE_RATE_HZ = 4_000
 MAX_SAMPLE_RATE_HZ = 768_000
 """The fastest converters; beyond it the header of the file is wrong."""
 
+# Not the program that made the file: the next one is made by another.
+_TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "comment", "copyright", "license")
+
 # Samples of all channels in a block: a second or so of ordinary audio, and never much memory.
 _BLOCK_SAMPLES = 1 << 16
-
-# Endings of names that libsndfile knows by another one: format, and the coding if the ending names it.
-_ENDINGS = {"aif": ("AIFF", None), "oga": ("OGG", None), "opus": ("OGG", "OPUS")}
-
-_LOSSLESS = ("PCM_", "FLOAT", "DOUBLE")
 
 
 class AudioReader(AbstractContextManager["AudioReader"]):
@@ -45,13 +40,20 @@ class AudioReader(AbstractContextManager["AudioReader"]):
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self._file = _open(self.path)
+        self.notes: list[str] = []
+        """What should be said of the file although it can be read, a sentence each."""
+        self.riff_chunks: list[bytes] = []
+        """Of a WAV file: what stands in it beside the samples, such as the date of a broadcast; as written."""
+        self.id3: bytes = b""
+        """Of an MP3 file: the same; empty where there is nothing of the kind."""
+        self._mended: chunks.Mended | None = None
+        self._file = self._open()
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self.frames: int = self._file.frames
-        """Samples of each channel according to the header; compressed files may hold a few more or less."""
+        self.frames: int | None = self._file.frames
+        """Samples of each channel by the header, if it tells; compressed files may hold a few more or less."""
         if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
-            self._file.close()
+            self.close()
             raise AudioError(
                 f"{self.path} claims {self.sample_rate_hz} samples a second, which can't be speech: "
                 f"give a recording of {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz."
@@ -61,6 +63,11 @@ class AudioReader(AbstractContextManager["AudioReader"]):
     def coding(self) -> tuple[str, str]:
         """Names of the file's format and of the coding of its samples, as soundfile has them."""
         return self._file.format, self._file.subtype
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Title, artist, date and so on, by soundfile's names for them."""
+        return {key: text for key, text in self._file.copy_metadata().items() if key in _TAGS and text}
 
     def blocks(self) -> Iterator[Samples]:
         """The samples from here to the end, (frames, channels) float32, full scale -1 to 1, a part at a time.
@@ -72,10 +79,10 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         while True:
             try:
                 block = self._file.read(size, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
+            except (soundfile.LibsndfileError, FfmpegError) as error:
                 seconds = frames_read / self.sample_rate_hz
                 raise AudioError(
-                    f"{self.path} is damaged {seconds:.1f} s from its start ({_reason(error)}): "
+                    f"{self.path} is damaged {seconds:.1f} s from its start ({reason_of(error)}): "
                     "copy it again, or cut that part out."
                 ) from error
             if not len(block):
@@ -86,7 +93,41 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             raise AudioError(f"{self.path} holds no sound, its length is zero: record it again.")
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
+        self._close_mended()
+
+    def _open(self) -> soundfile.SoundFile | FfmpegFile:
+        # By descriptor, because errors then have a reason and the ending of the name is not believed.
+        descriptor = _regular(self.path)
+        try:
+            self.riff_chunks = chunks.beside_samples(descriptor)
+            self.id3 = id3.read(descriptor)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            self._mended = chunks.mended(
+                descriptor
+            )  # last: it goes on reading through the same place in the file
+            if self._mended is None:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if self._mended is not None:
+            os.close(descriptor)
+            if self._mended.note:
+                self.notes.append(f"{self.path}: {self._mended.note}.")
+        try:
+            return _SequentialFile(self._mended or descriptor, closefd=True)
+        except soundfile.LibsndfileError as error:
+            self._close_mended()
+            return _through_ffmpeg(self.path, reason_of(error))
+
+    def _close_mended(self) -> None:
+        if self._mended is not None:
+            self._mended.close()
 
     def _checked(self, block: Samples) -> Samples:
         try:
@@ -132,66 +173,6 @@ def read_recordings(
     return np.concatenate(alike), first_rate
 
 
-class AudioWriter(AbstractContextManager["AudioWriter"]):
-    """A new audio file, at the rate of ``source``, that comes to its place when the ``with`` block ends well.
-
-    The ending of the name says the format; the samples are coded as in the source if that fits, and clipped
-    to full scale where the coding has one. The permissions are those of the file that was there before.
-    After an exception nothing is left of the new file. Raises AudioError, here, in ``write`` and at the end,
-    if the file can't be written.
-    """
-
-    def __init__(self, path: str | Path, source: AudioReader, channels: int):
-        self.path = Path(path)
-        # Through a link, so that the file it points at is renewed and not the link replaced.
-        self._place = self.path.resolve()
-        form, coding = _coding(self._place, source)
-        self._temporary = _create_beside(self._place)
-        self._frames = 0
-        rate = source.sample_rate_hz
-        try:
-            with self._failures():
-                self._file = soundfile.SoundFile(self._temporary, "w", rate, channels, coding, format=form)
-        except AudioError:
-            self._temporary.unlink()
-            raise
-
-    def write(self, samples: Samples) -> None:
-        """Append samples, (frames, channels) float32."""
-        with self._failures():
-            self._file.write(samples)
-        self._frames += len(samples)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            with self._failures():
-                self._file.close()
-                if kind is None:
-                    self._put_in_place()
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-    def _put_in_place(self) -> None:
-        # Not every encoder tells of a disk that filled up.
-        if soundfile.info(self._temporary).frames != self._frames:
-            raise OSError(errno.ENOSPC, "it came out too short")
-        _force_to_disk(self._temporary)
-        if self._place.exists():
-            shutil.copymode(self._place, self._temporary)
-        self._temporary.replace(self._place)
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Whatever fails in here becomes an AudioError with a sentence."""
-        try:
-            yield
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise AudioError(
-                f"Can't write {self.path} ({_reason(error)}): make room on the disk, or choose another place "
-                "or format. Nothing was changed."
-            ) from error
-
-
 def _read_whole(path: str | Path, max_seconds: float) -> tuple[Samples, int]:
     blocks, frames = [], 0
     with AudioReader(path) as reader:
@@ -216,64 +197,42 @@ class _SequentialFile(soundfile.SoundFile):
         return False
 
 
-def _open(path: Path) -> soundfile.SoundFile:
-    if path.is_dir():
-        raise AudioError(f"{path} is a directory: name an audio file.")
-    if path.exists() and not path.is_file():
-        raise AudioError(f"{path} is not a regular file: save the sound to a file first.")
+def _regular(path: Path) -> int:
+    """The descriptor of a file that is opened to be read; AudioError if there is none, or something else."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
     try:
-        # By descriptor, because errors then have a reason and the ending of the name is not believed.
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise AudioError(f"Can't read {path}: {_reason(error)}.") from error
-    if not os.fstat(descriptor).st_size:
-        os.close(descriptor)
-        raise AudioError(f"{path} is empty: record or copy it again.")
-    try:
-        return _SequentialFile(descriptor, closefd=True)
-    except soundfile.LibsndfileError as error:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise AudioError(f"{path} is a directory: name an audio file.")
+        if not stat.S_ISREG(found.st_mode):
+            raise AudioError(f"{path} is not a regular file: save the sound to a file first.")
+        if not found.st_size:
+            raise AudioError(f"{path} is empty: record or copy it again.")
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        raise AudioError(f"Can't read {path}: {getattr(error, 'strerror', error)}.") from error
+    return descriptor
+
+
+def _through_ffmpeg(path: Path, reason: str) -> FfmpegFile:
+    """What libsndfile can't read, for a ``reason``; AudioError if ffmpeg is missing or can't read it either."""
+    if not installed():
+        command = shlex.join(["ffmpeg", "-i", f"file:{path}", f"file:{path.with_suffix('.wav').name}"])
         raise AudioError(
-            f"{path} is not audio that can be read here ({_reason(error)}): convert it to WAV or FLAC first."
+            f"{path} is not audio that can be read here ({reason}): if it is audio or video, install ffmpeg, "
+            f"through which it is read then (`sudo apt-get install ffmpeg`), or convert it elsewhere (`{command}`)."
+        )
+    try:
+        return FfmpegFile(path)
+    except FfmpegError as error:
+        raise AudioError(
+            f"{path} is not audio that can be read here ({error}): convert it to WAV or FLAC first."
         ) from error
 
 
-def _coding(place: Path, source: AudioReader) -> tuple[str, str]:
-    """Format and coding of a file to be written; AudioError if the name does not tell."""
-    ending = place.suffix.lower().removeprefix(".")
-    form, coding = _ENDINGS.get(ending, (ending.upper(), None))
-    if form not in soundfile.available_formats() or form == "RAW":
-        raise AudioError(f"The name {place.name} does not tell the format to write: end it in .wav or .flac.")
-    source_form, source_coding = source.coding
-    # A lossy coding stays in its kind of file: nobody who asks for WAV means MP3 inside it.
-    fits = form == source_form or source_coding.startswith(_LOSSLESS)
-    if coding is None and fits and soundfile.check_format(form, source_coding):
-        coding = source_coding
-    return form, coding or soundfile.default_subtype(form)
-
-
-def _create_beside(place: Path) -> Path:
-    """A new empty file in the same directory, so that it can be moved to its place in one step."""
-    if place.is_dir():
-        raise AudioError(f"{place} is a directory: name a file in it.")
-    if place.exists() and not place.is_file():
-        raise AudioError(f"{place} is a device or a pipe: name a regular file.")
-    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except OSError as error:
-        raise AudioError(f"Can't write {place}: {_reason(error)}.") from error
-    return temporary
-
-
-def _force_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _reason(error: soundfile.LibsndfileError | OSError) -> str:
-    """What the system or libsndfile says, as a part of a sentence."""
+def reason_of(error: soundfile.LibsndfileError | FfmpegError | OSError) -> str:
+    """What the system, libsndfile or ffmpeg says, as a part of a sentence."""
+    if isinstance(error, FfmpegError):
+        return str(error)
     text = error.strerror if isinstance(error, OSError) else error.error_string.removeprefix("Error : ")
     return str(text).rstrip(".")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_pse.audio.files import AudioReader, AudioWriter, select_channels
+from edge_pse.audio.files import AudioReader, select_channels
 from edge_pse.audio.resampling import Resampler
+from edge_pse.audio.writing import AudioWriter
 from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import Selection
 from edge_pse.enhancer import Enhancer, hearing_of
@@ -19,7 +20,7 @@ from edge_pse.pace import SECONDS, warn_of_pace
 from edge_pse.profiles import Profile
 from edge_pse.spectral import Samples
 
-Progress = Callable[[float, float], None]
+Progress = Callable[[float, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class EnhancedFile:
     """That of the source."""
     selection: Selection | None
     """The channels of the source that it was made from; None for each by itself."""
+    notes: tuple[str, ...]
+    """What should be said of the source and of what changed, a sentence each."""
 
     @property
     def seconds(self) -> float:
@@ -57,9 +60,10 @@ def enhance_file(
     channel, enhanced from the one that ``channel`` names, counted from 1, or without it from those that
     ``channels.choose`` takes; with ``keep_channels`` each channel goes through the network by itself. Sound
     above half the model's rate (8 kHz) is not kept. ``on_progress`` is called now and then with the seconds
-    done and the seconds there are. ``bundle``, ``profile``, ``strength``: see ``Enhancer``. ``far_end``: a
-    file of what the loudspeaker was given meanwhile, see ``Enhancer.process``, of any rate and number of
-    channels; what it lacks at its end is silence, and what it has too much is left out.
+    done and the seconds there are, None where the file does not tell. ``bundle``, ``profile``, ``strength``:
+    see ``Enhancer``. ``far_end``: a file of what the loudspeaker was given meanwhile, see
+    ``Enhancer.process``, of any rate and number of channels; what it lacks at its end is silence, and what it
+    has too much is left out.
 
     What sounds like speech of another rate than the file says is warned of, see ``pace``.
 
@@ -68,8 +72,7 @@ def enhance_file(
     """
     with ExitStack() as files:
         reader = files.enter_context(AudioReader(source))
-        selection = None if keep_channels else select_channels(source, channel)
-        channels = reader.channels if selection is None else 1
+        channels = reader.channels if keep_channels else 1
         bundle = Bundle.of(bundle)
         far_ends: list[_FarEndFile | None] = [None] * channels
         if far_end is not None:
@@ -80,6 +83,7 @@ def enhance_file(
                 for _ in range(channels)
             ]
         with AudioWriter(target, reader, channels) as writer:
+            selection = None if keep_channels else select_channels(source, channel)
             streams = [
                 _AlignedStream(Enhancer(bundle, profile, strength), reader.sample_rate_hz, far)
                 for far in far_ends
@@ -91,11 +95,13 @@ def enhance_file(
                 writer.write(np.stack(enhanced, axis=1))
                 frames += len(block)
                 if on_progress:
-                    on_progress(frames / reader.sample_rate_hz, reader.frames / reader.sample_rate_hz)
+                    there = None if reader.frames is None else reader.frames / reader.sample_rate_hz
+                    on_progress(frames / reader.sample_rate_hz, there)
             writer.write(np.stack([stream.flush() for stream in streams], axis=1))
             streams[0].warn_of_pace()
             files.close()  # Windows replaces no file that is open
-    return EnhancedFile(frames, channels, reader.sample_rate_hz, selection)
+    notes = (*reader.notes, *writer.notes)
+    return EnhancedFile(frames, channels, reader.sample_rate_hz, selection, notes)
 
 
 class _AlignedStream:

@@ -17,6 +17,7 @@ import edge_pse
 from edge_pse.audio import offline
 from edge_pse.cli import options, output
 from edge_pse.cli.terminal import Area, is_terminal
+from edge_pse.text import shown
 
 # Shorter files are done before a bar could be read.
 _LONG_SECONDS = 10
@@ -68,15 +69,17 @@ def enhance(
         click.echo(output.no_far_end(bundle), err=True)
         far_end = None
     started = time.monotonic()
-    with _bar(source.name) as on_progress:
+    with _bar(shown(source.name)) as on_progress:
         done = offline.enhance_file(
             source, target, bundle, profile, strength, keep_channels, on_progress, far_end, channel
         )
     took = time.monotonic() - started
+    for note in done.notes:
+        click.echo(shown(note), err=True)
     if channel is None and done.selection is not None and done.selection.partial:
         click.echo(output.chosen_channels(done.selection), err=True)
     click.echo(
-        f"Wrote {target}: {output.duration(done.seconds)} in {output.duration(took)}, "
+        f"Wrote {shown(target)}: {output.duration(done.seconds)} in {output.duration(took)}, "
         f"{done.seconds / took:.0f} times real time."
     )
 
@@ -94,8 +97,9 @@ def _bar(description: str) -> Iterator[offline.Progress]:
     bar = Progress(*columns, console=console(), auto_refresh=False)
     task = bar.add_task(description, visible=False)
 
-    def advance(seconds_done: float, seconds: float) -> None:
-        bar.update(task, completed=seconds_done, total=seconds, visible=seconds > _LONG_SECONDS)
+    def advance(seconds_done: float, seconds: float | None) -> None:
+        visible = (seconds or seconds_done) > _LONG_SECONDS
+        bar.update(task, completed=seconds_done, total=seconds, visible=visible)
 
     if not is_terminal(sys.stderr):
         yield advance

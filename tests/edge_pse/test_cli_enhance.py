@@ -188,7 +188,7 @@ def test_ended_half_way_it_leaves_nothing(start, long_file, names_in, number):
     directory = long_file.parent
     process = start("enhance", long_file, "-o", directory / "out.wav")
     deadline = time.monotonic() + 60
-    while not list(directory.glob(".out.wav.*")):
+    while not list(directory.glob(".edge-pse-*.tmp")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)

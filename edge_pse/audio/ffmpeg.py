@@ -1,0 +1,141 @@
+"""Sound in files that libsndfile does not know (m4a, mp4, mkv and many more), through ``ffmpeg`` where it is installed.
+
+ffmpeg decodes in a process of its own and gives its samples through a pipe, so that no file is written and the
+memory does not grow with the length. It opens the file that it is given and no address of a network.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from edge_pse.spectral import Samples
+
+# Sun's format: the simplest one that tells rate and channels before the samples, of which it need not know the number.
+_HEAD = struct.Struct(">4sIIIII")
+_ENOUGH = 1 << 20
+_TAGS = {"track": "tracknumber"}
+_TAGS_SECONDS = 20
+
+
+class FfmpegError(Exception):
+    """ffmpeg finds no sound in a file, or something wrong with it; what it says, as a part of a sentence."""
+
+
+def installed() -> bool:
+    """Whether there is an ``ffmpeg`` that can be tried."""
+    return shutil.which("ffmpeg") is not None
+
+
+class FfmpegFile:
+    """The sound of a file, read onwards; as much of ``soundfile.SoundFile`` as a reader needs.
+
+    Of several sounds the one that ffmpeg takes for the main one. FfmpegError if there is none.
+    """
+
+    format, subtype = "FFMPEG", ""
+    frames = None
+    """Unknown before the end."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
+        self._process = self._start("-vn", "-sn", "-dn", "-c:a", "pcm_f32be", "-f", "au", "pipe:1")
+        try:
+            head = self._take(_HEAD.size)
+            if len(head) < _HEAD.size:
+                raise FfmpegError(self._reason())
+            _, start, _, _, self.samplerate, self.channels = _HEAD.unpack(head)
+            self._take(min(start - _HEAD.size, _ENOUGH))
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, frames: int, dtype: str, always_2d: bool) -> Samples:
+        """The next ``frames`` or what is left, (frames, channels) float32; FfmpegError if it is damaged there."""
+        content = self._take(4 * self.channels * frames)
+        if len(content) < 4 * self.channels * frames and self._process.wait():
+            raise FfmpegError(self._reason())
+        whole = len(content) - len(content) % (4 * self.channels)
+        return np.frombuffer(content[:whole], ">f4").astype(np.float32).reshape(-1, self.channels)
+
+    def copy_metadata(self) -> dict[str, str]:
+        """Title, artist and so on, by soundfile's names."""
+        try:
+            asked = subprocess.run(
+                [*_command(self._path), "-f", "ffmetadata", "pipe:1"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_TAGS_SECONDS,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return {}
+        return _parsed(asked.stdout.decode(errors="replace"))
+
+    def close(self) -> None:
+        """End ffmpeg, if it still decodes."""
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._said.close()
+
+    def _start(self, *output: str) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                [*_command(self._path), *output],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                # Ctrl-C is for the program that reads; without it ffmpeg ends by itself.
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._said.close()
+            raise FfmpegError(f"ffmpeg does not start: {error.strerror}") from error
+
+    def _take(self, count: int) -> bytes:
+        assert self._process.stdout is not None
+        return self._process.stdout.read(count)
+
+    def _reason(self) -> str:
+        """The last thing that ffmpeg said, without the name of the file."""
+        self._process.wait()
+        self._said.seek(0)
+        lines = self._said.read(_ENOUGH).decode(errors="replace").splitlines()
+        last = lines[-1] if lines else "no sound is in it"
+        return last.rpartition(f"{os.path.realpath(self._path)}: ")[2].rstrip(". ")
+
+
+def _command(path: Path) -> list[str]:
+    program = shutil.which("ffmpeg") or "ffmpeg"
+    # After `file:` nothing in a name means anything, not even a dash or a colon.
+    address = f"file:{os.path.realpath(path)}"
+    return [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", address]
+
+
+def _parsed(text: str) -> dict[str, str]:
+    r"""The ``key=value`` lines of ffmpeg's own format, in which ``= ; # \`` and line ends follow a backslash."""
+    tags: dict[str, str] = {}
+    key, value, escaped, in_value = "", "", False, False
+    for character in text + "\n":
+        if escaped or character not in "\\=\n" or (character == "=" and in_value):
+            key, value = (key, value + character) if in_value else (key + character, value)
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == "=":
+            in_value = True
+        else:
+            if in_value and not key.startswith(";"):
+                tags[_TAGS.get(key.lower(), key.lower())] = value
+            elif key.startswith("["):  # a stream or a chapter
+                break
+            key, value, in_value = "", "", False
+    return tags
