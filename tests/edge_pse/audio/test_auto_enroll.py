@@ -33,7 +33,9 @@ def test_who_talks_for_a_while_is_enrolled_and_then_kept(env, tmp_path, start_co
     assert cosine(profile.embedding, female_profile.embedding) > 0.9
     assert profile.recordings[0].microphone == "mic"
     assert stat.S_IMODE((store.root / "me.profile.json").stat().st_mode) == 0o600
-    assert {path.suffix for path in (tmp_path / "edge-pse").rglob("*") if path.is_file()} == {".json"}
+    left = {path.name: path.stat().st_size for path in (tmp_path / "edge-pse").rglob("*") if path.is_file()}
+    assert set(left) == {"me.profile.json", ".lock"}
+    assert left[".lock"] == 0
 
 
 def test_a_name_that_is_taken_is_refused_at_once(env, tmp_path, start_command, female_profile):

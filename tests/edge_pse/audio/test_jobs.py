@@ -8,7 +8,9 @@ import shlex
 import signal
 import time
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.edge_pse.audio.running import COMMAND
 
@@ -128,4 +130,22 @@ def test_stopped_in_the_foreground_and_ended_in_the_background_it_leaves_all_as_
     shell.line("kill %1; wait; echo ga''ve $?")
     shell.wait_for("gave")
     assert "Stopped" not in shell.seen
+    assert shell.is_in_order()
+
+
+def test_a_progress_bar_leaves_the_terminal_in_order_too(shell, tmp_path, speech_pcm):
+    soundfile.write(tmp_path / "long.wav", np.tile(speech_pcm, 120), 16_000)
+    shell.line(f"stty tostop; edge-pse enhance {tmp_path}/long.wav -o {tmp_path}/out.wav")
+    shell.wait_for("━")
+    shell.type("\x1a")
+    shell.wait_for("Stopped")
+    assert "\x1b[?25h" in shell.seen, "the cursor is shown again"
+    shell.line("bg")
+    shell.wait_for("edge-pse")
+    shown = shell.watch(1)
+    assert "━" not in shown and "Stopped" not in shown
+    shell.line("fg")
+    shell.wait_for("━")
+    shell.type("\x03")
+    shell.wait_for("prompt")
     assert shell.is_in_order()
