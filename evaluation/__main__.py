@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from evaluation.cost import CLIP_SECONDS, Cost, measure_costs
 from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.peers import PEERS
+from evaluation.published import PUBLISHED, Published
 from evaluation.report.html import html_report
 from evaluation.report.json_file import json_report
 from evaluation.report.markdown import headline_table, markdown_report, table
@@ -121,6 +123,11 @@ def _listening(evaluation: Evaluation, results: list[SystemResult]) -> Listening
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for report.md, .json, .html."
 )
+@click.option(
+    "--publish",
+    is_flag=True,
+    help="Put the figures into evaluation/results.json, which README and cards show.",
+)
 def main(
     models: tuple[str, ...],
     unprocessed: bool,
@@ -134,6 +141,7 @@ def main(
     cost: bool | None,
     jobs: int,
     out: Path | None,
+    publish: bool,
 ) -> None:
     """Say how good MODELS are (names or paths of bundles), and how they stand beside what people use today.
 
@@ -146,6 +154,8 @@ def main(
         scenes = _scenes(sets, quick, pairs)
     except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None
+    if publish and (quick or pairs):
+        raise click.UsageError("--publish is for the dev sets: not with --quick or --pairs.")
     specs = _specs(models, unprocessed, reference, commands, peers)
     with Evaluation(root, scenes, jobs, dnsmos=not quick) as evaluation:
         results = _run_all(evaluation, specs)
@@ -157,8 +167,32 @@ def main(
     click.echo(table(*headline_table(results)))
     if out:
         _write(out, results, costs, listening, _settings(scenes, quick, pairs))
+    if publish:
+        _publish(results, costs)
     if all(result.reason for result in results):
         raise click.ClickException("Nothing could be scored; the reasons are above.")
+
+
+def _publish(results: list[SystemResult], costs: list[Cost]) -> None:
+    try:
+        published = Published.load() if PUBLISHED.exists() else Published()
+        published.add(results, costs, _command_line(sys.argv[1:]))
+        published.write()
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"Wrote {PUBLISHED.name}; python -m evaluation.tables brings it into the documents.", err=True)
+
+
+def _command_line(arguments: list[str]) -> str:
+    """What was run, without the places of this machine."""
+    kept = []
+    words = iter(arguments)
+    for word in words:
+        if word in ("--data", "--out", "--jobs"):
+            next(words, None)
+        elif word != "--publish" and not word.startswith(("--data=", "--out=", "--jobs=")):
+            kept.append(word)
+    return shlex.join(["python", "-m", "evaluation", *kept])
 
 
 def _settings(scenes: list[Scene], quick: bool, pairs: tuple[Path, Path] | None) -> dict[str, object]:

@@ -224,21 +224,25 @@ def headline_columns(results: list[SystemResult]) -> dict[str, Cell]:
     }
 
 
+PROFILE_LINES = (
+    ("two-talkers", "si_sdr_gain"),
+    ("two-talkers", "wrong_talker"),
+    ("three-talkers", "si_sdr_gain"),
+    ("noise", "si_sdr_gain"),
+    ("interferer-only", "suppression_db"),
+    ("clean", "tsos"),
+    ("clean", "level_change_db"),
+    ("target-late", "suppression_before_db"),
+    ("target-late", "tsos_onset"),
+    ("narrow-band", "tsos_active"),
+)
+"""(set, metric) of what a profile does."""
+
+
 def profile_table(result: SystemResult) -> list[tuple[str, list[str]]]:
     """(label, one cell per kind of profile) for a system that obeys a profile."""
     lines = []
-    for set_name, metric in (
-        ("two-talkers", "si_sdr_gain"),
-        ("two-talkers", "wrong_talker"),
-        ("three-talkers", "si_sdr_gain"),
-        ("noise", "si_sdr_gain"),
-        ("interferer-only", "suppression_db"),
-        ("clean", "tsos"),
-        ("clean", "level_change_db"),
-        ("target-late", "suppression_before_db"),
-        ("target-late", "tsos_onset"),
-        ("narrow-band", "tsos_active"),
-    ):
+    for set_name, metric in PROFILE_LINES:
         cells = [
             formatted(over(select(result.rows, set_name, profile), metric), METRICS[metric])
             for profile in PROFILE_KINDS

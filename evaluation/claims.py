@@ -1,0 +1,134 @@
+"""Measured figures in the sentences of README and the model cards, each with where it comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evaluation.published import POOLED, Published
+from evaluation.sets.scene import ProfileKind
+from evaluation.summary import METRICS
+
+FIGURE = "{}"
+"""Stands in a sentence for its figure."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of a document, or a part of it, with one figure."""
+
+    document: str
+    sentence: str
+    """In one line, whatever its breaks in the document; FIGURE where the figure stands."""
+    figure: Callable[[Published], str]
+
+    def rewritten(self, text: str, found: Published) -> str:
+        """``text`` with the figure as the results have it. Raises ValueError where the sentence is missing."""
+        before, after = (r"\s+".join(map(re.escape, part.split(" "))) for part in self.sentence.split(FIGURE))
+        new, count = re.subn(
+            rf"({before})-?[\d.]+({after})", lambda match: match[1] + self.figure(found) + match[2], text
+        )
+        if count != 1:
+            raise ValueError(
+                f"{self.document} has {count} times the sentence {self.sentence!r}: mend evaluation/claims.py."
+            )
+        return new
+
+
+def of(
+    system: str,
+    set_name: str,
+    metric: str,
+    digits: int = 1,
+    profile: ProfileKind | None = None,
+    value: str = "mean",
+    tags: dict[str, str] | None = None,
+) -> Callable[[Published], str]:
+    """The mean of a metric (or ``value`` of its summary) in so many digits. Raises ValueError where there is none."""
+
+    def figure(found: Published) -> str:
+        summary = found.find(system, set_name, metric, profile, tags)
+        if summary is None:
+            raise ValueError(f"The results have no {metric} of {system} on {set_name} {tags or ''}.")
+        scale = METRICS[metric].scale if metric in METRICS else 1.0
+        return f"{getattr(summary, value) * scale:.{digits}f}"
+
+    return figure
+
+
+S, XS, FAR = "pvqe-s", "pvqe-xs", "pvqe-s-far"
+README, CARD, XS_CARD, FAR_CARD = "README.md", *(f"edge_pse/models/{name}.md" for name in (S, XS, FAR))
+GAIN, LOST = "si_sdr_gain", "tsos_active"
+HALF_AFTER_WHOLE, WHOLE_AFTER_HALF, HALF_AFTER_HALF = (
+    {"band": band} for band in ("half after whole", "whole after half", "half after half")
+)
+
+CLAIMS = (
+    Claim(
+        README,
+        "pairs that differ in sex gain {} dB on average",
+        of(S, "two-talkers", GAIN, 0, tags={"sexes": "cross"}),
+    ),
+    Claim(README, "dB on average and same-sex pairs {};", of(S, "two-talkers", GAIN, tags={"sexes": "same"})),
+    Claim(
+        README, "clips of equally loud talkers gain {} dB", of(S, "two-talkers", GAIN, tags={"sir": "0 dB"})
+    ),
+    Claim(
+        README, "whose other talker is 10 dB quieter {}.", of(S, "two-talkers", GAIN, tags={"sir": "10 dB"})
+    ),
+    Claim(
+        README,
+        "where {} % of the voice's frames are lost",
+        of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE),
+    ),
+    Claim(
+        CARD, "**Voices of the same sex**: {} dB of gain", of(S, "two-talkers", GAIN, tags={"sexes": "same"})
+    ),
+    Claim(
+        CARD,
+        "where voices of different sexes get {}.",
+        of(S, "two-talkers", GAIN, 0, tags={"sexes": "cross"}),
+    ),
+    Claim(CARD, "pooled over all of them, {} dB", of(S, "interferer-only", POOLED)),
+    Claim(CARD, "**Clean speech**: {} % of the enrolled voice's frames", of(S, "clean", "tsos", 0)),
+    Claim(CARD, "**No profile**: {} dB on noise", of(S, "noise", GAIN, profile="none")),
+    Claim(
+        CARD,
+        "the enrolled voice loses {} % of its frames",
+        of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE),
+    ),
+    Claim(CARD, "enrolled at 8 kHz, too, {} %", of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_HALF)),
+    Claim(
+        CARD,
+        "a wide-band voice that was enrolled at 8 kHz {} %",
+        of(S, "narrow-band", LOST, 0, tags=WHOLE_AFTER_HALF),
+    ),
+    Claim(
+        XS_CARD,
+        "of what pvqe-s gains, and {} dB on voices",
+        of(XS, "two-talkers", GAIN, tags={"sexes": "same"}),
+    ),
+    Claim(XS_CARD, "**Noise**: {} dB", of(XS, "noise", GAIN)),
+    Claim(XS_CARD, "where pvqe-s has {}.", of(S, "noise", GAIN)),
+    Claim(
+        XS_CARD,
+        "a voice at 8 kHz loses {} % of its frames",
+        of(XS, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE),
+    ),
+    Claim(
+        XS_CARD,
+        "that was enrolled at 8 kHz loses {} %",
+        of(XS, "narrow-band", LOST, 0, tags=WHOLE_AFTER_HALF),
+    ),
+    Claim(
+        FAR_CARD,
+        "**Far end alone**: {} dB are the mean",
+        of(FAR, "echo", "erle_db", 0, tags={"source": "real"}),
+    ),
+    Claim(
+        FAR_CARD,
+        "(the interval begins at {})",
+        of(FAR, "echo", "erle_db", 0, value="low", tags={"source": "real"}),
+    ),
+)

@@ -1,0 +1,224 @@
+"""``python -m evaluation.tables``: writes the measured tables and figures of README and the model cards.
+
+They come from ``evaluation/results.json``. A table stands between ``<!-- table: NAME -->`` and ``<!-- end of table
+-->``, a figure in a sentence that ``evaluation.claims`` knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from evaluation.claims import CLAIMS
+from evaluation.metrics.statistics import Summary
+from evaluation.published import GAP, POOLED, PUBLISHED, Published
+from evaluation.report.markdown import table
+from evaluation.sets.scene import PROFILE_KINDS, ProfileKind
+from evaluation.summary import METRICS, PROFILE_LINES, formatted
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", *(f"edge_pse/models/{name}.md" for name in ("pvqe-s", "pvqe-xs", "pvqe-s-far")))
+_BLOCK = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+Cell = Callable[[Published, str], str]
+Content = tuple[list[str], list[list[str]]]
+SYSTEMS = (
+    "unprocessed", "pvqe-s", "pvqe-xs", "rnnoise", "webrtc-ns", "speex-ns", "nsnet2", "noisereduce", "deepfilternet3",
+)  # fmt: skip
+ECHO_SYSTEMS = ("unprocessed", "pvqe-s-far", "pvqe-s-far.int8", "webrtc-aec3", "speex-mdf")
+COST_SYSTEMS = ("pvqe-s", "rnnoise", "webrtc-ns", "nsnet2", "deepfilternet3")
+NAMES = {
+    "pvqe-s": "**edge-pse, pvqe-s**",
+    "pvqe-xs": "edge-pse, pvqe-xs",
+    "pvqe-s-far": "**edge-pse, pvqe-s-far**",
+}
+
+
+def mean(set_name: str, metric: str, profile: ProfileKind | None = None, **tags: str) -> Cell:
+    """Mean and interval of a metric."""
+    return lambda found, system: formatted(
+        found.find(system, set_name, metric, profile, tags), METRICS[metric]
+    )
+
+
+def _gap(found: Published, system: str, **tags: str) -> tuple[str, str]:
+    summary = found.find(system, "two-talkers", GAP, tags=tags)
+    return formatted(summary, METRICS["si_sdr_gain"]), f"{summary.median:.1f}" if summary else "-"
+
+
+def _gap_and_median(found: Published, system: str) -> str:
+    cell, median = _gap(found, system)
+    return cell if cell == "-" else f"{cell}, median {median}"
+
+
+def _median_and_pooled(found: Published, system: str) -> str:
+    summary = found.find(system, "interferer-only", "suppression_db")
+    pooled = found.find(system, "interferer-only", POOLED)
+    return f"{summary.median:.1f} / {pooled.mean:.1f}" if summary and pooled else "-"
+
+
+def _by_source(found: Published, system: str) -> str:
+    sources = (
+        found.find(system, "echo", "erle_db", tags={"source": source}) for source in ("real", "synthetic")
+    )
+    return " / ".join(formatted(summary, METRICS["erle_db"], interval=False) for summary in sources)
+
+
+HEADLINE: dict[str, Cell] = {
+    "two talkers: SI-SDR gain, dB": mean("two-talkers", "si_sdr_gain"),
+    "same-sex": mean("two-talkers", "si_sdr_gain", sexes="same"),
+    "cross-sex": mean("two-talkers", "si_sdr_gain", sexes="cross"),
+    "right minus wrong profile, dB": _gap_and_median,
+    "only others: suppression, dB, median / pooled": _median_and_pooled,
+    "noise: SI-SDR gain, dB": mean("noise", "si_sdr_gain"),
+    "noise: PESQ-WB": mean("noise", "pesq"),
+    "clean: frames eaten (TSOS), %": mean("clean", "tsos"),
+}
+CARD: dict[str, Cell] = {
+    **{label: HEADLINE[label] for label in list(HEADLINE)[:4]},
+    "wrong talker, %": mean("two-talkers", "wrong_talker"),
+    **{label: HEADLINE[label] for label in list(HEADLINE)[5:7]},
+    "noise: DNSMOS OVRL": mean("noise", "dnsmos_ovrl"),
+    "VoiceBank subset: PESQ-WB": mean("voicebank", "pesq"),
+    **{label: HEADLINE[label] for label in (list(HEADLINE)[4], list(HEADLINE)[7])},
+    "clean: PESQ-WB": mean("clean", "pesq"),
+}
+FAR, BOTH, NEAR = "far-end single talk", "double talk", "near-end single talk"
+ECHO: dict[str, Cell] = {
+    "far end alone: ERLE, dB": mean("echo", "erle_db"),
+    "recorded / simulated": _by_source,
+    "far end alone: AECMOS echo": mean("echo", "aecmos_echo", talk=FAR),
+    "both talk: AECMOS echo": mean("echo", "aecmos_echo", talk=BOTH),
+    "both talk: AECMOS degradation": mean("echo", "aecmos_degradation", talk=BOTH),
+    "near end known: SI-SDR, dB": mean("echo", "si_sdr"),
+}
+ECHO_CARD: dict[str, Cell] = {
+    "far end alone: ERLE, dB": mean("echo", "erle_db"),
+    "of it recorded": mean("echo", "erle_db", source="real"),
+    "of it simulated": mean("echo", "erle_db", source="synthetic"),
+    **{label: ECHO[label] for label in list(ECHO)[2:5]},
+    "near end alone: AECMOS degradation": mean("echo", "aecmos_degradation", talk=NEAR),
+    "near end known: SI-SDR, dB": mean("echo", "si_sdr"),
+    "near end known: PESQ-WB": mean("echo", "pesq"),
+}
+
+
+def _rows(found: Published, systems: Iterable[str], cells: dict[str, Cell]) -> Content:
+    return ["system", *cells], [
+        [NAMES.get(system, system), *(cell(found, system) for cell in cells.values())] for system in systems
+    ]
+
+
+def _columns(found: Published, systems: tuple[str, ...], cells: dict[str, Cell]) -> Content:
+    return ["", *systems], [
+        [label, *(cell(found, system) for system in systems)] for label, cell in cells.items()
+    ]
+
+
+def _profiles(found: Published, system: str) -> Content:
+    lines = []
+    for set_name, metric in PROFILE_LINES:
+        cells = [mean(set_name, metric, profile)(found, system) for profile in PROFILE_KINDS]
+        lines.append([f"{set_name}: {METRICS[metric].label}", *cells])
+    return ["", *PROFILE_KINDS], lines
+
+
+def _gaps(found: Published, system: str) -> Content:
+    lines = []
+    for label, tags in (("all", {}), ("same-sex", {"sexes": "same"}), ("cross-sex", {"sexes": "cross"})):
+        summary = found.find(system, "two-talkers", GAP, tags=tags)
+        lines.append([label, _clips(summary), *_gap(found, system, **tags)])
+    return ["pairs", "clips", "mean", "median"], lines
+
+
+def _sirs(found: Published, system: str) -> Content:
+    lines = []
+    for sir in ("-5 dB", "0 dB", "5 dB", "10 dB"):
+        gain = mean("two-talkers", "si_sdr_gain", sir=sir)
+        sexes = [mean("two-talkers", "si_sdr_gain", sir=sir, sexes=sexes) for sexes in ("same", "cross")]
+        wrong = mean("two-talkers", "wrong_talker", sir=sir)
+        clips = _clips(found.find(system, "two-talkers", "si_sdr_gain", tags={"sir": sir}))
+        lines.append([sir, clips, *(cell(found, system) for cell in (gain, *sexes, wrong))])
+    return ["SIR", "clips", "SI-SDR gain dB", "same-sex", "cross-sex", "wrong talker %"], lines
+
+
+def _clips(summary: Summary | None) -> str:
+    return str(summary.count) if summary else "-"
+
+
+def _cost(found: Published) -> Content:
+    header = [
+        "", "CPU, x pvqe-s", "CPU s per s of audio, one thread (min-max)", "works", "latency, ms",
+        "model or library, MB",
+    ]  # fmt: skip
+    lines = []
+    for name in COST_SYSTEMS:
+        if cost := found.costs.get(name):
+            seconds = f"{cost.cpu_per_second:.4f} ({cost.cpu_low:.4f}-{cost.cpu_high:.4f})"
+            works = "frame by frame" if cost.streams else "on whole clips"
+            latency, size = f"{cost.latency_ms or 0:.0f}", f"{cost.size_mb or 0:.1f}"
+            lines.append([cost.description, f"{cost.ratio:.2f}", seconds, works, latency, size])
+    return header, lines
+
+
+TABLES: dict[str, Callable[[Published], Content]] = {
+    "systems": lambda found: _rows(found, SYSTEMS, HEADLINE),
+    "echo": lambda found: _rows(found, ECHO_SYSTEMS, ECHO),
+    "cost": _cost,
+    "scores of pvqe-s": lambda found: _columns(found, ("pvqe-s", "unprocessed"), CARD),
+    "scores of pvqe-xs": lambda found: _columns(found, ("pvqe-xs", "pvqe-s", "unprocessed"), CARD),
+    "scores of pvqe-s-far": lambda found: _columns(found, ECHO_SYSTEMS, ECHO_CARD),
+    **{f"profiles of {name}": partial(_profiles, system=name) for name in ("pvqe-s", "pvqe-xs")},
+    **{f"gaps of {name}": partial(_gaps, system=name) for name in ("pvqe-s", "pvqe-xs")},
+    **{f"ratios of {name}": partial(_sirs, system=name) for name in ("pvqe-s", "pvqe-xs")},
+}
+
+
+def rewritten(document: str, text: str, found: Published) -> str:
+    """The text of a document with every table and every claimed figure as the results have them.
+
+    Raises ValueError where a sentence is not in it, or a table is unknown.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        if match[2] not in TABLES:
+            raise ValueError(f"{document} asks for a table {match[2]!r}: there is none.")
+        return f"{match[1]}{table(*TABLES[match[2]](found))}\n{match[3]}"
+
+    text = _BLOCK.sub(block, text)
+    for claim in CLAIMS:
+        if claim.document == document:
+            text = claim.rewritten(text, found)
+    return text
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; status 1 where a document differs.")
+def main(check: bool) -> None:
+    """Write the measured tables and figures of README and the model cards from evaluation/results.json."""
+    stale = []
+    try:
+        found = Published.load(PUBLISHED)
+        for name in DOCUMENTS:
+            path = ROOT / name
+            text = path.read_text(encoding="utf-8")
+            new = rewritten(name, text, found)
+            if new != text:
+                stale.append(name)
+                if not check:
+                    path.write_text(new, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    if check and stale:
+        raise click.ClickException(
+            f"{', '.join(stale)}: not what the results say. Run python -m evaluation.tables."
+        )
+    click.echo(f"{'Differ' if check else 'Written'}: {', '.join(stale) or 'none'}.")
+
+
+if __name__ == "__main__":
+    main()
