@@ -189,9 +189,9 @@ class Enhancer:
         """The next samples of the stream, as many as there are -> the output that they complete, whole hops.
 
         ``samples``: one-dimensional, floating-point, full scale -1 to 1. ``far_end``: what the loudspeaker
-        was given meanwhile, alike, as long and by the same clock; its echo may come up to a second later, but
-        not before it. None is silence. Returns float32. What comes out in the long run does not depend on the
-        size of the blocks. Raises AudioError for samples that can't be used and BundleError for a far end
+        was given meanwhile, alike, as long and by the same clock; its echo may come up to half a second
+        later, but not before it. None is silence. Returns float32. What comes out in the long run does not
+        depend on the size of the blocks. Raises AudioError for samples that can't be used and BundleError for a far end
         that the model does not take; the stream is then as it was before the call.
         """
         with self._alone():

@@ -119,13 +119,14 @@ def key(profile: str, metric: str, tags: dict[str, str]) -> str:
     return " ".join([profile, metric, *(f"{name}={value}" for name, value in sorted(tags.items()))])
 
 
+_CONDITIONS = ("sir", "sexes", "band", "situation", "source", "talk")
 _PAIRS_OF_CONDITIONS = (("sir", "sexes"), ("band", "situation"), ("source", "talk"))
 
 
 def _summaries(result: SystemResult, set_name: str) -> Iterator[tuple[str, Summary]]:
     """All that is published of a system on a set: every metric of it, and by condition what tables break down."""
     values = conditions([result], set_name)
-    by_condition = [{name: value} for name, found in values.items() for value in found]
+    by_condition = [{name: value} for name in _CONDITIONS for value in values.get(name, ())]
     for pair in _PAIRS_OF_CONDITIONS:
         if values.keys() >= set(pair):
             by_condition += [
@@ -157,4 +158,5 @@ def _on_one_line(found: re.Match[str]) -> str:
 
 
 def _rounded(summary: Summary) -> list[float]:
-    return [float(f"{value:.{DIGITS}g}") if value else 0.0 for value in asdict(summary).values()]
+    count, *values = asdict(summary).values()
+    return [count, *(float(f"{value:.{DIGITS}g}") for value in values)]

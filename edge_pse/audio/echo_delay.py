@@ -1,6 +1,7 @@
 """How long after the far end its echo comes, and the far end held back until shortly before that.
 
-The network finds the echo by itself where it comes up to a second after the far end, never where it comes before.
+The network finds the echo by itself where it comes up to half a second after the far end, as in its training (it can
+look back for one), never where it comes before.
 What sound servers and devices add to the way through the room is often more than that, and changes while a
 stream runs. So the delay is measured all the time, coarsely, and most of it is taken away.
 """

@@ -13,7 +13,8 @@ _HEAD = """# Questions the paper leaves open
 Every section is written by the command under its heading, which replaces it when it is run again. All on dev speakers,
 noise and rooms that training never saw; means with 95 % bootstrap intervals. What was drawn is the same in all rows of
 a table, so that a difference is one between equal clips, and its interval is narrower than those of the two means: two
-rows differ for sure where the interval of their difference leaves out zero.
+rows differ for sure where the interval of their difference leaves out zero. What an earlier model answered says so: it
+is to be asked again.
 """
 
 
