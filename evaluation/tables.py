@@ -29,12 +29,13 @@ Content = tuple[list[str], list[list[str]]]
 SYSTEMS = (
     "unprocessed", "pvqe-s", "pvqe-xs", "rnnoise", "webrtc-ns", "speex-ns", "nsnet2", "noisereduce", "deepfilternet3",
 )  # fmt: skip
-ECHO_SYSTEMS = ("unprocessed", "pvqe-s-far", "pvqe-s-far.int8", "webrtc-aec3", "speex-mdf")
+ECHO_SYSTEMS = ("unprocessed", "pvqe-s-far", "pvqe-s-far.fp32", "webrtc-aec3", "speex-mdf")
 COST_SYSTEMS = ("pvqe-s", "rnnoise", "webrtc-ns", "nsnet2", "deepfilternet3")
 NAMES = {
     "pvqe-s": "**edge-pse, pvqe-s**",
     "pvqe-xs": "edge-pse, pvqe-xs",
     "pvqe-s-far": "**edge-pse, pvqe-s-far**",
+    "pvqe-s-far.fp32": "the same in fp32",
 }
 
 
