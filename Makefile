@@ -63,12 +63,11 @@ check-int8-%: $(VENV)/.development
 bench: $(VENV)/.development
 	$(BIN)/edge-pse bench --all
 
-# The full evaluation, and what README and the cards show of it. It needs the dev data: make report DATA=FOLDER (or EDGE_PSE_DATA).
+# The full evaluation needs the dev data: make report DATA=FOLDER (or EDGE_PSE_DATA).
 report: $(VENV)/.development peers
-	$(BIN)/python -m evaluation pvqe-s pvqe-xs --input --reference --peer all $(if $(DATA),--data $(DATA)) --out report --publish
-	$(BIN)/python -m evaluation pvqe-s-far pvqe-s-far.fp32 --input --peer webrtc-aec3 --peer speex-mdf --sets echo \
-		$(if $(DATA),--data $(DATA)) --out report/echo --no-cost --publish
-	$(BIN)/python -m evaluation.tables
+	$(BIN)/python -m evaluation pvqe-s pvqe-xs --input --reference --peer all $(if $(DATA),--data $(DATA)) --out report
+	$(BIN)/python -m evaluation pvqe-s-far pvqe-s-far.int8 --input --peer webrtc-aec3 --peer speex-mdf --sets echo \
+		$(if $(DATA),--data $(DATA)) --out report/echo
 
 format: $(VENV)/.development
 	$(BIN)/ruff check --fix .
