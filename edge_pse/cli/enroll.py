@@ -49,6 +49,9 @@ _MAX_SECONDS = 600
 @click.option("--microphone", metavar="NAME", help="What to call the microphone in the profile.")
 @click.option("--replace", is_flag=True, help="Enroll again under a name that is taken.")
 @click.option("--add", is_flag=True, help="Add to the profile: more speech, or another microphone.")
+@click.option(
+    "--insist", is_flag=True, help="With --add: even if it sounds like another voice, as whispering does."
+)
 @click.option("--verify", "verifying", is_flag=True, help="Change nothing; say whether it is that voice.")
 @options.model
 @options.backend
@@ -64,6 +67,7 @@ def enroll(
     microphone: str | None,
     replace: bool,
     add: bool,
+    insist: bool,
     verifying: bool,
     model: str,
     backend: str,
@@ -78,6 +82,8 @@ def enroll(
     recordings = (*files, *more_files)
     if replace + add + verifying > 1:
         raise click.UsageError("Give only one of --replace, --add and --verify.")
+    if insist and not add:
+        raise click.UsageError("--insist is for --add: it adds what does not sound like the profile.")
     if recordings and (source or keep_audio or language):
         raise click.UsageError("--input, --language and --keep-audio are for the microphone, not for files.")
     if channel is not None and not recordings:
@@ -104,7 +110,7 @@ def enroll(
     if verifying and known is not None:
         _say_verdict(known, verify(known, heard, bundle.contract.voice_space))
     elif add:
-        _add(store, name, heard, bundle)
+        _add(store, name, heard, bundle, insist)
     else:
         _enroll(store, Profile.of_recordings(name, bundle.contract.model_id, [heard]), heard, replace)
 
@@ -128,26 +134,30 @@ def _enroll(store: edge_pse.ProfileStore, profile: Profile, heard: Recording, re
     click.echo(f"or, in a file: edge-pse enhance IN -o OUT --profile {profile.name}")
 
 
-def _add(store: edge_pse.ProfileStore, name: str, heard: Recording, bundle: edge_pse.Bundle) -> None:
+def _add(
+    store: edge_pse.ProfileStore, name: str, heard: Recording, bundle: edge_pse.Bundle, insist: bool
+) -> None:
     verdict = None
 
     def added(known: Profile) -> Profile:
         """The profile as it is by now, which may be another than before the recording, with one more."""
         nonlocal verdict
         verdict = verify(known, heard, bundle.contract.voice_space)
-        if verdict.answer == "no match":
+        if verdict.answer == "no match" and not insist:
             raise EnrollmentError(
                 f"This does not sound like {known.name} (cosine {verdict.cosine:.2f}), so nothing was added: record "
-                "again, or begin the profile anew with --replace."
+                "again, begin the profile anew with --replace, or, if it is their voice in another way, as in "
+                "whispering, add --insist."
             )
         return known.with_recording(heard, bundle.contract.model_id)
 
     profile = store.update(name, added)
     click.echo(f"Added to {profile.name}: {describe(heard)}.")
-    if verdict is not None and verdict.answer == "doubtful":
-        click.echo(
-            f"It may not be the same voice (cosine {verdict.cosine:.2f}); if it is not, use --replace."
+    if verdict is not None and verdict.answer != "match":
+        doubt = (
+            "It may not be the same voice" if verdict.answer == "doubtful" else "It sounds like another voice"
         )
+        click.echo(f"{doubt} (cosine {verdict.cosine:.2f}); if it is not the same, use --replace.")
     click.echo(
         f"The profile is now made of {len(profile.recordings)} recordings, {profile.speech_seconds:.1f} s of speech."
     )

@@ -45,6 +45,18 @@ def test_verify_tells_one_voice_from_another_and_changes_nothing(run, home, fixt
     assert (home / "profiles" / "anna.profile.json").read_bytes() == before
 
 
+def test_what_sounds_like_another_voice_is_added_if_the_user_insists(run, refused, home, fixtures):
+    run("enroll", "anna", "--from", fixtures / "ls367_enrollment.opus")
+    other = fixtures / "ls2033_speech.opus"
+    assert "add --insist" in refused("enroll", "anna", "--add", other)
+    result = run("enroll", "anna", "--add", "--insist", other)
+    assert result.exit_code == 0
+    assert "It sounds like another voice (cosine " in result.stdout
+    assert len(ProfileStore().load("anna").recordings) == 2
+    assert run("enroll", "bob", "--insist", other).exit_code != 0
+    assert "bob" not in ProfileStore()
+
+
 def test_recordings_can_be_added_with_the_names_of_their_microphones(run, refused, home, fixtures):
     run("enroll", "anna", "--from", fixtures / "ls367_enrollment.opus", "--microphone", "desk")
     result = run(
