@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,8 @@ def checked_rate(sample_rate_hz: float) -> float:
         rate = float(sample_rate_hz)
     except (TypeError, ValueError):
         rate = 0.0
+    except OverflowError:
+        rate = sample_rate_hz = math.inf
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
         raise AudioError(
             f"The sample rate must be a number of Hz from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}, not "

@@ -75,7 +75,7 @@ def describe_trust(profile: Profile) -> str:
     """How far a profile can be trusted, and what to do if that is not far."""
     share = trust(profile)
     if share is None:
-        return "How far it can be trusted is not known: it is too short, or was made by an older version."
+        return "How far it can be trusted is not known: a recording in it is too short to say."
     grade, advice = "good", ""
     if share < GOOD_TRUST:
         grade = "fair" if share >= FAIR_TRUST else "poor"
