@@ -100,7 +100,7 @@ def test_of_several_channels_one_is_made_that_holds_the_voice(enhancer, noisy):
         enhancer.enhance(both.T, 16_000)
 
 
-@pytest.mark.parametrize("rate", [0, 1, 1e-3, -16_000, np.inf, np.nan, 1e9, 10**5000, None, "16 kHz"])
+@pytest.mark.parametrize("rate", [0, 1, 1e-3, -16_000, np.inf, np.nan, 1e9, 10**400, None, "16 kHz"])
 def test_a_rate_that_no_recording_has_is_refused_at_once(bundle, noisy, rate):
     for use in (Enhancer(bundle).enhance, enroll, assess):
         with pytest.raises(AudioError, match="give the one that the recording was made at"):
