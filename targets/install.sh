@@ -242,6 +242,8 @@ start_service() {
     why="journalctl --user -u edge-pse says why."
     systemctl --user daemon-reload
     systemctl --user enable --quiet edge-pse
+    # It may have failed too often for another try, with what is mended by this.
+    systemctl --user reset-failed edge-pse 2>/dev/null || true
     ! systemctl --user restart edge-pse 2>/dev/null || return 0
     case $(systemctl --user show --property=ExecMainStatus --value edge-pse) in
     217 | 226) ;; # what systemd ends with where it may make no namespace (systemd.exec(5))

@@ -22,10 +22,10 @@ def measure(backend: str, wheel: Path, directory: Path) -> tuple[float, dict[str
     venv.create(directory, with_pip=True)
     program = directory / "bin"
     pip = [program / "python", "-m", "pip"]
-    extra = "" if backend == "onnx" else f"[{backend}]"
-    subprocess.run([*pip, "install", "--quiet", "--no-compile", f"{wheel}{extra}"], check=True)
-    if extra:
-        subprocess.run([*pip, "uninstall", "--quiet", "-y", "onnxruntime"], check=True)
+    install = [*pip, "install", "--quiet", "--no-compile"]
+    locked = PROJECT / f"targets/requirements-{backend}.txt"
+    subprocess.run([*install, "--require-hashes", "--requirement", locked], check=True)
+    subprocess.run([*install, "--no-deps", wheel], check=True)
     bench = [program / "edge-pse", "bench", "--all", "--seconds", "2", "--json"]
     results = json.loads(subprocess.run(bench, check=True, capture_output=True, text=True).stdout)
     # Only now: what was used has compiled itself.

@@ -86,9 +86,10 @@ def install() -> None:
     run("/opt/edge-pse/targets/install.sh", "--wheel", _wheel())
 
 
-def install_litert_too() -> None:
-    """Beside ONNX Runtime, to compare them."""
-    run(PYTHON, "-m", "pip", "install", "--quiet", f"{_wheel()}[litert]")
+def install_onnx_too() -> None:
+    """ONNX Runtime beside LiteRT, to compare them."""
+    locked = "/opt/edge-pse/targets/requirements-onnx.txt"
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", locked)
 
 
 def _wheel() -> str:

@@ -94,7 +94,7 @@ def _bring_emulator() -> None:
 
 def main() -> None:
     arm.install()
-    arm.install_litert_too()
+    arm.install_onnx_too()
     counts = count()
     print(f"{'':40} {'cortex-a53, thousand':>22} {'budget':>8} {'this machine, ms':>18}")
     budget = json.loads(BUDGET.read_text()) if BUDGET.exists() else {}

@@ -76,7 +76,7 @@ print(json.dumps({
 MAY = {"write the voices", "reach the sound server"}
 # The home, without what PipeWire, pip and sudo keep for themselves.
 FILES = (
-    r"find . -type f -o -type l | grep -vE '/(\.cache|\.local/state|\.config/pulse)/|sudo_as_admin' | sort"
+    r"find . -type f -o -type l | grep -vE '/(\.cache|\.local/state|\.config/pulse|__pycache__)/|sudo_as_admin' | sort"
 )
 
 
@@ -249,6 +249,7 @@ def test_the_script_takes_away_all_but_the_voice(machine, untouched):
     left = set(machine.output(FILES).splitlines()) - set(untouched.splitlines())
     assert sorted(left) == [
         "./.config/edge-pse/service.conf",
+        "./.local/share/edge-pse/profiles/.lock",
         "./.local/share/edge-pse/profiles/me.profile.json",
     ]
     assert "edge_pse" not in machine.output("pactl list short sources; pactl list short sinks")
