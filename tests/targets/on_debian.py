@@ -75,7 +75,10 @@ print(json.dumps({
 """
 MAY = {"write the voices", "reach the sound server"}
 # The home, without what PipeWire, pip and sudo keep for themselves.
-FILES = r"find . -type f -o -type l | grep -vE '/(\.cache|\.local/state|\.config/pulse|__pycache__)/|sudo_as_admin' | sort"
+FILES = (
+    "find . -type f -o -type l"
+    r" | grep -vE '/(\.cache|\.local/state|\.config/pulse|__pycache__)/|sudo_as_admin' | sort"
+)
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
