@@ -12,7 +12,7 @@ from edge_pse import Bundle, ProfileStore, __version__, targets
 from edge_pse.backends import RUNTIMES
 from edge_pse.bundle import available_models
 from edge_pse.cli import output
-from edge_pse.errors import BundleError
+from edge_pse.errors import BundleError, ProfileError
 from edge_pse.text import shown
 
 
@@ -27,8 +27,16 @@ def info() -> None:
     click.echo()
     _show_target()
     click.echo()
-    store = ProfileStore()
-    names = store.list()
+    _show_profiles()
+
+
+def _show_profiles() -> None:
+    try:
+        store = ProfileStore()
+        names = store.list()
+    except ProfileError as error:  # all else that was asked for is said
+        click.echo(str(error))
+        return
     if names:
         click.echo(f"{len(names)} {'profile' if len(names) == 1 else 'profiles'} in {shown(store.root)}")
     else:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from edge_pse.audio.streams import StreamHung, limited
 from edge_pse.diagnosis import machine, network, sound, voices
 from edge_pse.diagnosis.finding import Finding, fail
+from edge_pse.errors import EdgePseError
 
 Check = Callable[[], Finding]
 
@@ -57,6 +58,8 @@ def _made(name: str, check: Check, limit_s: float) -> Finding:
             "Restart the sound server (systemctl --user restart pipewire pipewire-pulse, or pulseaudio -k), "
             "unplug and plug in USB devices, and look again.",
         )
+    except EdgePseError as error:
+        return fail(str(error), "")
     except Exception as error:  # what one check dies of must not hide the others
         return fail(f"The check itself failed ({type(error).__name__}: {error}).", "Please report this.")
     return found[0]

@@ -5,6 +5,7 @@ What was never seen is a real one: see the README.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,54 @@ def test_what_is_hidden_is_missed(tmp_path):
     )
     subprocess.run([sys.executable, "-c", elsewhere_only, tmp_path], cwd=PROJECT, check=True)
     assert "termios" in elsewhere.MODULES
+
+
+@pytest.mark.parametrize("home", ["none", "not there", "closed", "closed store"])
+def test_without_a_home_each_command_goes_on_or_says_one_sentence(home, tmp_path, fixtures):
+    """A container's or a service's user, a home that was never made, and one that this user may not read."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    place, environment, before = {
+        "none": ("nobody", {}, ()),
+        # Below a file nothing can be made, not even by root.
+        "not there": ("here", {"HOME": f"{fixtures / 'README.md'}/home"}, ()),
+        "closed": ("here", {"HOME": str(closed)}, WITHOUT_PRIVILEGE),
+        "closed store": ("here", {"HOME": str(tmp_path), "EDGE_PSE_HOME": str(closed)}, WITHOUT_PRIVILEGE),
+    }[home]
+    if before and os.geteuid() != 0:
+        before = ()
+    elif before and shutil.which(before[0]) is None:
+        pytest.skip("root without its privileges needs setpriv: apt-get install util-linux")
+    speech, enhanced = fixtures / "ls367_speech.opus", tmp_path / "enhanced.wav"
+    goes_on = [
+        ("enhance", speech, "-o", enhanced),
+        ("info",),
+        ("bench", "--seconds", "0.1"),
+        ("virtual-mic", "status"),
+    ]
+    of_a_voice = [
+        ("enhance", speech, "-o", enhanced, "--profile", "me"),
+        ("enroll", "me", "--from", fixtures / "ls367_enrollment.opus"),
+        ("profiles", "show", "me"),
+        ("profiles", "delete", "me"),
+        ("run", "--profile", "me"),
+    ]
+    others = [
+        ("profiles", "list"),
+        ("virtual-mic", "on"),
+        ("virtual-mic", "off"),
+        ("devices",),
+        ("run",),
+        ("doctor",),
+    ]
+    try:
+        results = run(place, *goes_on, *of_a_voice, *others, before=before, **environment)
+    finally:
+        closed.chmod(0o700)
+    assert [status for status, _ in results[: len(goes_on)]] == [0] * len(goes_on), results[: len(goes_on)]
+    for status, said in results[len(goes_on) : len(goes_on) + len(of_a_voice)]:
+        assert status == 1
+        assert said.startswith("Error: ") and said.count("\n") == 1, said
+    said = results[-1][1]
+    assert "The check itself failed" not in said
+    assert "virtual microphone" in said
