@@ -35,7 +35,7 @@ def test_a_change_in_the_middle_of_a_hop_waits_for_the_next_one(bundle, noisy, f
 
     def change_meanwhile(*arguments):
         steps.append(arguments)
-        if len(steps) == 39:  # two in each hop, so that this is the first one of the last
+        if len(steps) == 58:  # three in each hop, so that this is the first one of the last
             enhancer.listen(None)
             enhancer.strength = 0.0
             enhancer.profile = None
@@ -43,9 +43,9 @@ def test_a_change_in_the_middle_of_a_hop_waits_for_the_next_one(bundle, noisy, f
 
     enhancer._step = change_meanwhile
     np.testing.assert_array_equal(enhancer.process(noisy[: 20 * HOP]), expected)
-    assert (len(heard), len(steps)) == (20, 40)
+    assert (len(heard), len(steps)) == (20, 60)
     enhancer.process(noisy[20 * HOP : 22 * HOP])
-    assert (len(heard), len(steps)) == (20, 42)
+    assert (len(heard), len(steps)) == (20, 62)
 
 
 def test_a_stream_whose_settings_are_hammered_goes_on(
