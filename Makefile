@@ -65,9 +65,10 @@ bench: $(VENV)/.development
 
 # The full evaluation needs the dev data: make report DATA=FOLDER (or EDGE_PSE_DATA).
 report: $(VENV)/.development peers
-	$(BIN)/python -m evaluation pvqe-s pvqe-xs --input --reference --peer all $(if $(DATA),--data $(DATA)) --out report
-	$(BIN)/python -m evaluation pvqe-s-far pvqe-s-far.int8 --input --peer webrtc-aec3 --peer speex-mdf --sets echo \
-		$(if $(DATA),--data $(DATA)) --out report/echo
+	$(BIN)/python -m evaluation pvqe-s pvqe-xs --input --reference --peer all $(if $(DATA),--data $(DATA)) --out report --publish
+	$(BIN)/python -m evaluation pvqe-s-far pvqe-s-far.fp32 --input --peer webrtc-aec3 --peer speex-mdf --sets echo \
+		$(if $(DATA),--data $(DATA)) --out report/echo --no-cost --publish
+	$(BIN)/python -m evaluation.tables
 
 format: $(VENV)/.development
 	$(BIN)/ruff check --fix .

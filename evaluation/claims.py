@@ -57,12 +57,19 @@ def of(
     return figure
 
 
+def one_of(system: str, set_name: str, metric: str) -> Callable[[Published], str]:
+    """A share as one clip out of so many."""
+    percent = of(system, set_name, metric, digits=6)
+    return lambda found: f"{100 / float(percent(found)):.0f}"
+
+
 S, XS, FAR = "pvqe-s", "pvqe-xs", "pvqe-s-far"
 README, CARD, XS_CARD, FAR_CARD = "README.md", *(f"edge_pse/models/{name}.md" for name in (S, XS, FAR))
 GAIN, LOST = "si_sdr_gain", "tsos_active"
 HALF_AFTER_WHOLE, WHOLE_AFTER_HALF, HALF_AFTER_HALF = (
     {"band": band} for band in ("half after whole", "whole after half", "half after half")
 )
+ALONE, BESIDE = ({**HALF_AFTER_WHOLE, "situation": situation} for situation in ("alone", "two talkers"))
 
 CLAIMS = (
     Claim(
@@ -90,6 +97,7 @@ CLAIMS = (
         "where voices of different sexes get {}.",
         of(S, "two-talkers", GAIN, 0, tags={"sexes": "cross"}),
     ),
+    Claim(CARD, "In one clip out of {} it is", one_of(S, "two-talkers", "wrong_talker")),
     Claim(CARD, "pooled over all of them, {} dB", of(S, "interferer-only", POOLED)),
     Claim(CARD, "**Clean speech**: {} % of the enrolled voice's frames", of(S, "clean", "tsos", 0)),
     Claim(CARD, "**No profile**: {} dB on noise", of(S, "noise", GAIN, profile="none")),
@@ -98,6 +106,8 @@ CLAIMS = (
         "the enrolled voice loses {} % of its frames",
         of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE),
     ),
+    Claim(CARD, "{} % in clips of it alone", of(S, "narrow-band", LOST, 0, tags=ALONE)),
+    Claim(CARD, "{} % beside somebody else", of(S, "narrow-band", LOST, 0, tags=BESIDE)),
     Claim(CARD, "enrolled at 8 kHz, too, {} %", of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_HALF)),
     Claim(
         CARD,
@@ -109,6 +119,7 @@ CLAIMS = (
         "of what pvqe-s gains, and {} dB on voices",
         of(XS, "two-talkers", GAIN, tags={"sexes": "same"}),
     ),
+    Claim(XS_CARD, "In one clip out of {} it is", one_of(XS, "two-talkers", "wrong_talker")),
     Claim(XS_CARD, "**Noise**: {} dB", of(XS, "noise", GAIN)),
     Claim(XS_CARD, "where pvqe-s has {}.", of(S, "noise", GAIN)),
     Claim(

@@ -1,20 +1,26 @@
 """README and the model cards show what the results say, of the models that ship, and nothing that was typed."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge_pse.bundle import MODELS_DIR, Bundle
-from evaluation.claims import CLAIMS
+from evaluation.claims import CLAIMS, README
 from evaluation.metrics.statistics import Summary
 from evaluation.published import GAP, POOLED, Published
 from evaluation.results import Row, SystemResult
 from evaluation.systems.spec import SystemInfo, SystemSpec
-from evaluation.tables import DOCUMENTS, ROOT
+from evaluation.tables import DOCUMENTS, ROOT, rewritten
 
 NETWORKS = ("pvqe-s", "pvqe-s-far", "pvqe-xs")
 MODEL_ID = re.compile(r"pvqe-(?:s-far|s|xs)-[0-9a-f]{12}\b(?! \(an earlier model\))")
+
+
+@pytest.fixture(scope="module")
+def found() -> Published:
+    return Published.load()
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +28,37 @@ def shipped() -> set[str]:
     return {Bundle.load(name).contract.model_id for name in NETWORKS}
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documents_show_what_the_results_say(document: str, found: Published) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert rewritten(document, text, found) == text, "run python -m evaluation.tables"
+    assert text.count("<!-- table:") == text.count("<!-- end of table -->") > 0
+
+
+def test_the_results_are_those_of_the_models_that_ship(found: Published, shipped: set[str]) -> None:
+    for (system, set_name), run in found.runs.items():
+        if system.startswith("pvqe-"):
+            assert run.about.split(", ")[1] in shipped, f"publish {system} on {set_name} again"
+
+
 def test_every_model_id_in_a_document_is_one_that_ships(shipped: set[str]) -> None:
     documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *MODELS_DIR.glob("*.md")]
     assert len(documents) > 5
     for document in documents:
         assert set(MODEL_ID.findall(document.read_text(encoding="utf-8"))) <= shipped, document.name
+
+
+def test_a_changed_result_changes_the_document(found: Published) -> None:
+    text = (ROOT / README).read_text(encoding="utf-8")
+    changed = Published(dict(found.summaries), found.runs, found.costs)
+    place = ("pvqe-s", "two-talkers")
+    changed.summaries[place] = {at: replace(s, mean=9.87) for at, s in found.summaries[place].items()}
+    new = rewritten(README, text, changed)
+    assert "pairs 9.9; clips" in " ".join(new.split()) and "| 9.9 [" in new
+    with pytest.raises(ValueError, match="0 times the sentence"):
+        rewritten(README, text.replace("equally loud", "just as loud"), found)
+    with pytest.raises(ValueError, match="a table 'systms'"):
+        rewritten(README, text.replace("table: systems", "table: systms"), found)
 
 
 def test_each_document_has_its_claims() -> None:
