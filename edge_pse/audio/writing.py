@@ -158,12 +158,18 @@ def _advice(error: soundfile.LibsndfileError | OSError) -> str:
     return "make room on the disk, or choose another place or format"
 
 
-def _coding(place: Path, source: AudioReader) -> tuple[str, str]:
-    """Format and coding of a file to be written; AudioError if the name does not tell."""
+def format_of(place: Path) -> tuple[str, str | None]:
+    """The format that the ending of a name says, and the coding if it says one; AudioError if it does not tell."""
     ending = place.suffix.lower().removeprefix(".")
     form, coding = _ENDINGS.get(ending, (ending.upper(), None))
     if form not in soundfile.available_formats() or form == "RAW":
         raise AudioError(f"The name {place.name} does not tell the format to write: end it in .wav or .flac.")
+    return form, coding
+
+
+def _coding(place: Path, source: AudioReader) -> tuple[str, str]:
+    """Format and coding of a file to be written."""
+    form, coding = format_of(place)
     source_form, source_coding = source.coding
     # A lossy coding stays in its kind of file: nobody who asks for WAV means MP3 inside it.
     fits = form == source_form or source_coding.startswith(_LOSSLESS)

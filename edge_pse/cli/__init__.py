@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from io import TextIOWrapper
 from types import FrameType
 from typing import Any
 
 import click
 
 from edge_pse import __version__
+from edge_pse.cli import streams
 from edge_pse.cli.bench import bench
 from edge_pse.cli.devices import devices
 from edge_pse.cli.doctor import doctor
@@ -49,16 +49,17 @@ for _command in (enroll, profiles, enhance, run, virtual_mic, devices, doctor, b
 
 def main() -> None:
     """Run the command with the arguments of this process."""
-    # What the terminal or the pipe has no sign for is shown as a question mark.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    streams.guard()
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         # Unless it is to be ignored (nohup), a command that is ended tidies up, as after Ctrl-C.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _exit)
     end_at_second_interrupt()
-    commands(prog_name="edge-pse")
+    try:
+        commands(prog_name="edge-pse")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        sys.exit(streams.final_status(code))
 
 
 def _exit(number: int, _: FrameType | None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from edge_pse.cli import streams
+
 
 class quiet_libraries:
     """Keeps what C libraries write to stderr away; Python's own messages still get there.
@@ -16,7 +18,7 @@ class quiet_libraries:
     def __enter__(self) -> None:
         self._stderr = sys.stderr
         self._saved = os.dup(2)
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+        sys.stderr = streams.tolerant(os.dup(2), sys.stderr)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 2)
         os.close(null)

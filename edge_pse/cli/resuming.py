@@ -17,6 +17,8 @@ class Resumed:
     profile: str | None
     strength: float
     bypass: bool
+    recording: str | None = None
+    """Name of the file that was recorded to."""
 
     def hand_on(self) -> None:
         """To the program that this process becomes."""
@@ -32,6 +34,11 @@ def taken() -> Resumed | None:
     if not isinstance(content, dict) or set(content) != {field.name for field in fields(Resumed)}:
         return None
     profile, strength, bypass = content["profile"], content["strength"], content["bypass"]
-    fit = isinstance(profile, str | None) and isinstance(bypass, bool)
+    recording = content["recording"]
+    fit = isinstance(profile, str | None) and isinstance(bypass, bool) and isinstance(recording, str | None)
     number = isinstance(strength, int | float) and not isinstance(strength, bool) and math.isfinite(strength)
-    return Resumed(profile, float(strength), bypass) if fit and number and 0 <= strength <= 1 else None
+    return (
+        Resumed(profile, float(strength), bypass, recording)
+        if fit and number and 0 <= strength <= 1
+        else None
+    )

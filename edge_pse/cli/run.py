@@ -49,7 +49,12 @@ _HUNG_PAUSE_S = 0.5
     "--strength", type=click.FloatRange(0, 1), show_default=options.OF_TARGET, help="0 is the input."
 )
 @click.option("--bypass", is_flag=True, help="Begin with the input as it is, at the same delay.")
-@click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Also write what is played.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write what is played; a file that is there stays, and the next free name is taken.",
+)
 @click.option(
     "--channel", type=click.IntRange(1), help="Of the microphone; without it, that with most speech."
 )
@@ -97,6 +102,7 @@ def run(
     resumed = resuming.taken()
     if resumed is not None:
         name, strength, bypass = resumed.profile, resumed.strength, resumed.bypass
+        record = Path(resumed.recording) if record is not None and resumed.recording else record
     profile = _profile(name, resumed is not None) if name else None
     settings = targets.choose(target).settings.override(
         model=model, backend=backend, latency_ms=latency, strength=strength
@@ -150,9 +156,11 @@ class _Run:
         self._view, self._service = self._make_view(), Service()
         # A service may be started before its devices are there.
         self._patient = resumed or self._service.managed
-        self._recorder = None
+        self._recorder: Recorder | None = None
+        self._recording: str | None = None
         if record is not None:
             self._recorder = Recorder(record, enhancer.sample_rate_hz, self._say, append=resumed)
+            self._recording = str(self._recorder.path)
         on_output = self._recorder.add if self._recorder else None
         self._live = Live(enhancer, wanted, self._say, on_output, self._service.alive)
         self._live.bypass = bypass
@@ -236,6 +244,7 @@ class _Run:
     def _end_recording(self) -> None:
         if self._recorder is not None:
             self._recorder.close()
+            self._recording = str(self._recorder.path)
             self._recorder = None
 
     def _prepare_replacement(self) -> None:
@@ -248,4 +257,4 @@ class _Run:
             os._exit(0)  # the usual way out waits for the thread that hangs
         enhancer = self._live.enhancer
         name = enhancer.profile.name if enhancer.profile else None
-        resuming.Resumed(name, enhancer.strength, self._live.bypass).hand_on()
+        resuming.Resumed(name, enhancer.strength, self._live.bypass, self._recording).hand_on()

@@ -1,0 +1,111 @@
+"""Standard output and standard error that may fail: a full disk, a closed pipe, a terminal that has gone.
+
+What a command was asked to do is done all the same. Where it was asked for its output, it fails as any filter does.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+import threading
+from typing import TextIO
+
+import click
+
+_PRINTING = (
+    "edge-pse",
+    "edge-pse bench",
+    "edge-pse devices",
+    "edge-pse doctor",
+    "edge-pse info",
+    "edge-pse profiles",
+    "edge-pse profiles list",
+    "edge-pse profiles show",
+    "edge-pse virtual-mic",
+    "edge-pse virtual-mic status",
+)
+"""Commands whose output is what they are for."""
+
+
+def guard() -> None:
+    """Take standard output and error over, so that no write to them raises."""
+    sys.stdout = _guarded(sys.stdout, 1)
+    sys.stderr = _guarded(sys.stderr, 2)
+
+
+def tolerant(descriptor: int, like: TextIO) -> TextIO:
+    """A text stream to an open file that never raises; it closes the file with itself, but for 1 and 2."""
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Tolerant(descriptor, closefd=descriptor > 2)),  # type: ignore[type-var]
+        encoding=like.encoding,
+        # What the terminal or the pipe has no sign for is shown as a question mark.
+        errors="replace",
+        line_buffering=like.line_buffering if isinstance(like, io.TextIOWrapper) else True,
+    )
+
+
+def final_status(status: int) -> int:
+    """The exit status of a command that would end with ``status``, and a sentence if its output was lost."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Tolerant) or raw.failure is None or status:
+        return status
+    reason = raw.failure.strerror
+    if not _broken(raw.failure):
+        lost = (
+            "The output could not be written"
+            if raw.printing
+            else "All is done, but it could not be said here"
+        )
+        click.echo(f"{'Error: ' if raw.printing else ''}{lost} ({reason}).", err=True)
+    return 1 if raw.printing else 0
+
+
+class _Tolerant(io.FileIO):
+    """A file that pretends to have written what it could not write; below whatever others put around it."""
+
+    def __init__(self, descriptor: int, closefd: bool):
+        super().__init__(descriptor, "wb", closefd=closefd)
+        self.failure: OSError | None = None
+        self.printing = False
+        """Whether it failed in a command that is for its output."""
+
+    def write(self, content: bytes) -> int | None:  # type: ignore[override]
+        """See ``io``."""
+        try:
+            return super().write(content)
+        except OSError as error:
+            if self.failure is None:
+                self.failure, self.printing = error, _prints()
+            if self.printing and self.fileno() == 1 and _broken(error):
+                _end_as_filters_do()
+            return memoryview(content).nbytes
+
+
+def _guarded(stream: TextIO, descriptor: int) -> TextIO:
+    if stream is None:  # closed before the program began: writes fail, and no other file gets its number
+        os.open(os.devnull, os.O_RDONLY)
+        return tolerant(descriptor, sys.__stderr__ or sys.__stdin__ or io.TextIOWrapper(io.BytesIO()))
+    own = isinstance(stream, io.TextIOWrapper) and stream.fileno() == descriptor
+    if not own or (os.name == "nt" and stream.isatty()):
+        return stream
+    return tolerant(descriptor, stream)
+
+
+def _prints() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and context.command_path in _PRINTING
+
+
+def _broken(error: OSError) -> bool:
+    # Windows calls a closed pipe an invalid argument.
+    return error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
+def _end_as_filters_do() -> None:
+    if hasattr(signal, "SIGPIPE") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
