@@ -176,7 +176,8 @@ install_wheel() {
     install_locked "$backend" || return 1
     # The version may be the one that is there, and its files others.
     "$VENV/bin/python" -m pip install --quiet --no-compile --no-deps --force-reinstall "$wheel" || return 1
-    "$VENV/bin/python" -m pip uninstall -qq -y "$other"
+    # Debian 12 puts setuptools into every environment; nothing here needs it.
+    "$VENV/bin/python" -m pip uninstall -qq -y "$other" setuptools
 }
 
 # What a lock file names (targets/lock.py writes it), and nothing whose hash is another. Uncompiled: what is used
