@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_pse.bundle import Bundle, Contract
+from edge_pse.bundle import Bundle
+from edge_pse.contract import Contract
 from edge_pse.enhancer import Enhancer
 from edge_pse.spectral import Analysis, Samples
 

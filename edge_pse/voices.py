@@ -49,6 +49,10 @@ class VoiceSpace:
         if len(content) % kind.itemsize:
             raise ValueError(f"its voice space is not made for embeddings of {embedding_size}")
         rows = np.frombuffer(content, kind)
+        if len(rows) > embedding_size:
+            raise ValueError(
+                f"its voice space has more directions than embeddings of {embedding_size} can have"
+            )
         scale, offset = (rows[name].astype(np.float32)[:, None] for name in ("scale", "offset"))
         if not np.isfinite(scale).all() or not np.isfinite(offset).all():
             raise ValueError("its voice space holds numbers that are none")

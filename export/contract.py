@@ -12,12 +12,11 @@ from edge_pse.voices import direction_type
 from training.checkpoint import model_id
 from training.network import BINS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES, Network
 
-METADATA_KEY = "edge_pse"
 WEIGHTS_LICENCE = "CC-BY-SA-4.0"  # the strictest of the licences of the recordings it was trained on
 
 
 def contract(network: Network, precision: str) -> dict[str, Any]:
-    """The metadata of one exported file, ready for JSON."""
+    """What the description of one exported file says, ready for JSON."""
     return {
         "schema_version": 1,
         "network": network.config.name,

@@ -11,16 +11,17 @@ from pathlib import Path
 import click
 import torch
 
+from edge_pse.model_file import write_description
 from export.contract import contract
 from export.graph import StepGraph
-from export.writing import attach_contract, export_checkpoint
+from export.writing import export_checkpoint
 from training.network import Network
 
 OPSET = 17  # the first with LayerNormalization as one operator
 
 
 def write_onnx(network: Network, path: Path) -> None:
-    """Write ``network`` as fp32 ONNX with its contract: one frame a step, all state explicit."""
+    """Write ``network`` as fp32 ONNX with its contract beside it: one frame a step, all state explicit."""
     graph = StepGraph(network)
     with warnings.catch_warnings():
         # The tracing exporter, deprecated as it is, gives a graph ten times closer to the network.
@@ -34,7 +35,7 @@ def write_onnx(network: Network, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-    attach_contract(path, contract(network, "fp32"))
+    write_description(path, contract(network, "fp32"))
 
 
 @click.command()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
-from edge_pse.backends.tflite import description_path, file_sha256
 from edge_pse.bundle import MODELS_DIR
-from export.contract import METADATA_KEY
+from edge_pse.model_file import description_path
 from export.parity import Parity, measure_parity
 from training.checkpoint import load_checkpoint
 from training.network import Network
@@ -25,19 +22,6 @@ class ParityError(Exception):
     """The exported graph does not give what the network gives."""
 
 
-def attach_contract(path: Path, contract: dict[str, Any]) -> None:
-    """Write the contract into an ONNX file, or beside a TFLite file with the checksum of that."""
-    if path.suffix == ".onnx":
-        import onnx
-
-        model = onnx.load(path)
-        onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(contract)})
-        onnx.save(model, path)
-    else:
-        text = json.dumps({**contract, "sha256": file_sha256(path)}, indent=2)
-        description_path(path).write_text(f"{text}\n", encoding="utf-8")
-
-
 @contextmanager
 def candidate_for(path: Path) -> Iterator[Path]:
     """A path to write a model to; it replaces ``path``, with its description, unless the block raises."""
@@ -46,8 +30,7 @@ def candidate_for(path: Path) -> Iterator[Path]:
         candidate = Path(folder) / path.name
         yield candidate
         candidate.replace(path)
-        if description_path(candidate).exists():
-            description_path(candidate).replace(description_path(path))
+        description_path(candidate).replace(description_path(path))
 
 
 def write_proven(network: Network, path: Path, write: Write) -> Parity:

@@ -78,7 +78,7 @@ def layer_errors(fp32: Bundle, recipe: Recipe) -> dict[str, float]:
         for name in names:
             others = tuple(other for other in names if other != name)
             quantize_onnx(fp32.path, replace(recipe, keep=others), path)
-            one = replace(fp32, path=path, backend=open_model(path, "onnx"))
+            one = replace(fp32, path=path, backend=open_model(path.read_bytes(), "onnx"))
             errors[name] = snr_db(wanted, enhance(one, mixture.noisy, profile, far_end))
     return errors
 

@@ -20,9 +20,9 @@ import click
 import numpy as np
 
 from edge_pse.backends import RUNTIMES
-from edge_pse.backends.tflite import description_path
 from edge_pse.bundle import Bundle, available_models
 from edge_pse.enrollment import embed
+from edge_pse.model_file import description_path
 from quantization.calibration import CHECK, SAMPLE_RATE_HZ, mixtures
 from quantization.measure import ROOT
 from quantization.quality import enhance, snr_db

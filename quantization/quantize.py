@@ -6,14 +6,14 @@ development. Writes all that ships in that format, each file only if it runs and
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
 import click
 
 from edge_pse.bundle import Bundle
-from export.writing import attach_contract, candidate_for
+from edge_pse.model_file import read_description, write_description
+from export.writing import candidate_for
 from quantization.quality import Drift, measure_drift
 from quantization.recipes import RECIPES, SHIPPED, Recipe
 
@@ -38,12 +38,12 @@ def quantize(source: Path, recipe: Recipe, target: Path, min_snr_db: float = MIN
     ``quantization.calibration.CHECK``, or LEAST_SNR_DB over all of them.
     """
     original = Bundle.load(source)
-    contract = json.loads(original.backend.metadata)
+    contract = read_description(source)
     contract.pop("sha256", None)
     with candidate_for(target) as candidate:
         try:
             _apply(source, recipe, candidate)
-            attach_contract(candidate, {**contract, "precision": recipe.precision})
+            write_description(candidate, {**contract, "precision": recipe.precision})
             drift = measure_drift(original, Bundle.load(candidate))
         except Exception as error:  # the tools have no exception of their own
             raise QuantizationError(f"{recipe.name} can't be made of {source.name}: {error}") from error

@@ -85,7 +85,7 @@ class Accuracy:
             path = Path(folder) / "candidate.onnx"
             onnx.save(model, path)
             content = path.read_bytes()
-            candidate = replace(self._fp32, path=path, backend=open_model(path, "onnx"))
+            candidate = replace(self._fp32, path=path, backend=open_model(path.read_bytes(), "onnx"))
         start = time.process_time()
         enhanced = self._enhanced(candidate)
         seconds = time.process_time() - start

@@ -1,6 +1,6 @@
 """Inference runtimes: each runs the step graph of a model file, one frame at a time.
 
-A runtime is one module of this package with a function ``open_model(path, threads) -> Backend``, and one line
+A runtime is one module of this package with a function ``open_model(content, threads) -> Backend``, and one line
 in ``RUNTIMES``.
 """
 
@@ -22,12 +22,13 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 class Backend(Protocol):
-    """A model file, opened. What a stream leaves behind is in its states, so that several may share it."""
+    """A model file, opened. What a stream leaves behind is in its states, so that several may share it.
+
+    They may do so from several threads, too: where a runtime runs one frame at a time, the others wait for it.
+    """
 
     name: str
     """Which runtime it is: a key of ``RUNTIMES``."""
-    metadata: str
-    """The contract as the exporter wrote it (JSON); see ``edge_pse.bundle.Contract``."""
     inputs: Shapes
     """Names and shapes of the graph's inputs, all float32, in the order of the graph."""
     outputs: Shapes
@@ -68,6 +69,8 @@ class Runtime:
     """Where its ``open_model`` is; imported on first use, because runtimes are slow to load."""
     distribution: str
     """What to install with pip."""
+    given_in_place_of: tuple[str, str] | None = None
+    """Parts of file names: of files that it runs badly, and of those beside them that it is given instead."""
 
     def installed_version(self) -> str | None:
         """Version of the installed runtime, None where it is missing."""
@@ -76,19 +79,35 @@ class Runtime:
         except metadata.PackageNotFoundError:
             return None
 
+    def file_for(self, path: Path) -> Path:
+        """What it is given where ``path`` is asked for: that file, or the one beside it that it runs better."""
+        if self.given_in_place_of is not None:
+            beside = path.with_name(path.name.replace(*self.given_in_place_of))
+            if beside.is_file():
+                return beside
+        return path
+
 
 RUNTIMES = {
-    "onnx": Runtime(".onnx", "edge_pse.backends.onnx", "onnxruntime"),
     "litert": Runtime(".tflite", "edge_pse.backends.litert", "ai-edge-litert"),
-    "tflite-runtime": Runtime(".tflite", "edge_pse.backends.tflite_runtime", "tflite-runtime"),
+    "onnx": Runtime(".onnx", "edge_pse.backends.onnx", "onnxruntime"),
+    # Its fast kernels calculate in float only, so that a file with int8 arithmetic is slower than fp32. One with int8
+    # weights alone is as small, and as fast as fp32.
+    "tflite-runtime": Runtime(
+        ".tflite",
+        "edge_pse.backends.tflite_runtime",
+        "tflite-runtime",
+        given_in_place_of=(".int8.", ".int8-weights."),
+    ),
 }
 """By name, the preferred one first."""
 
 
-def open_model(path: Path, runtime_name: str, threads: int = 1) -> Backend:
-    """Open a model file with one of ``RUNTIMES``; BundleError if the runtime is missing or the file is bad.
+def open_model(content: bytes, runtime_name: str, threads: int = 1) -> Backend:
+    """Open what a model file holds with one of ``RUNTIMES``; BundleError if that is missing or can't run it.
 
-    The sentence of the error goes on where the caller began it with the name of the file.
+    Whoever calls this trusts the content as code: a runtime does not survive every file. The sentence of the error goes
+    on where the caller began it with the name of the file.
     """
     runtime = RUNTIMES[runtime_name]
     try:
@@ -98,5 +117,5 @@ def open_model(path: Path, runtime_name: str, threads: int = 1) -> Backend:
             f"it needs {runtime.distribution}, which is not installed here or can't be loaded ({error}): "
             f"run `pip install {runtime.distribution}`."
         ) from error
-    backend: Backend = module.open_model(path, threads)
+    backend: Backend = module.open_model(content, threads)
     return backend

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ai_edge_litert.interpreter import Interpreter
 
 from edge_pse.backends.tflite import TfliteBackend, open_with
 
 
-def open_model(path: Path, threads: int = 1) -> TfliteBackend:
-    """Load a TFLite file; BundleError if it can't be used."""
-    return open_with(Interpreter, "litert", path, threads)
+def open_model(content: bytes, threads: int = 1) -> TfliteBackend:
+    """Load what a TFLite file holds; BundleError if it can't be used."""
+    return open_with(Interpreter, "litert", content, threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ import onnxruntime
 
 from edge_pse.backends import FRAMES, Frame, Shapes, frames_of
 from edge_pse.errors import BundleError
-
-METADATA_KEY = "edge_pse"
+from edge_pse.text import shown
 
 # Its notes on devices that it did not find are not for the users of a program that runs on the CPU.
 _ERRORS_ONLY = 3
@@ -24,7 +22,6 @@ class OnnxBackend:
     name = "onnx"
 
     def __init__(self, session: onnxruntime.InferenceSession):
-        self.metadata: str = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
         self.inputs: Shapes = _float_shapes(session.get_inputs())
         self.outputs: Shapes = _float_shapes(session.get_outputs())
         self._session = session
@@ -79,8 +76,8 @@ class _BoundStates(list[Frame]):
         self.stream = stream
 
 
-def open_model(path: Path, threads: int = 1) -> OnnxBackend:
-    """Load an ONNX file; BundleError if it is damaged or holds anything but float32 inputs and outputs."""
+def open_model(content: bytes, threads: int = 1) -> OnnxBackend:
+    """Load what an ONNX file holds; BundleError if it is damaged or holds anything but float32 inputs and outputs."""
     onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
@@ -88,7 +85,7 @@ def open_model(path: Path, threads: int = 1) -> OnnxBackend:
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has an exception of its own for each way to be bad
         raise BundleError("it is damaged or not an ONNX model: copy or export it again.") from error
     return OnnxBackend(session)
@@ -98,7 +95,7 @@ def _float_shapes(tensors: list[Any]) -> Shapes:
     for tensor in tensors:
         if tensor.type != "tensor(float)" or not all(isinstance(size, int) for size in tensor.shape):
             raise BundleError(
-                f"its {tensor.name} is {tensor.type} {tensor.shape}, not float32 of a fixed shape: "
+                f"its {shown(tensor.name)} is {tensor.type} {tensor.shape}, not float32 of a fixed shape: "
                 "export it again."
             )
     return {tensor.name: tuple(tensor.shape) for tensor in tensors}

@@ -1,13 +1,9 @@
-"""What LiteRT and tflite-runtime share: the interpreter of a TFLite file, on the CPU.
-
-The contract lies beside the file, as ``<file>.json``, with the checksum of the file that it describes.
-"""
+"""What LiteRT and tflite-runtime share: the interpreter of a TFLite file, on the CPU."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +13,17 @@ import numpy as np
 
 from edge_pse.backends import Frame, Shapes, frames_of
 from edge_pse.errors import BundleError
+from edge_pse.text import shown
+
+_OPENING = threading.Lock()
+_LONGEST_REASON = 200
 
 
 class TfliteBackend:
     """See ``edge_pse.backends.Backend``."""
 
-    def __init__(self, name: str, interpreter: Any, metadata: str):
+    def __init__(self, name: str, interpreter: Any):
         self.name = name
-        self.metadata = metadata
         interpreter.allocate_tensors()
         signature = interpreter.get_signature_runner()
         inputs = _in_order(signature.get_input_details(), interpreter.get_input_details())
@@ -34,6 +33,8 @@ class TfliteBackend:
         self._input_tensors = [tensor["index"] for tensor in inputs.values()]
         self._output_tensors = [tensor["index"] for tensor in outputs.values()]
         self._interpreter = interpreter
+        # An interpreter has one set of tensors for all who use it.
+        self._one_at_a_time = threading.Lock()
 
     def step(
         self, spectrum: Frame, profile: Frame, states: list[Frame], far: Frame | None = None
@@ -41,68 +42,48 @@ class TfliteBackend:
         """See ``edge_pse.backends.Backend.step``."""
         interpreter = self._interpreter
         frames = frames_of(self.inputs, spectrum, far, profile)
-        for tensor, array in zip(self._input_tensors, (*frames, *states), strict=True):
-            interpreter.set_tensor(tensor, array)
-        interpreter.invoke()
-        enhanced, embedding, *states = [interpreter.get_tensor(tensor) for tensor in self._output_tensors]
+        with self._one_at_a_time:
+            for tensor, array in zip(self._input_tensors, (*frames, *states), strict=True):
+                interpreter.set_tensor(tensor, array)
+            interpreter.invoke()
+            enhanced, embedding, *states = [interpreter.get_tensor(tensor) for tensor in self._output_tensors]
         return enhanced, embedding, states
 
 
-def open_with(interpreter: Callable[..., Any], name: str, path: Path, threads: int) -> TfliteBackend:
-    """Load a TFLite file with the ``Interpreter`` of runtime ``name``.
+def open_with(interpreter: Callable[..., Any], name: str, content: bytes, threads: int) -> TfliteBackend:
+    """Load what a TFLite file holds with the ``Interpreter`` of runtime ``name``.
 
-    BundleError if it is damaged, is not the file that its description is about, or holds anything but float32
-    inputs and outputs.
+    BundleError if it is damaged, or holds anything but float32 inputs and outputs.
     """
-    metadata = _read_description(path)
     try:
         with _quiet():
-            opened = interpreter(model_path=str(path), num_threads=threads)
-            return TfliteBackend(name, opened, metadata)
+            opened = interpreter(model_content=content, num_threads=threads)
+            return TfliteBackend(name, opened)
     except (ValueError, RuntimeError) as error:
-        raise BundleError(f"{name} can't run it ({error}): update {name}, or use another model.") from error
+        reason = shown(error)[:_LONGEST_REASON]
+        raise BundleError(f"{name} can't run it ({reason}): update {name}, or use another model.") from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The runtimes tell on the process's standard error which delegate they made, and have no switch for it.
 
-    What is wrong with a file they raise; that is not lost.
+    What is wrong with a file they raise; that is not lost. Threads that open models take turns, so that it is the
+    standard error of the process which each of them puts back.
     """
-    standard_error = os.dup(2)
-    try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-
-
-def description_path(path: Path) -> Path:
-    """Where the contract of a TFLite file is."""
-    return path.with_name(f"{path.name}.json")
-
-
-def file_sha256(path: Path) -> str:
-    """Checksum of a file, as the description of a TFLite file has it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _read_description(path: Path) -> str:
-    description = description_path(path)
-    try:
-        text = description.read_text(encoding="utf-8")
-        wanted = json.loads(text)["sha256"]
-    except OSError:
-        raise BundleError(f"its description {description.name} is missing: copy both files.") from None
-    except (ValueError, KeyError, TypeError):
-        raise BundleError(f"its description {description.name} is damaged: copy both files again.") from None
-    if file_sha256(path) != wanted:
-        raise BundleError(
-            f"it is not the file that {description.name} describes, or it is damaged: copy both files again."
-        )
-    return text
+    with _OPENING:
+        try:
+            standard_error = os.dup(2)
+        except OSError:  # closed: there is nothing to keep quiet
+            yield
+            return
+        try:
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
 
 
 def _in_order(by_name: dict[str, Any], of_graph: list[Any]) -> dict[str, Any]:
@@ -117,5 +98,7 @@ def _in_order(by_name: dict[str, Any], of_graph: list[Any]) -> dict[str, Any]:
 def _float_shapes(tensors: dict[str, Any]) -> Shapes:
     for name, tensor in tensors.items():
         if tensor["dtype"] is not np.float32:
-            raise BundleError(f"its {name} is {tensor['dtype'].__name__}, not float32: export it again.")
+            raise BundleError(
+                f"its {shown(name)} is {tensor['dtype'].__name__}, not float32: export it again."
+            )
     return {name: tuple(map(int, tensor["shape"])) for name, tensor in tensors.items()}

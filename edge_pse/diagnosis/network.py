@@ -27,7 +27,7 @@ def runtimes(target: Target | None = None) -> Finding:
     installed = {name: version for name in RUNTIMES if (version := RUNTIMES[name].installed_version())}
     if not installed:
         bits = " and use a system of 64 bits" if sys.maxsize < 2**32 else ""
-        return fail("No inference runtime is installed.", _install("onnx") + bits)
+        return fail("No inference runtime is installed.", _install(target.settings.backend[0]) + bits)
     listed = ", ".join(f"{name} {version}" for name, version in installed.items())
     best = target.settings.backend[0]
     if target.boards and best not in installed:

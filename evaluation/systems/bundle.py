@@ -24,7 +24,7 @@ class BundleSystem:
         self._profiles: dict[str, Profile] = {}
         contract = self._bundle.contract
         self.info = SystemInfo(
-            description=f"{contract.network} {contract.precision}, {contract.model_id}",
+            description=f"{contract.network} {contract.precision} on {self._bundle.backend.name}, {contract.model_id}",
             uses_profile=True,
             latency_ms=contract.latency_ms,
             size_bytes=self._bundle.path.stat().st_size,

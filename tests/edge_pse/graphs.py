@@ -1,10 +1,12 @@
 """Small models with a far end, made for the tests: they prove the way to a network, not a network."""
 
-import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from edge_pse.model_file import description_path, write_description
 
 BINS, HOP, EMBEDDING = 160, 160, 4
 FRAME = [1, 2, 1, BINS]
@@ -18,7 +20,7 @@ CONTRACT = {
 def far_end_model(path: Path, microphone: float, far_end: float, **contract) -> Path:
     """Write a model whose output is ``microphone`` times the spectrum plus ``far_end`` times the far end's.
 
-    ``contract``: what its metadata say otherwise than CONTRACT.
+    ``contract``: what its description says otherwise than CONTRACT.
     """
     nodes = [
         ("Mul", "spectrum of_spectrum", "near"),
@@ -26,6 +28,14 @@ def far_end_model(path: Path, microphone: float, far_end: float, **contract) -> 
         ("Add", "near echo", "enhanced"),
     ]
     return _write(path, nodes, {"of_spectrum": microphone, "of_far": far_end}, {}, contract)
+
+
+def copy_model(path: Path, target: Path) -> Path:
+    """Copy a model file with its description to ``target``, a path or a folder; returns where the model is."""
+    target = target / path.name if target.is_dir() else target
+    shutil.copy(path, target)
+    shutil.copy(description_path(path), description_path(target))
+    return target
 
 
 def adaptive_filter_model(path: Path, taps: int = 20, step: float = 0.5) -> Path:
@@ -105,7 +115,7 @@ def _write(path: Path, nodes: list, constants: dict, states: dict[str, list[int]
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     listed = [{"name": name, "shape": shape} for name, shape in states.items()]
-    helper.set_model_props(model, {"edge_pse": json.dumps({**CONTRACT, **contract, "states": listed})})
     onnx.checker.check_model(model)
     onnx.save(model, path)
+    write_description(path, {**CONTRACT, **contract, "states": listed})
     return path

@@ -5,6 +5,7 @@ import pytest
 from edge_pse import ProfileStore, __version__, targets
 from edge_pse.backends import RUNTIMES, Runtime
 from edge_pse.cli import commands
+from tests.edge_pse.graphs import copy_model
 
 
 def test_one_screen_says_what_is_here(run, home, bundle, female_profile):
@@ -16,7 +17,7 @@ def test_one_screen_says_what_is_here(run, home, bundle, female_profile):
     assert lines[0].startswith(f"edge-pse {__version__}, Python 3.")
     (model,) = [line.split() for line in lines if line.startswith(bundle.path.name)]
     contract = bundle.contract
-    assert model[3:] == [contract.model_id, contract.precision, contract.licence, "onnx"]
+    assert model[3:] == [contract.model_id, contract.precision, contract.licence, "litert"]
     assert not any("int8-weights" in line for line in lines)  # tflite-runtime takes those by itself
     (runtime,) = [line.split() for line in lines if line.startswith("onnx ")]
     assert runtime == ["onnx", "*.onnx", RUNTIMES["onnx"].installed_version()]
@@ -38,12 +39,13 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(run, monkeypatch):
 
 
 def test_a_damaged_model_does_not_hide_the_rest(run, monkeypatch, tmp_path, bundle):
-    (tmp_path / "damaged.onnx").write_bytes(bundle.path.read_bytes()[:5_000])
-    (tmp_path / "whole.onnx").write_bytes(bundle.path.read_bytes())
+    copy_model(bundle.path, tmp_path / "whole.tflite")
+    damaged = copy_model(bundle.path, tmp_path / "damaged.tflite")
+    damaged.write_bytes(damaged.read_bytes()[:5_000])
     monkeypatch.setattr("edge_pse.bundle.MODELS_DIR", tmp_path)
     shown = run("info").stdout
     assert "nothing here" in shown
-    assert "damaged.onnx can't be used: it is damaged or not an ONNX model" in shown
+    assert "damaged.tflite can't be used: it is not the file that damaged.tflite.json describes" in shown
     assert bundle.contract.model_id in shown
 
 

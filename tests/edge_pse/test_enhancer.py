@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soxr
 
-from edge_pse import Enhancer, enroll
+from edge_pse import Bundle, Enhancer, enroll
 from edge_pse.enrollment import assess
 from edge_pse.errors import AudioError, ProfileError
 
@@ -88,7 +88,10 @@ def test_a_recording_of_another_rate_comes_back_as_it_went_in(enhancer, noisy, r
     assert [enhancer.enhance(samples[:length], rate).size for length in (0, 1, 163)] == [0, 1, 163]
 
 
-def test_of_several_channels_one_is_made_that_holds_the_voice(enhancer, noisy):
+def test_of_several_channels_one_is_made_that_holds_the_voice(noisy):
+    enhancer = Enhancer(
+        Bundle.load("pvqe-s.fp32")
+    )  # int8 rounds what differs in the last bit to another step
     expected = enhancer.enhance(noisy, 16_000)
     np.testing.assert_array_equal(enhancer.enhance(noisy[:, None], 16_000), expected)
     louder = np.stack([1.2 * noisy, 0.8 * noisy], axis=1)

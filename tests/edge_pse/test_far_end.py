@@ -1,7 +1,5 @@
 """Models with a far end: how they are chosen, what they are given, and who refuses one."""
 
-import shutil
-
 import numpy as np
 import pytest
 import soxr
@@ -11,7 +9,7 @@ from edge_pse import bundle as bundle_module
 from edge_pse.bundle import far_end_variant
 from edge_pse.enrollment import embed
 from edge_pse.errors import AudioError, BundleError, ProfileError
-from tests.edge_pse.graphs import far_end_model
+from tests.edge_pse.graphs import copy_model, far_end_model
 
 HOP = 160
 
@@ -116,7 +114,7 @@ def test_a_far_end_that_does_not_fit_is_refused_and_leaves_the_stream_as_it_was(
 
 
 def test_a_model_without_a_far_end_refuses_one(bundle, speech, far):
-    with pytest.raises(BundleError, match=r"pvqe-s.fp32.onnx cancels no echo: give it no far end"):
+    with pytest.raises(BundleError, match=r"pvqe-s.int8.tflite cancels no echo: give it no far end"):
         Enhancer(bundle).process(speech, far)
 
 
@@ -128,14 +126,14 @@ def test_the_variant_with_a_far_end_is_chosen_where_there_is_one(tmp_path, monke
     assert far_end_variant("pvqe-s") == "pvqe-s-far"
     assert far_end_variant("pvqe-s.int8") == "pvqe-s-far.int8"
     assert far_end_variant("pvqe-s-far") == "pvqe-s-far"
-    shutil.copy(bundle.path, tmp_path / "pvqe-s.fp32.onnx")
+    alone = copy_model(bundle.path, tmp_path)
     monkeypatch.setattr(bundle_module, "MODELS_DIR", tmp_path)
     assert not Bundle.load("pvqe-s", far_end=True).contract.far_end
     installed = far_end_model(tmp_path / "pvqe-s-far.fp32.onnx", 1, -1)
     assert Bundle.load("pvqe-s", far_end=True).path == installed
     assert Bundle.load("pvqe-s-far").path == installed
     assert not Bundle.load("pvqe-s").contract.far_end
-    assert not Bundle.load(tmp_path / "pvqe-s.fp32.onnx", far_end=True).contract.far_end, "a path is meant"
+    assert not Bundle.load(alone, far_end=True).contract.far_end, "a path is meant"
 
 
 def test_a_variant_takes_the_profiles_of_the_model_beside_it(tmp_path):

@@ -1,7 +1,6 @@
 """``enhance --far-end``: files of any rate and length, in step with the microphone's."""
 
 import re
-import shutil
 import tracemalloc
 
 import numpy as np
@@ -12,7 +11,7 @@ import soxr
 from edge_pse import Bundle, Enhancer
 from edge_pse import bundle as bundle_module
 from edge_pse.audio.offline import enhance_file
-from tests.edge_pse.graphs import far_end_model
+from tests.edge_pse.graphs import copy_model, far_end_model
 
 
 @pytest.fixture
@@ -108,7 +107,7 @@ def test_a_far_end_that_can_not_be_read_leaves_nothing(
 def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, bundle, monkeypatch):
     models = tmp_path / "models"
     models.mkdir()
-    shutil.copy(bundle.path, models)
+    copy_model(bundle.path, models)
     monkeypatch.setattr(bundle_module, "MODELS_DIR", models)
     soundfile.write(tmp_path / "microphone.wav", far, 16_000, "FLOAT")
     out = tmp_path / "out.wav"
@@ -116,7 +115,7 @@ def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, bundle
     result = run(*arguments)
     assert result.exit_code == 0
     assert result.stderr == (
-        "Echo stays, because pvqe-s.fp32.onnx can't cancel it: install pvqe-s-far, or name a model that can.\n"
+        "Echo stays, because pvqe-s.int8.tflite can't cancel it: install pvqe-s-far, or name a model that can.\n"
     )
     noise_only, _ = soundfile.read(out, dtype="float32")
     np.testing.assert_allclose(noise_only, Enhancer(bundle).enhance(far, 16_000), atol=1e-6)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from edge_pse import targets
 from edge_pse.backends import RUNTIMES
-from edge_pse.bundle import available_models
+from edge_pse.bundle import MODELS_DIR, available_models
 from edge_pse.errors import TargetError
 
 PROJECT = Path(__file__).parents[2]
@@ -85,9 +86,41 @@ def test_the_first_runtime_that_is_installed_is_taken():
         assert bundle.path.stem == settings.model
 
 
-def test_a_model_file_finds_its_runtime_whatever_the_target_prefers(run, bundle):
-    (result,) = json.loads(run("bench", "--seconds", "0.1", "--json", "--model", bundle.path).stdout)
-    assert result["backend"] == "onnx"
+@pytest.mark.parametrize(("suffix", "runtime"), [("tflite", "litert"), ("onnx", "onnx")])
+def test_a_model_file_finds_its_runtime_whatever_the_target_prefers(run, suffix, runtime):
+    path = MODELS_DIR / f"pvqe-s.fp32.{suffix}"
+    (result,) = json.loads(run("bench", "--seconds", "0.1", "--json", "--model", path).stdout)
+    assert result["backend"] == runtime
+
+
+PLACES = [
+    {"sys_platform": system, "platform_machine": machine, "python_version": version, "implementation_name": python}
+    for system, machine in (
+        ("linux", "x86_64"), ("linux", "aarch64"), ("linux", "armv7l"), ("linux", "riscv64"), ("darwin", "arm64"),
+        ("darwin", "x86_64"), ("win32", "AMD64"), ("win32", "ARM64"), ("freebsd14", "amd64"),
+    )
+    for version in ("3.11", "3.14", "3.15")
+    for python in ("cpython", "pypy")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: " ".join(place.values()))
+def test_pip_installs_one_runtime_wherever_it_is(place):
+    """LiteRT where it has a wheel, ONNX Runtime everywhere else, and never both."""
+    requirements = pytest.importorskip("packaging.requirements", reason="reading markers needs packaging")
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [requirements.Requirement(line) for line in project["dependencies"]]
+    distributions = {runtime.distribution for runtime in RUNTIMES.values()}
+    asked = [
+        one.name
+        for one in needed
+        if one.name in distributions and (not one.marker or one.marker.evaluate(place))
+    ]
+    has_wheel = (place["sys_platform"], place["platform_machine"]) in {
+        ("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64"),
+    }  # fmt: skip
+    litert = has_wheel and place["python_version"] != "3.15" and place["implementation_name"] == "cpython"
+    assert asked == ["ai-edge-litert" if litert else "onnxruntime"]
 
 
 def test_options_override_the_target(run):

@@ -34,7 +34,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_file_that_ships_is_the_checkpoint_exported(exported: Path) -> None:
-    shipped, fresh = Bundle.load("pvqe-s"), Bundle.load(exported)
+    shipped, fresh = Bundle.load("pvqe-s.fp32", "onnx"), Bundle.load(exported)
     assert shipped.contract == fresh.contract
     network, _ = load_checkpoint(CHECKPOINT)
     assert shipped.contract.model_id == model_id(network)

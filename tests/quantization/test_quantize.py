@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper
 
-from edge_pse.backends.tflite import description_path
 from edge_pse.bundle import MODELS_DIR, Bundle
 from export.onnx import write_onnx
 from quantization import quantize as command
@@ -23,6 +21,7 @@ from quantization.onnx_int8 import layer_name, layers, quantize_onnx
 from quantization.quality import Drift
 from quantization.quantize import QuantizationError, quantize
 from quantization.recipes import FIRST_AND_LAST, RECIPES, SHIPPED
+from tests.edge_pse.graphs import copy_model
 from tests.training.test_network import trained_like
 
 FP32 = MODELS_DIR / "pvqe-s.fp32.onnx"
@@ -54,7 +53,7 @@ def operators(path: Path) -> list[str]:
 
 
 def test_the_shipped_int8_file_comes_from_the_shipped_fp32_file(tmp_path: Path) -> None:
-    source, path = shutil.copy(FP32, tmp_path), tmp_path / "pvqe-s.int8.onnx"
+    source, path = copy_model(FP32, tmp_path), tmp_path / "pvqe-s.int8.onnx"
     result = CliRunner().invoke(command.main, [str(source)])
     assert result.exit_code == 0, result.output
     assert "0.27 of fp32): output SNR" in result.output
@@ -194,8 +193,7 @@ def test_a_small_network_becomes_int8_too(tmp_path: Path) -> None:
 @needs_builder
 def test_the_shipped_int8_tflite_files_come_from_the_shipped_fp32_file(tmp_path: Path) -> None:
     fp32 = FP32.with_suffix(".tflite")
-    for path in (fp32, description_path(fp32)):
-        shutil.copy(path, tmp_path)
+    copy_model(fp32, tmp_path)
     result = CliRunner().invoke(command.main, [str(tmp_path / fp32.name)])
     assert result.exit_code == 0, result.output
     for name in SHIPPED[".tflite"]:

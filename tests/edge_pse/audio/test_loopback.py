@@ -263,7 +263,7 @@ def test_the_screen_shows_the_far_end_and_the_delay_of_its_echo(cards_env, passi
 
 def test_without_a_model_for_it_echo_stays_and_the_rest_goes_on(start_command, cards_env, bundle):
     run = start_command("run", *CARDS, "--model", str(bundle.path), env=cards_env)
-    run.wait_for("Echo stays, because pvqe-s.fp32.onnx can't cancel it: choose --model pvqe-s-far.")
+    run.wait_for("Echo stays, because pvqe-s.int8.tflite can't cancel it: choose --model pvqe-s-far.")
     run.wait_for("Running: mic to speaker", 10)
     assert run.stop()["restarts"] == 0
     assert not any("Listening" in line for line in run.lines)

@@ -33,7 +33,7 @@ def test_without_a_runtime_nothing_works(installed):
     installed()
     found = network.runtimes()
     assert found.status == "fail"
-    assert found.advice.startswith(f"{sys.executable} -m pip install onnxruntime-is-not-here")
+    assert found.advice.startswith(f"{sys.executable} -m pip install ai-edge-litert-is-not-here")
 
 
 def test_on_a_small_board_the_fastest_runtime_is_asked_for(installed):

@@ -1,0 +1,105 @@
+"""A model file and the description beside it: read within limits, and only if they belong together.
+
+The description of ``FILE`` is ``FILE.json``: the contract (``edge_pse.contract``), and the checksum of the file that it
+is about. The file is compared with that before any library looks at it, and what was compared is what the library is
+given.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, NoReturn
+
+from edge_pse import atomic
+from edge_pse.errors import BundleError
+from edge_pse.text import shown
+
+MOST_MODEL_BYTES = 256 << 20
+MOST_DESCRIPTION_BYTES = 1 << 20
+
+# A pipe with nobody at its other end would be waited for.
+_OPENING = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+)
+
+
+def description_path(path: Path) -> Path:
+    """Where the contract of a model file is."""
+    return path.with_name(f"{path.name}.json")
+
+
+def write_description(path: Path, contract: dict[str, Any]) -> None:
+    """Write the contract of the model file ``path`` beside it, with the checksum of the file as it is."""
+    text = json.dumps({**contract, "sha256": _sha256(path.read_bytes())}, indent=2)
+    atomic.write(description_path(path), f"{text}\n".encode(), mode=None)
+
+
+def read_model(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """What a model file holds, and the fields of its description.
+
+    BundleError, whose sentence goes on where the caller began it with the name of the file, if one of them is missing,
+    damaged or no file, or if they do not belong together.
+    """
+    fields = read_description(path)
+    try:
+        content = _read(path, MOST_MODEL_BYTES)
+    except OSError as error:
+        raise BundleError(f"it can't be read ({error.strerror}): copy it again.") from None
+    if _sha256(content) != fields["sha256"]:
+        raise BundleError(
+            f"it is not the file that {shown(description_path(path).name)} describes, or it is damaged: "
+            "copy both files again."
+        )
+    return content, fields
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The fields of the description of a model file, whatever they say; BundleError as for ``read_model``."""
+    name = shown(description_path(path).name)
+    try:
+        text = _read(description_path(path), MOST_DESCRIPTION_BYTES)
+    except FileNotFoundError:
+        raise BundleError(f"its description {name} is missing: copy both files.") from None
+    except OSError as error:
+        raise BundleError(
+            f"its description {name} can't be read ({error.strerror}): copy both files again."
+        ) from None
+    try:
+        fields = json.loads(text.decode(), object_pairs_hook=_object, parse_constant=_no_number)
+        if not isinstance(fields["sha256"], str):
+            raise TypeError("no checksum")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BundleError(f"its description {name} is damaged: copy both files again.") from None
+    return dict(fields)
+
+
+def _read(path: Path, most_bytes: int) -> bytes:
+    """A regular file; OSError if it is something else, or larger."""
+    kind = path.stat().st_mode
+    if not stat.S_ISREG(kind):
+        raise OSError(errno.EINVAL, "it is a directory, a device or a pipe and not a file")
+    with os.fdopen(os.open(path, _OPENING), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most_bytes:
+            raise OSError(errno.EFBIG, "it is far too large")
+        return file.read(size)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a field is there twice")
+    return content
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
