@@ -18,7 +18,11 @@ from edge_pse.backends import RUNTIMES
 PROJECT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "from edge_pse.cli import main; main()"]
 SPEECH = PROJECT / "tests/fixtures/ls367_enrollment.opus"
-NAMED = (".local/share/edge-pse/profiles/me.profile.json", ".config/pulse/")
+NAMED = (
+    ".local/share/edge-pse/profiles/me.profile.json",
+    ".local/share/edge-pse/profiles/.lock",
+    ".config/pulse/",
+)
 """Where docs/privacy.md says that something is written: profiles, and what the sound server's library keeps."""
 LIBRARIES = r"^\s*(?:import|from) (?:onnx|onnxruntime|speechmos|neural_compressor)\b"
 """What loads ONNX Runtime, or may."""
