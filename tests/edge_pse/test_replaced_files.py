@@ -69,13 +69,15 @@ def test_nothing_but_a_file_is_replaced(refused, voice, tmp_path):
 
 
 def test_names_that_are_not_utf_8(start, voice, tmp_path, names_in):
-    source, target = (tmp_path / os.fsdecode(name) for name in (b"caf\xe9.wav", b"\xff\xfe\x1b[31m.flac"))
+    folder = tmp_path / os.fsdecode(b"\xe9t\xe9")
+    folder.mkdir()
+    source, target = (folder / os.fsdecode(name) for name in (b"caf\xe9.wav", b"\xff\xfe\x1b[31m.flac"))
     voice.rename(source)
     process = start("enhance", source, "-o", target)
     out, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
-    assert out.startswith(f"Wrote {tmp_path}/\\udcff\\udcfe\\x1b[31m.flac: ")
-    assert sorted(names_in(tmp_path)) == sorted([source.name, target.name])
+    assert out.startswith(f"Wrote {tmp_path}/\\udce9t\\udce9/\\udcff\\udcfe\\x1b[31m.flac: ")
+    assert sorted(names_in(folder)) == sorted([source.name, target.name])
     process = start("enhance", source, "-o", f"{target}.nothing")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
