@@ -28,6 +28,8 @@ MAX_SAMPLE_RATE_HZ = 768_000
 # Not the program that made the file: the next one is made by another.
 _TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "comment", "copyright", "license")
 
+_UNKNOWN_FRAMES = (1 << 63) - 1
+"""What libsndfile says of a FLAC file whose recorder never closed it."""
 # Samples of all channels in a block: a second or so of ordinary audio, and never much memory.
 _BLOCK_SAMPLES = 1 << 16
 
@@ -50,7 +52,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         self._file = self._open()
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self.frames: int | None = self._file.frames
+        frames = self._file.frames
+        self.frames: int | None = None if frames == _UNKNOWN_FRAMES else frames
         """Samples of each channel by the header, if it tells; compressed files may hold a few more or less."""
         if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
             self.close()

@@ -17,6 +17,12 @@ def speech(recording):
     return recording("ls367_speech")
 
 
+def opposed_above(samples, frequency_hz):
+    spectrum = np.fft.rfft(samples)
+    spectrum[round(frequency_hz * samples.size / RATE) :] *= -1
+    return np.fft.irfft(spectrum, samples.size).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def sounds(speech, recording):
     """What may be in another channel, by name; each as long as the speech."""
@@ -42,6 +48,7 @@ def sounds(speech, recording):
         "quieter by 7 dB": 10 ** (-7 / 20) * speech,
         "a bit quieter": 0.7 * speech,
         "late by 1 ms": np.concatenate([silence[:16], speech[:-16]]),
+        "negative above 1.2 kHz": opposed_above(speech, 1_200),
         "late by 0.2 ms": np.concatenate([silence[:3], speech[:-3]]),
         "little speech in hiss": 0.3 * speech
         + np.std(speech) * random.standard_normal(speech.size).astype(np.float32),
@@ -79,6 +86,7 @@ CASES = [
     (("silence", "offset", "hum", "silence", "speech", "silence"), (4,)),
     (("speech", "negative", "speech"), (0, 2)),
     (("speech", "late by 0.2 ms"), 1),
+    (("speech", "negative above 1.2 kHz"), 1),
     (("speech", "little speech in hiss"), (0,)),
     (("wind", "faint speech"), (1,)),
     (("silence", "silence"), (0,)),

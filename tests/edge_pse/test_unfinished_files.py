@@ -82,6 +82,20 @@ def test_its_relatives_too(written, read, speech, form, places):
     assert len(notes) == 1
 
 
+def test_of_a_flac_file_all_whole_blocks_are_read(tmp_path, speech):
+    path = tmp_path / "it.flac"
+    with soundfile.SoundFile(path, "w", 16_000, 1) as file:
+        file.write(speech)
+        file.flush()
+        content = path.read_bytes()
+    path.write_bytes(content)
+    with AudioReader(path) as reader:
+        assert reader.frames is None
+        samples = np.concatenate(list(reader.blocks()))[:, 0]
+    assert samples.size > speech.size - 5_000
+    assert agrees(samples, speech[: samples.size])
+
+
 def test_of_a_header_that_was_brought_up_to_date_now_and_then_the_rest_is_read_too(written, read, speech):
     content = written("WAV")
     struct.pack_into("<I", content, 4, 36 + 16_000)
