@@ -48,7 +48,7 @@ def sounds(speech, recording):
         "quieter by 7 dB": 10 ** (-7 / 20) * speech,
         "a bit quieter": 0.7 * speech,
         "late by 1 ms": np.concatenate([silence[:16], speech[:-16]]),
-        "negative above 1.2 kHz": opposed_above(speech, 1_200),
+        "negative above 3 kHz": opposed_above(speech, 3_000),
         "late by 0.2 ms": np.concatenate([silence[:3], speech[:-3]]),
         "little speech in hiss": 0.3 * speech
         + np.std(speech) * random.standard_normal(speech.size).astype(np.float32),
@@ -86,7 +86,7 @@ CASES = [
     (("silence", "offset", "hum", "silence", "speech", "silence"), (4,)),
     (("speech", "negative", "speech"), (0, 2)),
     (("speech", "late by 0.2 ms"), 1),
-    (("speech", "negative above 1.2 kHz"), 1),
+    (("speech", "negative above 3 kHz"), 1),
     (("speech", "little speech in hiss"), (0,)),
     (("wind", "faint speech"), (1,)),
     (("silence", "silence"), (0,)),
