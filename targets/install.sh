@@ -194,7 +194,8 @@ install_service() {
         echo "No sound server answers, so no virtual microphone and no service: see targets/raspberry-pi/README.md."
         return 0
     fi
-    "$COMMAND" virtual-mic on >/dev/null
+    # The sound server is a service, too, and looks where systemd does.
+    XDG_CONFIG_HOME=$CONFIGURATION "$COMMAND" virtual-mic on >/dev/null
     if ! systemctl --user show-environment >/dev/null 2>&1; then
         echo "systemd does not run for this user, so no service: start \`edge-pse run --output virtual\` yourself."
         return 0
@@ -271,7 +272,7 @@ uninstall() {
     fi
     if [ -x "$COMMAND" ]; then
         # It ends with an error where no sound server runs; its lines in the configuration are gone all the same.
-        "$COMMAND" virtual-mic off >/dev/null 2>&1 || true
+        XDG_CONFIG_HOME=$CONFIGURATION "$COMMAND" virtual-mic off >/dev/null 2>&1 || true
     fi
     [ "$(readlink "$COMMAND")" != "$VENV/bin/edge-pse" ] || rm -f "$COMMAND"
     rm -rf "$VENV" "$HOME/.local/share/edge-pse/venv"
