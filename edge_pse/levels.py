@@ -1,4 +1,7 @@
-"""Levels of sound where speech is: a constant offset of a microphone and mains hum are below, and don't count."""
+"""Levels of sound where speech is, and the level that the network is shown.
+
+A constant offset of a microphone and mains hum are below the band of speech, and don't count.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,19 @@ from numpy.typing import NDArray
 LOWEST_HZ = 300.0
 """Above mains hum and its strongest harmonics; a voice has half of its power or more from here on."""
 
+
+_MOST_GAIN_DB = 30.0
+_RAISED_TO_DBFS = -28.0  # of the loudest syllables, as a voice of about -30 dBFS has them
+_RAISED_BELOW_DBFS = -40.0  # in the faintest mixtures of training, of -40 dBFS in all, they have -36
+_LOWERED_ABOVE_DBFS = -14.0  # far from there, so that loud words change nothing
+_LEAST_CHANGE_DB = 3.0
+_SMOOTHING = 0.2  # of powers, a hop: shorter than a syllable
+_FLOOR_RISE = 10 ** (0.2 / 100)  # a hop: 2 dB a second, so that pauses seconds apart are the floor
+_LOUD_FALL = 10 ** (-0.1 / 100)  # a hop in which something sounds: 1 dB a second
+_OVER_FLOOR = 4.0  # in power: steady noise never is
+_FAINTEST = 1e-7  # in power: what is below -70 dBFS is hardly a voice
+_FIRST_HOPS = 3
+_EVIDENCE_HOPS = 25  # that sound, before anything is raised
 
 _PAUSES_PERCENT = 10
 _SILENCE = 1e-9  # in power: what is below it never passed a microphone
@@ -66,3 +82,46 @@ def speech_power(samples: NDArray[np.floating], sample_rate_hz: float) -> NDArra
     window = np.hanning(size + 1)[:size]
     spectra = np.fft.rfft(samples.T * window)[..., int(np.ceil(LOWEST_HZ * size / sample_rate_hz)) :]
     return np.asarray(2 / (size * np.sum(window**2)) * np.square(np.abs(spectra)).sum(axis=-1))
+
+
+class LevelRange:
+    """The gain that brings a faint stream into the range that the network was trained in, from what was heard so far.
+
+    It is exactly 1 for a stream of ordinary level and for steady noise, and changes in steps that are far from each
+    other: once in most faint streams.
+    """
+
+    def __init__(self) -> None:
+        self.gain = 1.0
+        """Factor for the samples, 1 to 32."""
+        self._power = self._loud = 0.0
+        self._floor = np.inf
+        self._begun = self._evidence = 0
+
+    def changes(self, power: float) -> bool:
+        """One hop more of that power, see ``SpeechBand`` -> whether the gain is another one from here on."""
+        self._note(power)
+        if self._evidence < _EVIDENCE_HOPS:
+            return False
+        loud_dbfs, gain_db = 10 * np.log10(self._loud), 20 * np.log10(self.gain)
+        shown_dbfs = loud_dbfs + gain_db
+        if shown_dbfs >= _RAISED_BELOW_DBFS and (shown_dbfs <= _LOWERED_ABOVE_DBFS or self.gain == 1):
+            return False
+        wanted_db = min(max(_RAISED_TO_DBFS - loud_dbfs, 0.0), _MOST_GAIN_DB)
+        if abs(wanted_db - gain_db) < _LEAST_CHANGE_DB:
+            return False
+        self.gain = float(10 ** (wanted_db / 20))
+        return True
+
+    def _note(self, power: float) -> None:
+        """Follow the loudest syllables and the floor of the pauses."""
+        self._begun = self._begun + 1 if power > _SILENCE else 0
+        if self._begun < _FIRST_HOPS:  # digital silence and the edge after it say nothing of pauses
+            self._power = power
+        else:
+            self._power += _SMOOTHING * (power - self._power)
+            self._floor = min(self._power, self._floor * _FLOOR_RISE)
+        if self._power > max(_OVER_FLOOR * self._floor, _FAINTEST):
+            self._evidence += 1
+            self._loud *= _LOUD_FALL
+        self._loud = max(self._loud, self._power)
