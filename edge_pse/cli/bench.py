@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import platform
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from edge_pse.backends import RUNTIMES
 from edge_pse.benchmark import Benchmark, measure
 from edge_pse.bundle import available_models
 from edge_pse.cli import options, output
+from edge_pse.errors import BundleError
 
 
 @click.command()
@@ -66,8 +65,18 @@ def _all_pairs() -> list[tuple[Path, str]]:
 
 def _measure_alone(model: Path, backend: str, seconds: float, threads: int) -> Benchmark:
     """Measure in a new process: in this one the runtimes of earlier models would count as its memory."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(measure, model, backend, seconds, threads).result()
+    # Here, because every command loads this module, and these take as long as many a hop.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            return process.submit(measure, model, backend, seconds, threads).result()
+    except BrokenProcessPool:
+        raise BundleError(
+            f"Model {model} ended the process of {backend} that ran it: copy it again, or leave it out."
+        ) from None
 
 
 def _show(results: list[Benchmark]) -> None:
