@@ -22,7 +22,7 @@ def _model(default: str | None, shown: bool | str) -> _Option:
         "--model",
         default=default,
         show_default=shown,
-        help="Name of an installed model, or path of a model file.",
+        help="Name of an installed model, or path of a model file, which is trusted as a program is.",
     )
 
 
