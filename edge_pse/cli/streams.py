@@ -108,4 +108,6 @@ def _broken(error: OSError) -> bool:
 def _end_as_filters_do() -> None:
     if hasattr(signal, "SIGPIPE") and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        # A program inherits what the one that started it has blocked, and some libraries block this signal.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPIPE])
         os.kill(os.getpid(), signal.SIGPIPE)

@@ -92,3 +92,10 @@ def test_a_failure_stays_one_where_its_sentence_is_lost(command, full, closed, t
     assert command(*arguments, stdout=full, stderr=full)[0] == 1
     assert command(*arguments, stdout=closed, stderr=closed)[0] == 1
     assert command(*arguments, stdout=subprocess.DEVNULL, stderr=None, preexec_fn=lambda: os.close(2))[0] == 1
+
+
+def test_a_signal_that_the_starting_program_has_blocked_ends_it_all_the_same(command, closed):
+    def block():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
+
+    assert command("info", stdout=closed, preexec_fn=block) == (-signal.SIGPIPE, "")

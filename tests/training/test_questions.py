@@ -49,7 +49,7 @@ def test_the_shipped_tap_is_what_the_device_enrolls(network, recording):
     speech = recording("ls1688_enrollment")[: 4 * 16_000]
     outputs = tapped(network, speech)
     assert [output.shape[1] for output in outputs.values()] == [240, 240, 256, 256, 256]
-    alone = embed(speech, Bundle.load("pvqe-s"))
+    alone = embed(speech, Bundle.load("pvqe-s.fp32"))
     assert np.abs(outputs[SHIPPED].mean(0).numpy() - alone).max() < 1e-3
     assert not network.gru1._forward_hooks
 
