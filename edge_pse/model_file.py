@@ -13,9 +13,9 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from edge_pse import atomic
+from edge_pse import atomic, strict_json
 from edge_pse.errors import BundleError
 from edge_pse.text import shown
 
@@ -70,7 +70,7 @@ def read_description(path: Path) -> dict[str, Any]:
             f"its description {name} can't be read ({error.strerror}): copy both files again."
         ) from None
     try:
-        fields = json.loads(text.decode(), object_pairs_hook=_object, parse_constant=_no_number)
+        fields = strict_json.parse(text)
         if not isinstance(fields["sha256"], str):
             raise TypeError("no checksum")
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -92,14 +92,3 @@ def _read(path: Path, most_bytes: int) -> bytes:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a field is there twice")
-    return content
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")

@@ -15,11 +15,12 @@ import re
 import stat
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_pse import strict_json
 from edge_pse.errors import ProfileError
 from edge_pse.profiles.voice import MOST_RECORDINGS, Profile, Recording
 
@@ -69,7 +70,7 @@ def read(path: Path) -> Profile:
     try:
         if len(encoded) > _SIZE_LIMIT_BYTES:
             raise ValueError("it is too large")
-        content = json.loads(encoded, object_pairs_hook=_object, parse_constant=_no_number)
+        content = strict_json.parse(encoded)
         checksum, schema = content.pop("sha256"), content["schema_version"]
         intact = checksum == _checksum(content)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -106,17 +107,6 @@ def _bytes_of(path: Path) -> bytes:
         raise OSError(errno.EINVAL, "it is a device, a pipe or a socket and not a file")
     with os.fdopen(os.open(path, _OPENING), "rb") as file:
         return file.read(_SIZE_LIMIT_BYTES + 1)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a field is there twice")
-    return content
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
 
 
 def _checksum(content: dict[str, Any]) -> str:
