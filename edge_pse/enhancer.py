@@ -36,9 +36,9 @@ _MOST_GAIN = 16.0
 noise, mixtures and test tones, with profiles and without, the shipped models exceed that by 2.2 dB at most."""
 _FORGOTTEN = 0.9  # a hop, of the loudest: sound may come out some hops after it went in
 _FAINT_POWER = 1e-8  # of full scale 1: what is below it nobody hears
-_HEARD_AGAIN_HOPS = 150
+_HEARD_AGAIN_HOPS = 100
 """What a network that is shown another level begins anew with. States of another level would take seconds to go: voices
-at -60 dBFS would lose 3.4 dB on average instead of 0.6. A network runs so many hops in the time of two or three."""
+at -60 dBFS would lose 3.4 dB on average instead of 0.6. A slow board runs so many hops in the time of some."""
 _MOST_EMBEDDED = 100.0  # root mean square of a hop's embedding; of the shipped models no number is beyond 6
 
 

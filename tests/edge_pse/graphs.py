@@ -43,7 +43,8 @@ def adaptive_filter_model(path: Path, taps: int = 20, step: float = 0.5) -> Path
 
     S. Haykin: "Adaptive Filter Theory", the NLMS recursion, on complex bins: with the far end's frames x and
     the microphone's d, e = d - w'x and w += step * conj(x) e / |x|^2. It cancels an echo only if that comes
-    after its far end, and within its taps.
+    after its far end, and within its taps. Until it has found that, it may make the echo louder, but by 10 dB at
+    most, as the limiter of any canceller sees to: what is louder the stream takes for no sound.
     """
     nodes = [
         ("Concat 2", "far history", "all"),
@@ -54,11 +55,16 @@ def adaptive_filter_model(path: Path, taps: int = 20, step: float = 0.5) -> Path
         ("ReduceSum", "yr time", "sr"),
         ("ReduceSum", "yi time", "si"),
         ("Concat 1", "sr si", "estimate"),
-        ("Sub", "spectrum estimate", "enhanced"),
+        ("Sub", "spectrum estimate", "remains"),
+        ("Abs", "spectrum", "size"),
+        ("Mul", "size most", "highest"),
+        ("Neg", "highest", "lowest"),
+        ("Max", "remains lowest", "raised"),
+        ("Min", "raised highest", "enhanced"),
         ("Mul", "x x", "squares"),
         ("ReduceSum", "squares parts", "energy"),
         ("Add", "energy least", "norm"),
-        ("Mul", "enhanced step", "scaled"),
+        ("Mul", "remains step", "scaled"),
         ("Div", "scaled norm", "error"),
         ("Split 1", "error", "er ei"),
         ("Neg", "xi", "minus_xi"),
@@ -69,6 +75,7 @@ def adaptive_filter_model(path: Path, taps: int = 20, step: float = 0.5) -> Path
     ]
     constants = {
         "zero": [0], "taps": [taps], "time": [2], "parts": [1, 2], "least": 1e-2, "step": step,
+        "most": 3,
     }  # fmt: skip
     return _write(path, nodes, constants, {"history": [1, 2, taps, BINS], "filter": [1, 2, taps, BINS]}, {})
 
