@@ -49,11 +49,11 @@ soak: $(VENV)/.development
 mutants: $(VENV)/.development
 	$(BIN)/python -m tests.mutation --share 0.2 --minutes 40
 
-# Every network that ships, two at a time.
 # Mutated inputs, odd blocks and kills, for five minutes; make fuzz SEED=N repeats a run.
 fuzz: $(VENV)/.development
 	$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
 
+# Every network that ships, two at a time.
 check-int8: $(VENV)/.development
 	@$(MAKE) --no-print-directory -j2 --output-sync $(NETWORKS:%=check-int8-%)
 

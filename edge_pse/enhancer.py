@@ -38,7 +38,8 @@ _FORGOTTEN = 0.9  # a hop, of the loudest: sound may come out some hops after it
 _FAINT_POWER = 1e-8  # of full scale 1: what is below it nobody hears
 _HEARD_AGAIN_HOPS = 100
 """What a network that is shown another level begins anew with. States of another level would take seconds to go: voices
-at -60 dBFS would lose 3.4 dB on average instead of 0.6. A slow board runs so many hops in the time of some."""
+at -60 dBFS would lose 3.4 dB on average instead of 0.6. More hops would be too long a pause on a slow board; with 50,
+a voice that is raised late loses 8 dB."""
 _MOST_EMBEDDED = 100.0  # root mean square of a hop's embedding; of the shipped models no number is beyond 6
 
 
