@@ -91,8 +91,8 @@ def test_unplugged_cards_are_used_again_once_they_are_back(start_command, env, d
 
 def test_clocks_that_drift_apart_cost_single_hops_and_no_delay(directory, speech_pcm, drifting):
     began, runs = drifting
-    time.sleep(max(0.0, began + 12 - time.monotonic()))
-    said = np.tile(speech_pcm, 10)[:176_000]
+    time.sleep(max(0.0, began + 19 - time.monotonic()))
+    said = np.tile(speech_pcm, 10)[:288_000]
     for run, pace in zip(runs, ("fast", "slow"), strict=True):
         assert run.stop()["samples"] == 0
         places = places_found(said, np.fromfile(directory / f"{pace}.raw", np.int16))
@@ -101,4 +101,6 @@ def test_clocks_that_drift_apart_cost_single_hops_and_no_delay(directory, speech
         # When a sample was played, by the clock of the output, after it was heard, by that of the microphone.
         delay_s = played / 16_000 - heard / CLOCKS_HZ[pace]
         settled = heard > 48_000
-        assert np.ptp(delay_s[settled]) < 0.06, "it would have grown or shrunk by 0.08 s, or run dry"
+        # The delay is looked at every 2 s, in which it drifts by 20 ms; a pause of this machine can hide that once.
+        # To these 40 ms come 22 between the least and the most that may wait, and a block of the device.
+        assert np.ptp(delay_s[settled]) < 0.08, "it would have grown or shrunk by 0.15 s, or run dry"
