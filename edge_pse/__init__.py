@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
-    from edge_pse.bundle import Bundle
     from edge_pse.enhancer import Enhancer
-    from edge_pse.enrollment import enroll
+    from edge_pse.enrollment.offline import enroll
     from edge_pse.errors import EdgePseError, EdgePseWarning
+    from edge_pse.model import Model
     from edge_pse.profiles import Profile, ProfileStore
 
     __version__: str
 
 _MODULES = {
-    "Bundle": "bundle",
+    "Model": "model",
     "EdgePseError": "errors",
     "EdgePseWarning": "errors",
     "Enhancer": "enhancer",
@@ -37,10 +37,10 @@ _MODULES = {
 """Where the names are that this package offers."""
 
 __all__ = [
-    "Bundle",
     "EdgePseError",
     "EdgePseWarning",
     "Enhancer",
+    "Model",
     "Profile",
     "ProfileStore",
     "__version__",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_pse.bundle import Bundle
 from edge_pse.contract import Contract
 from edge_pse.enhancer import Enhancer
+from edge_pse.model import Model
 from edge_pse.spectral import Analysis, Samples
 
 _WARM_UP_FRAMES = 100  # the first ones fill caches and buffers
@@ -66,29 +66,29 @@ class Benchmark:
 
 
 def measure(
-    model: str | Path, backend: str | Sequence[str] = "auto", seconds: float = 10.0, threads: int = 1
+    model_name: str | Path, backend: str | Sequence[str] = "auto", seconds: float = 10.0, threads: int = 1
 ) -> Benchmark:
     """Run ``seconds`` of speech-like sound through a model, frame by frame, after a second to warm up.
 
     For memory and load time to mean something, call it once in a process. Arguments and errors as for
-    ``Bundle.load``.
+    ``Model.load``.
     """
     started = time.perf_counter()
-    bundle = Bundle.load(model, backend, threads)
+    model = Model.load(model_name, backend, threads)
     load_ms = 1000 * (time.perf_counter() - started)
-    contract = bundle.contract
+    contract = model.contract
     frame_ms = 1000 * contract.hop_samples / contract.sample_rate_hz
     frames = max(1, round(1000 * seconds / frame_ms))
-    enhancer = Enhancer(bundle)
+    enhancer = Enhancer(model)
     whole = FrameTimes.of(enhancer.process, speech_like(frames, contract))
     return Benchmark(
-        model=bundle.path.name,
-        backend=bundle.backend.name,
+        model=model.path.name,
+        backend=model.backend.name,
         threads=threads,
         frames=frames,
         frame_ms=frame_ms,
         enhancer=whole,
-        network=_network_times(bundle, frames),
+        network=_network_times(model, frames),
         real_time_share=whole.mean_ms / frame_ms,
         load_ms=load_ms,
         resident_mb=_resident_mb(),
@@ -96,15 +96,15 @@ def measure(
     )
 
 
-def _network_times(bundle: Bundle, frames: int) -> FrameTimes:
-    contract = bundle.contract
+def _network_times(model: Model, frames: int) -> FrameTimes:
+    contract = model.contract
     analysis = Analysis(contract.window_samples, contract.first_bin)
     nobody = np.zeros((1, contract.profile_size), np.float32)
     states = contract.initial_states()
 
     def step(spectrum: Samples) -> None:
         nonlocal states
-        _, _, states = bundle.backend.step(spectrum, nobody, states)
+        _, _, states = model.backend.step(spectrum, nobody, states)
 
     return FrameTimes.of(step, map(analysis, speech_like(frames, contract)))
 

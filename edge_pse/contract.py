@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from edge_pse.backends import FRAMES, Backend, Frame, Shapes
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
 from edge_pse.text import shown
-from edge_pse.voices import VoiceSpace
+from edge_pse.voice_space import VoiceSpace
 
 SCHEMA_VERSION = 1
 
@@ -84,20 +84,20 @@ class Contract:
 
     @classmethod
     def of(cls, description: dict[str, Any]) -> Contract:
-        """From the fields of a model's description; BundleError says what is wrong with them."""
+        """From the fields of a model's description; ModelError says what is wrong with them."""
         schema = description.get("schema_version")
         if type(schema) is not int or schema != SCHEMA_VERSION:
             found = schema if type(schema) is int and 0 <= schema < 1000 else "of no number"
-            raise BundleError(
+            raise ModelError(
                 f"its description has schema {found}, this program reads {SCHEMA_VERSION}: "
                 "use the edge-pse that the model was made for."
             )
         try:
             contract = cls(**{field.name: _read_field(description, field.name) for field in fields(cls)})
         except KeyError as error:
-            raise BundleError(f"its description lacks {error}: export it again.") from None
+            raise ModelError(f"its description lacks {error}: export it again.") from None
         except (TypeError, ValueError) as error:
-            raise BundleError(f"its description can't be used: {error}. Export it again.") from None
+            raise ModelError(f"its description can't be used: {error}. Export it again.") from None
         contract._check()
         return contract
 
@@ -121,7 +121,7 @@ class Contract:
         return [np.zeros(state.shape, np.float32) for state in self.states]
 
     def check_graph(self, backend: Backend) -> None:
-        """BundleError unless the graph takes and gives exactly what the description promises, in that order."""
+        """ModelError unless the graph takes and gives exactly what the description promises, in that order."""
         for kind, promised, found in (
             ("inputs", self._inputs(), backend.inputs),
             ("outputs", self._outputs(), backend.outputs),
@@ -129,15 +129,15 @@ class Contract:
             if list(promised.items()) != list(found.items()):
                 wrong = sorted(dict(promised.items() ^ found.items())) or ["their order"]
                 named = ", ".join(shown(name)[:_LONGEST_NAME] for name in wrong[:_MOST_NAMED])
-                raise BundleError(
+                raise ModelError(
                     f"its {kind} are not what its description promises ({named}): export it again."
                 )
 
     def _check(self) -> None:
         if self.window_samples != 2 * self.hop_samples:
-            raise BundleError("its window is not twice its hop, so overlap-add can't give the signal back.")
+            raise ModelError("its window is not twice its hop, so overlap-add can't give the signal back.")
         if self.bins != self.window_samples // 2 + 1 - self.first_bin:
-            raise BundleError("its bins do not reach from the first one to the Nyquist frequency.")
+            raise ModelError("its bins do not reach from the first one to the Nyquist frequency.")
 
     def _inputs(self) -> Shapes:
         frame = (1, 2, 1, self.bins)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.band import LowerHalf
-from edge_pse.bundle import DEFAULT_MODEL, Bundle
 from edge_pse.channels import choose, choose_in
-from edge_pse.errors import AudioError, BundleError, EdgePseWarning, ProfileError, ThreadError
+from edge_pse.errors import AudioError, EdgePseWarning, ModelError, ProfileError, ThreadError
 from edge_pse.levels import LevelRange, SpeechBand
+from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.pace import Hearing, warn_of_pace
 from edge_pse.profiles import Profile
 from edge_pse.samples import (
@@ -89,7 +89,7 @@ class Enhancer:
 
     A model that takes a far end removes the echo of what the loudspeaker plays as well.
 
-    ``bundle``: a loaded model, or the name or path of one (see ``Bundle.load``); share a loaded one between
+    ``model``: a loaded model, or the name or path of one (see ``Model.load``); share a loaded one between
     several streams. ``profile``: the voice to keep, None to keep every voice. ``strength``: 0 (the input) to
     1 (the network's output). The stream is mono, at ``sample_rate_hz``.
 
@@ -100,23 +100,23 @@ class Enhancer:
     What the network gives back is checked: where it is no sound, a damaged model or an absurd profile, an
     EdgePseWarning says so once and the stream passes its input as it is, see ``fault``.
 
-    Raises BundleError for a model that can't be used and ProfileError for a profile of another model.
+    Raises ModelError for a model that can't be used and ProfileError for a profile of another model.
     """
 
     def __init__(
         self,
-        bundle: Bundle | str | Path = DEFAULT_MODEL,
+        model: Model | str | Path = DEFAULT_MODEL,
         profile: Profile | None = None,
         strength: float = 1.0,
     ):
-        self.bundle = Bundle.of(bundle)
-        contract = self.bundle.contract
+        self.model = Model.of(model)
+        contract = self.model.contract
         self._hop = contract.hop_samples
         self._analysis = Analysis(contract.window_samples, contract.first_bin)
         self._far_analysis = Analysis(contract.window_samples, contract.first_bin)
         self._synthesis = Synthesis(contract.window_samples, contract.first_bin)
         self._half = LowerHalf(contract.bins, contract.first_bin)
-        self._step = self.bundle.backend.step
+        self._step = self.model.backend.step
         self._rising = np.arange(1, self._hop + 1, dtype=np.float32) / np.float32(self._hop)
         # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
         self._power_scale = 2 / (contract.window_samples * self._hop)
@@ -136,17 +136,17 @@ class Enhancer:
     @property
     def sample_rate_hz(self) -> int:
         """Rate of the samples taken and given."""
-        return self.bundle.contract.sample_rate_hz
+        return self.model.contract.sample_rate_hz
 
     @property
     def delay_samples(self) -> int:
         """How many samples the output stream lags the input stream."""
-        return self.bundle.contract.delay_samples
+        return self.model.contract.delay_samples
 
     @property
     def latency_ms(self) -> float:
         """The delay and the hop that must be gathered before it can be run, in milliseconds."""
-        return self.bundle.contract.latency_ms
+        return self.model.contract.latency_ms
 
     @property
     def profile(self) -> Profile | None:
@@ -155,7 +155,7 @@ class Enhancer:
 
     @profile.setter
     def profile(self, profile: Profile | None) -> None:
-        contract = self.bundle.contract
+        contract = self.model.contract
         embedding = self._nobody
         if profile is not None:
             if profile.model_id != contract.profiles_of or profile.embedding.size != contract.profile_size:
@@ -204,7 +204,7 @@ class Enhancer:
         ``samples``: one-dimensional, floating-point, full scale -1 to 1. ``far_end``: what the loudspeaker
         was given meanwhile, alike, as long and by the same clock; its echo may come up to half a second
         later, but not before it. None is silence. Returns float32. What comes out in the long run does not
-        depend on the size of the blocks. Raises AudioError for samples that can't be used and BundleError for a far end
+        depend on the size of the blocks. Raises AudioError for samples that can't be used and ModelError for a far end
         that the model does not take; the stream is then as it was before the call.
         """
         with self._alone():
@@ -259,7 +259,7 @@ class Enhancer:
         the model's rate is not kept. Begins and ends with ``reset``.
 
         What sounds like speech of another rate is warned of, see ``pace``. Raises AudioError for samples or a
-        rate that can't be used and BundleError for a far end that the model does not take.
+        rate that can't be used and ModelError for a far end that the model does not take.
         """
         rate = checked_rate(sample_rate_hz)
         recording = checked_recording(samples)
@@ -270,7 +270,7 @@ class Enhancer:
             far = choose_in([played], played.shape[1], rate, far_end=True).of(played)
             self._check_far_end(near, far)
         at_model = self._at_model(near, rate)
-        warn_of_pace(at_model, self.sample_rate_hz, rate, hearing_of(self.bundle))
+        warn_of_pace(at_model, self.sample_rate_hz, rate, hearing_of(self.model))
         with self._alone():
             self._reset()
             out = self._process(at_model, None if far is None else self._at_model(far, rate))
@@ -304,15 +304,15 @@ class Enhancer:
         """The microphone and, where the model takes one, the far end: (1 or 2, samples) float32."""
         near = _mono(samples)
         if far_end is None:
-            return np.stack([near, np.zeros_like(near)]) if self.bundle.contract.far_end else near[None]
+            return np.stack([near, np.zeros_like(near)]) if self.model.contract.far_end else near[None]
         far = _mono(far_end)
         self._check_far_end(near, far)
         return np.stack([near, far])
 
     def _check_far_end(self, near: Samples, far: Samples) -> None:
-        if not self.bundle.contract.far_end:
-            raise BundleError(
-                f"The model {self.bundle.path.name} cancels no echo: give it no far end, or take a model that does."
+        if not self.model.contract.far_end:
+            raise ModelError(
+                f"The model {self.model.path.name} cancels no echo: give it no far end, or take a model that does."
             )
         if far.size != near.size:
             raise AudioError(
@@ -320,9 +320,9 @@ class Enhancer:
             )
 
     def _begin_network(self) -> None:
-        self._states = self.bundle.contract.initial_states()
-        self._listening = self.bundle.contract.initial_states()
-        self._listening_to_half = self.bundle.contract.initial_states()
+        self._states = self.model.contract.initial_states()
+        self._listening = self.model.contract.initial_states()
+        self._listening_to_half = self.model.contract.initial_states()
         self._loudest = 0.0
         self._fault = ""
 
@@ -337,7 +337,7 @@ class Enhancer:
             # What the network holds of the voices so far is about another one to keep: with it, the new one would stay
             # suppressed for a quarter of a minute.
             if not np.array_equal(now.embedding, self._embedding):
-                self._states = self.bundle.contract.initial_states()
+                self._states = self.model.contract.initial_states()
             self._embedding = now.embedding
         heard = None
         enhanced = spectrum
@@ -405,7 +405,7 @@ class Enhancer:
         advice = "choose another model or install edge-pse anew"
         if now.profile is not None:
             advice = f"enroll that voice again; if that does not help, {advice}"
-        what = f"What {self.bundle.path.name} gives back{whose} is no sound"
+        what = f"What {self.model.path.name} gives back{whose} is no sound"
         self._fault = f"{what}, so the input passes as it is: {advice}."
         self._faulty = now.embedding
         # For whoever called process or enhance.
@@ -425,12 +425,12 @@ class Enhancer:
             out += dry
 
 
-def hearing_of(bundle: Bundle) -> Hearing:
+def hearing_of(model: Model) -> Hearing:
     """What the network makes of a recording without a profile."""
 
     def hear(mono: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         hops: list[Heard] = []
-        stream = Enhancer(bundle)
+        stream = Enhancer(model)
         stream.listen(hops.append)
         stream.process(mono)
         return np.array([hop.power for hop in hops]), np.array([hop.kept for hop in hops])

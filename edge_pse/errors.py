@@ -12,7 +12,7 @@ class AudioError(EdgePseError):
     """The samples can't be used: wrong type, wrong shape, not finite, not a file of audio."""
 
 
-class BundleError(EdgePseError):
+class ModelError(EdgePseError):
     """The model file is missing, damaged, made for something else, or has no runtime here."""
 
 

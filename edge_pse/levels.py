@@ -125,3 +125,8 @@ class LevelRange:
             self._evidence += 1
             self._loud *= _LOUD_FALL
         self._loud = max(self._loud, self._power)
+
+
+def dbfs(power: float) -> float:
+    """Mean square of full scale 1 -> level in dB, at least -120."""
+    return float(10 * np.log10(max(power, 1e-12)))

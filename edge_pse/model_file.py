@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_pse import atomic, strict_json
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
 from edge_pse.text import shown
 
 MOST_MODEL_BYTES = 256 << 20
@@ -42,16 +42,16 @@ def write_description(path: Path, contract: dict[str, Any]) -> None:
 def read_model(path: Path) -> tuple[bytes, dict[str, Any]]:
     """What a model file holds, and the fields of its description.
 
-    BundleError, whose sentence goes on where the caller began it with the name of the file, if one of them is missing,
+    ModelError, whose sentence goes on where the caller began it with the name of the file, if one of them is missing,
     damaged or no file, or if they do not belong together.
     """
     fields = read_description(path)
     try:
         content = _read(path, MOST_MODEL_BYTES)
     except OSError as error:
-        raise BundleError(f"it can't be read ({error.strerror}): copy it again.") from None
+        raise ModelError(f"it can't be read ({error.strerror}): copy it again.") from None
     if _sha256(content) != fields["sha256"]:
-        raise BundleError(
+        raise ModelError(
             f"it is not the file that {shown(description_path(path).name)} describes, or it is damaged: "
             "copy both files again."
         )
@@ -59,14 +59,14 @@ def read_model(path: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """The fields of the description of a model file, whatever they say; BundleError as for ``read_model``."""
+    """The fields of the description of a model file, whatever they say; ModelError as for ``read_model``."""
     name = shown(description_path(path).name)
     try:
         text = _read(description_path(path), MOST_DESCRIPTION_BYTES)
     except FileNotFoundError:
-        raise BundleError(f"its description {name} is missing: copy both files.") from None
+        raise ModelError(f"its description {name} is missing: copy both files.") from None
     except OSError as error:
-        raise BundleError(
+        raise ModelError(
             f"its description {name} can't be read ({error.strerror}): copy both files again."
         ) from None
     try:
@@ -74,7 +74,7 @@ def read_description(path: Path) -> dict[str, Any]:
         if not isinstance(fields["sha256"], str):
             raise TypeError("no checksum")
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise BundleError(f"its description {name} is damaged: copy both files again.") from None
+        raise ModelError(f"its description {name} is damaged: copy both files again.") from None
     return dict(fields)
 
 

@@ -48,7 +48,7 @@ def _specs(
 ) -> list[SystemSpec]:
     names = list(PEERS) if ALL_PEERS in peers else list(peers)
     specs = [SystemSpec("input")] if unprocessed else []
-    specs += [SystemSpec("bundle", model) for model in models]
+    specs += [SystemSpec("model", model) for model in models]
     specs += [SystemSpec("peer", name) for name in names]
     specs += [SystemSpec("command", template) for template in commands]
     return specs + ([SystemSpec("reference")] if reference else [])
@@ -143,7 +143,7 @@ def main(
     out: Path | None,
     publish: bool,
 ) -> None:
-    """Say how good MODELS are (names or paths of bundles), and how they stand beside what people use today.
+    """Say how good MODELS are (names or paths of models), and how they stand beside what people use today.
 
     Without any model, peer, command or bound, the default model and the unprocessed input are scored.
     """

@@ -43,13 +43,13 @@ class Cost:
 
 
 def measure_costs(results: list[SystemResult], mixture: np.ndarray) -> list[Cost]:
-    """Run every bundle, peer and command on the same `mixture`, one thread each, in interleaved rounds.
+    """Run every model, peer and command on the same `mixture`, one thread each, in interleaved rounds.
 
     The first system that runs is the unit of the ratios. Systems that fail are left out; their rows say why.
     """
     engines: list[tuple[SystemResult, SystemProcess | CommandSystem]] = []
     for result in results:
-        if result.reason is None and result.spec.kind in ("bundle", "peer", "command"):
+        if result.reason is None and result.spec.kind in ("model", "peer", "command"):
             try:
                 engines.append((result, _open(result)))
             except SystemFailure:

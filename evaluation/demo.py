@@ -60,21 +60,21 @@ def draw(path: Path, signals: dict[str, np.ndarray]) -> None:
 
 
 @click.command()
-@click.option("--model", default="pvqe-s", show_default=True, help="Name or path of a model.")
+@click.option("--model", "model_name", default="pvqe-s", show_default=True, help="Name or path of a model.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo-output"), show_default=True)
-def main(model: str, output: Path) -> None:
+def main(model_name: str, output: Path) -> None:
     """Enroll, mix, enhance, show."""
     console = Console()
     output.mkdir(parents=True, exist_ok=True)
-    bundle = edge_pse.Bundle.load(model)
-    profile = edge_pse.enroll(read("ls2033_enrollment"), SAMPLE_RATE_HZ, bundle=bundle, name="2033")
-    wrong = edge_pse.enroll(read("ls367_enrollment"), SAMPLE_RATE_HZ, bundle=bundle, name="367")
+    model = edge_pse.Model.load(model_name)
+    profile = edge_pse.enroll(read("ls2033_enrollment"), SAMPLE_RATE_HZ, model=model, name="2033")
+    wrong = edge_pse.enroll(read("ls367_enrollment"), SAMPLE_RATE_HZ, model=model, name="367")
     reference, mixture = mix()
     outputs = {
         "input": mixture,
-        "his profile": edge_pse.Enhancer(bundle, profile).enhance(mixture, SAMPLE_RATE_HZ),
-        "the other talker's profile": edge_pse.Enhancer(bundle, wrong).enhance(mixture, SAMPLE_RATE_HZ),
-        "no profile": edge_pse.Enhancer(bundle).enhance(mixture, SAMPLE_RATE_HZ),
+        "his profile": edge_pse.Enhancer(model, profile).enhance(mixture, SAMPLE_RATE_HZ),
+        "the other talker's profile": edge_pse.Enhancer(model, wrong).enhance(mixture, SAMPLE_RATE_HZ),
+        "no profile": edge_pse.Enhancer(model).enhance(mixture, SAMPLE_RATE_HZ),
     }
     table = Table(title=f"One voice, another at {SIR_DB:.0f} dB, a helicopter at {SNR_DB:.0f} dB")
     for heading in ("", "SI-SDR, dB", "PESQ-WB"):

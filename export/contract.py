@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from edge_pse.voices import direction_type
+from edge_pse.voice_space import direction_type
 from training.checkpoint import model_id
 from training.network import BINS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES, Network
 
@@ -38,7 +38,7 @@ def contract(network: Network, precision: str) -> dict[str, Any]:
 
 
 def _encoded(voice_space: Tensor | None) -> str:
-    """As ``edge_pse.voices`` decodes it."""
+    """As ``edge_pse.voice_space`` decodes it."""
     if voice_space is None:
         return ""
     directions, offset = voice_space[:, :-1].float().numpy(), voice_space[:, -1].float().numpy()

@@ -145,7 +145,7 @@ class StepGraph(nn.Module):
     convolution.
 
     Call: ``(spectrum, profile, *states) -> (enhanced, embedding, *next_states)``, with a far end
-    ``(spectrum, far, profile, *states)``; shapes as in the bundle's contract: spectrum, far and enhanced
+    ``(spectrum, far, profile, *states)``; shapes as in the model's contract: spectrum, far and enhanced
     (1, 2, 1, BINS), profile and embedding (1, embedding), states as ``state_shapes`` says.
     """
 

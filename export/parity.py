@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 import torch
 
-from edge_pse.bundle import Bundle
+from edge_pse.model import Model
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.spectral import analyse, synthesise
 
@@ -41,7 +41,7 @@ class Parity:
 
 
 @torch.no_grad()
-def measure_parity(network: Network, model: Path, recordings: tuple[Path, Path] = REAL_SPEECH) -> Parity:
+def measure_parity(network: Network, path: Path, recordings: tuple[Path, Path] = REAL_SPEECH) -> Parity:
     """Enroll the first recording's voice, then enhance both recordings on top of one another with that profile;
     a far end says what the other one does, a little earlier.
 
@@ -62,12 +62,12 @@ def measure_parity(network: Network, model: Path, recordings: tuple[Path, Path] 
         far = analyse(torch.from_numpy(loopback)[None])
     wanted, wanted_embedding, _ = network(spectrum, profile, far=far)
 
-    bundle = Bundle.load(model)
-    states = bundle.contract.initial_states()
+    model = Model.load(path)
+    states = model.contract.initial_states()
     frames, embeddings = [], []
     for t in range(spectrum.shape[2]):
         far_frame = None if far is None else _frame(far, t)
-        enhanced, embedding, states = bundle.backend.step(
+        enhanced, embedding, states = model.backend.step(
             _frame(spectrum, t), profile.numpy(), states, far_frame
         )
         frames.append(np.array(enhanced))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from edge_pse.bundle import MODELS_DIR
+from edge_pse.model import MODELS_DIR
 from edge_pse.model_file import description_path
 from export.parity import Parity, measure_parity
 from training.checkpoint import load_checkpoint

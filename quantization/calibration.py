@@ -16,8 +16,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from edge_pse.backends import frames_of
-from edge_pse.bundle import Bundle
-from edge_pse.enrollment import embed
+from edge_pse.enrollment.offline import embed
+from edge_pse.model import Model
 from edge_pse.spectral import Analysis
 
 Samples = NDArray[np.float32]
@@ -69,28 +69,28 @@ def mixtures(plan: tuple[tuple[str, str, float, str | None, float], ...]) -> lis
     return made
 
 
-def calibration_inputs(bundle: Bundle) -> Iterator[dict[str, Samples]]:
-    """Inputs of the step graph by name, as they occur while ``bundle`` runs over the calibration mixtures."""
-    maker = bundle.enroller()
+def calibration_inputs(model: Model) -> Iterator[dict[str, Samples]]:
+    """Inputs of the step graph by name, as they occur while ``model`` runs over the calibration mixtures."""
+    maker = model.enroller()
     for mixture in mixtures(CALIBRATION):
-        profile = np.zeros((1, bundle.contract.profile_size), np.float32)
+        profile = np.zeros((1, model.contract.profile_size), np.float32)
         if mixture.enrollment is not None:
             profile[0] = embed(mixture.enrollment, maker)
-        states = bundle.contract.initial_states()
-        frames = zip(spectra(bundle, mixture.noisy), spectra(bundle, mixture.far_end), strict=True)
+        states = model.contract.initial_states()
+        frames = zip(spectra(model, mixture.noisy), spectra(model, mixture.far_end), strict=True)
         for number, (spectrum, heard) in enumerate(frames):
-            far = heard if bundle.contract.far_end else None
+            far = heard if model.contract.far_end else None
             if number % EVERY_NTH_FRAME == 0:
                 kept = [state.copy() for state in states]  # the next step may overwrite them
-                inputs = (*frames_of(bundle.backend.inputs, spectrum, far, profile), *kept)
-                yield dict(zip(bundle.backend.inputs, inputs, strict=True))
-            _, _, states = bundle.backend.step(spectrum, profile, states, far)
+                inputs = (*frames_of(model.backend.inputs, spectrum, far, profile), *kept)
+                yield dict(zip(model.backend.inputs, inputs, strict=True))
+            _, _, states = model.backend.step(spectrum, profile, states, far)
 
 
-def spectra(bundle: Bundle, samples: Samples) -> Iterator[Samples]:
+def spectra(model: Model, samples: Samples) -> Iterator[Samples]:
     """The frames that a device makes of ``samples``, (1, 2, 1, bins) each; a rest of a hop is left out."""
-    hop = bundle.contract.hop_samples
-    analysis = Analysis(bundle.contract.window_samples, bundle.contract.first_bin)
+    hop = model.contract.hop_samples
+    analysis = Analysis(model.contract.window_samples, model.contract.first_bin)
     for start in range(0, len(samples) - hop + 1, hop):
         yield analysis(samples[start : start + hop]).copy()
 

@@ -12,8 +12,8 @@ import click
 import numpy as np
 
 from edge_pse.backends import open_model
-from edge_pse.bundle import Bundle
-from edge_pse.enrollment import embed
+from edge_pse.enrollment.offline import embed
+from edge_pse.model import Model
 from quantization.calibration import CHECK, Samples, mixtures
 from quantization.measure import ROOT, Pythons, Variant
 from quantization.quality import cosine, enhance, snr_db
@@ -62,7 +62,7 @@ def make_candidates(
     return _measured(Variant(fp32_onnx, "onnx"), variants, pythons) + failed
 
 
-def layer_errors(fp32: Bundle, recipe: Recipe) -> dict[str, float]:
+def layer_errors(fp32: Model, recipe: Recipe) -> dict[str, float]:
     """Output SNR in dB, over one mixture, with all layers but one in float; by layer. ONNX only."""
     from quantization.onnx_int8 import layers, quantize_onnx
 
@@ -99,7 +99,7 @@ def _measured(reference: Variant, variants: list[Variant], pythons: Pythons) -> 
         job |= {f"far_end_{number}": mixture.far_end}
     fp32 = pythons.run(reference, job)
     times = pythons.times(variants)
-    makes_profiles = Bundle.load(reference.path, reference.runtime).contract.makes_profiles
+    makes_profiles = Model.load(reference.path, reference.runtime).contract.makes_profiles
     candidates = []
     for variant in variants:
         given = pythons.run(variant, {**job, "embeddings": fp32.embeddings})

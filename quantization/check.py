@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from edge_pse.bundle import MODELS_DIR, Bundle
+from edge_pse.model import MODELS_DIR, Model
 from quantization.bars import is_about_time, misses, misses_time
 from quantization.candidates import Candidate, layer_errors, make_candidates
 from quantization.measure import Pythons, Row, Variant, measure
@@ -137,7 +137,7 @@ def main(
     reference = Variant(models.resolve() / f"{network}.fp32.onnx", "onnx")
     variants = [variant for path in _files(network, models.resolve()) for variant in pythons.variants(path)]
     variants.sort(key=lambda variant: variant != reference)
-    far_end = Bundle.load(reference.path, reference.runtime).contract.far_end
+    far_end = Model.load(reference.path, reference.runtime).contract.far_end
     rows = []
     for row in measure(
         reference, variants, short_scenes(far_end) if short else dev_scenes(data, far_end), pythons
@@ -150,7 +150,7 @@ def main(
     if recipes:
         with tempfile.TemporaryDirectory() as folder:
             candidates = make_candidates(reference.path, Path(folder), pythons, tflite_builder)
-        layers = layer_errors(Bundle.load(reference.path), RECIPES[LAYERS_BY])
+        layers = layer_errors(Model.load(reference.path), RECIPES[LAYERS_BY])
     sections = report_sections(rows, failures, candidates, layers)
     for section in sections[1:4]:
         click.echo(f"\n{section.title}")

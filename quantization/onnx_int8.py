@@ -20,7 +20,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from edge_pse.bundle import Bundle
+from edge_pse.model import Model
 from quantization.calibration import calibration_inputs
 from quantization.recipes import Recipe
 
@@ -89,7 +89,7 @@ def _dynamic(path: Path, recipe: Recipe, operators: list[str]) -> None:
 def _static(source: Path, path: Path, recipe: Recipe, operators: list[str]) -> None:
     # Seven bits for the weights, against the same overflow.
     quantize_static(
-        path, path, _Reader(calibration_inputs(Bundle.load(source))), quant_format=QuantFormat.QDQ,
+        path, path, _Reader(calibration_inputs(Model.load(source))), quant_format=QuantFormat.QDQ,
         op_types_to_quantize=operators, per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
         nodes_to_exclude=_kept(path, recipe),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pse.bundle import Bundle
 from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment import embed
+from edge_pse.enrollment.offline import embed
+from edge_pse.model import Model
 from edge_pse.profiles import Profile
 from quantization.calibration import CHECK, Samples, mixtures
 
@@ -34,7 +34,7 @@ class Drift:
         )
 
 
-def measure_drift(reference: Bundle, other: Bundle) -> Drift:
+def measure_drift(reference: Model, other: Model) -> Drift:
     """Run both over the mixtures of ``CHECK``."""
     wanted, got, cosines = [], [], [1.0]
     maker = reference.enroller()
@@ -51,13 +51,13 @@ def measure_drift(reference: Bundle, other: Bundle) -> Drift:
 
 
 def enhance(
-    bundle: Bundle, noisy: Samples, embedding: Samples | None, far_end: Samples | None = None
+    model: Model, noisy: Samples, embedding: Samples | None, far_end: Samples | None = None
 ) -> Samples:
     """``noisy`` as a device enhances it with that profile (None: without one), aligned with the input."""
     profile = None
     if embedding is not None:
-        profile = Profile("check", bundle.contract.profiles_of, embedding, 0.0, snr_db=0.0)
-    return Enhancer(bundle, profile).enhance(noisy, bundle.contract.sample_rate_hz, far_end)
+        profile = Profile("check", model.contract.profiles_of, embedding, 0.0, snr_db=0.0)
+    return Enhancer(model, profile).enhance(noisy, model.contract.sample_rate_hz, far_end)
 
 
 def snr_db(wanted: NDArray[np.floating], got: NDArray[np.floating]) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from edge_pse.bundle import Bundle
+from edge_pse.model import Model
 from edge_pse.model_file import read_description, write_description
 from export.writing import candidate_for
 from quantization.quality import Drift, measure_drift
@@ -37,14 +37,14 @@ def quantize(source: Path, recipe: Recipe, target: Path, min_snr_db: float = MIN
     farther from that of ``source`` than ``min_snr_db`` allows in the median of the mixtures of
     ``quantization.calibration.CHECK``, or LEAST_SNR_DB over all of them.
     """
-    original = Bundle.load(source)
+    original = Model.load(source)
     contract = read_description(source)
     contract.pop("sha256", None)
     with candidate_for(target) as candidate:
         try:
             _apply(source, recipe, candidate)
             write_description(candidate, {**contract, "precision": recipe.precision})
-            drift = measure_drift(original, Bundle.load(candidate))
+            drift = measure_drift(original, Model.load(candidate))
         except Exception as error:  # the tools have no exception of their own
             raise QuantizationError(f"{recipe.name} can't be made of {source.name}: {error}") from error
         near = drift.median_snr_db >= min_snr_db and drift.snr_db >= LEAST_SNR_DB

@@ -65,7 +65,7 @@ SHIPPED = {
 Convolutions are calculated in float. LiteRT would be a fifth faster with int8 arithmetic in all but the first and the
 last (ONNX Runtime and tflite-runtime would not), but its int8 convolutions round differently on different processors:
 on an emulated Cortex-A53 samples were up to 2e-3 of the largest away from those of x86, 2e-4 without (``python -m
-quantization.emulated``).
+studies.emulated_arm``).
 tflite-runtime 2.14 leaves every int8 layer, dynamic or static, to kernels that are slower than its float ones, so that
 nothing that is calculated in int8 can be as fast there as fp32: it is given weights to restore when it loads.
 """

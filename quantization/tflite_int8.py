@@ -8,7 +8,7 @@ from pathlib import Path
 from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
 from ai_edge_quantizer.utils import qsv_utils, tfl_flatbuffer_utils
 
-from edge_pse.bundle import Bundle
+from edge_pse.model import Model
 from quantization.calibration import calibration_inputs
 from quantization.recipes import Recipe, Treatment
 
@@ -91,5 +91,5 @@ def _calibrate(source: Path, work: quantizer.Quantizer) -> dict[str, qtyping.QSV
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(work.get_quantization_recipe())
     listener = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-    listener.calibrate({SIGNATURE: list(calibration_inputs(Bundle.load(source)))}, manager)
+    listener.calibrate({SIGNATURE: list(calibration_inputs(Model.load(source)))}, manager)
     return listener.get_model_qsvs()

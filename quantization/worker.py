@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_pse.bundle import Bundle
-from edge_pse.enrollment import embed
+from edge_pse.enrollment.offline import embed
+from edge_pse.model import Model
 from quantization.calibration import spectra
 from quantization.quality import enhance
 
@@ -24,7 +24,7 @@ NOBODY = -1
 ROUNDS, STEPS = 40, 50
 
 
-def run(model: Path, backend: str, job: Path, result: Path) -> None:
+def run(path: Path, backend: str, job: Path, result: Path) -> None:
     """Enroll and enhance.
 
     The job holds recordings to enroll ``enrollment_0`` ..., mixtures ``noisy_0`` ..., for each of those the index of
@@ -33,17 +33,17 @@ def run(model: Path, backend: str, job: Path, result: Path) -> None:
     ``embeddings`` (enrollments, embedding size), ``enhanced_0`` ..., and ``peak_memory_mb``.
     """
     content = np.load(job)
-    bundle = Bundle.load(model, backend)
+    model = Model.load(path, backend)
     if "embeddings" in content:
         embeddings = content["embeddings"]
     else:
-        maker = bundle.enroller()
+        maker = model.enroller()
         embeddings = np.stack([embed(recording, maker) for recording in _numbered(content, "enrollment")])
     enhanced = []
     for number, profile in enumerate(content["profiles"]):
-        far_end = content.get(f"far_end_{number}") if bundle.contract.far_end else None
+        far_end = content.get(f"far_end_{number}") if model.contract.far_end else None
         embedding = None if profile == NOBODY else embeddings[profile]
-        enhanced.append(enhance(bundle, content[f"noisy_{number}"], embedding, far_end))
+        enhanced.append(enhance(model, content[f"noisy_{number}"], embedding, far_end))
     outputs = {f"enhanced_{number}": samples for number, samples in enumerate(enhanced)}
     write_arrays(result, {"embeddings": embeddings, "peak_memory_mb": np.array(_peak_memory_mb()), **outputs})
 
@@ -53,22 +53,22 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     np.savez(path, **arrays)
 
 
-def measure_times(models: list[Path], backend: str) -> dict[str, dict[str, float]]:
+def measure_times(paths: list[Path], backend: str) -> dict[str, dict[str, float]]:
     """Milliseconds a frame of each model, in turns, so that a busy machine slows all of them alike."""
-    bundles = [Bundle.load(model, backend) for model in models]
-    frames = [next(spectra(bundle, _noise(bundle.contract.hop_samples))) for bundle in bundles]
-    seconds: list[list[float]] = [[] for _ in bundles]
+    models = [Model.load(path, backend) for path in paths]
+    frames = [next(spectra(model, _noise(model.contract.hop_samples))) for model in models]
+    seconds: list[list[float]] = [[] for _ in models]
     for _ in range(ROUNDS):
-        for bundle, frame, times in zip(bundles, frames, seconds, strict=True):
-            states = bundle.contract.initial_states()
-            profile = np.ones((1, bundle.contract.profile_size), np.float32)
+        for model, frame, times in zip(models, frames, seconds, strict=True):
+            states = model.contract.initial_states()
+            profile = np.ones((1, model.contract.profile_size), np.float32)
             for _ in range(STEPS):
                 start = time.perf_counter()
-                _, _, states = bundle.backend.step(frame, profile, states)
+                _, _, states = model.backend.step(frame, profile, states)
                 times.append(time.perf_counter() - start)
     return {
-        str(model): {f"p{share}": float(np.percentile(times, share)) * 1000 for share in (50, 99)}
-        for model, times in zip(models, seconds, strict=True)
+        str(path): {f"p{share}": float(np.percentile(times, share)) * 1000 for share in (50, 99)}
+        for path, times in zip(paths, seconds, strict=True)
     }
 
 

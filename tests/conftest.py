@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from edge_pse import Bundle, Profile, enroll
+from edge_pse import Model, Profile, enroll
 
 Samples = NDArray[np.float32]
 
@@ -73,21 +73,21 @@ def si_sdr() -> Callable[[Samples, Samples], float]:
 
 
 @pytest.fixture(scope="session")
-def bundle() -> Bundle:
+def model() -> Model:
     """The default model, as it ships."""
-    return Bundle.load()
+    return Model.load()
 
 
 @pytest.fixture(scope="session")
-def female_profile(bundle: Bundle, recording: Callable[[str], Samples]) -> Profile:
+def female_profile(model: Model, recording: Callable[[str], Samples]) -> Profile:
     """The voice of ``ls367_speech``, from another recording."""
-    return enroll(recording("ls367_enrollment"), 16_000, bundle=bundle, name="ls367")
+    return enroll(recording("ls367_enrollment"), 16_000, model=model, name="ls367")
 
 
 @pytest.fixture(scope="session")
-def male_profile(bundle: Bundle, recording: Callable[[str], Samples]) -> Profile:
+def male_profile(model: Model, recording: Callable[[str], Samples]) -> Profile:
     """The voice of ``ls2033_speech``, from another recording."""
-    return enroll(recording("ls2033_enrollment"), 16_000, bundle=bundle, name="ls2033")
+    return enroll(recording("ls2033_enrollment"), 16_000, model=model, name="ls2033")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from training import options
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.network import SAMPLE_RATE_HZ
 from training.options import Corpora
-from training.scenes import SceneMaker, SceneSettings
+from training.simulation.scenes import SceneMaker, SceneSettings
 from training.spectral import analyse
 from training.step import REFERENCE_LEVEL, Enroller
 

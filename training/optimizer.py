@@ -13,7 +13,7 @@ _WEIGHT_DECAY = 1e-3
 
 class Optimizer:
     """Muon (Jordan et al., 2024) makes the update of a matrix orthogonal, so that no few directions lead: with a step's
-    few clips it learns voices faster than AdamW does (training/EXPERIMENTS.md). Nine tenths of the network's weights
+    few clips it learns voices faster than AdamW does (docs/history.md). Nine tenths of the network's weights
     are matrices; convolutions, biases and norms are AdamW's. Updates have the same size in both, for one learning rate.
 
     Muon computes in bf16. Where that is emulated, a third to nine tenths of a step would go there, and matrices are

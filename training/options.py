@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from training import parallel
-from training.corpus import VOICE_FACTORS, load_bank
-from training.rooms import load_rooms
-from training.scenes import SceneMaker
+from training.simulation.corpus import VOICE_FACTORS, load_bank
+from training.simulation.rooms import load_rooms
+from training.simulation.scenes import SceneMaker
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from training.corpus import audio_files
+from training.simulation.corpus import audio_files
 
 MEBIBYTE = 1 << 20
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from training.network import Network
-from training.scenes import SceneBatch
+from training.simulation.scenes import SceneBatch
 from training.step import Enroller, Guidance, StepLoss, compute_loss
 
 

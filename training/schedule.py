@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from training.echo import EchoSettings
-from training.scenes import SceneSettings
+from training.simulation.echo import EchoSettings
+from training.simulation.scenes import SceneSettings
 
 DEFAULT_SCHEDULE = Path(__file__).with_name("schedule.toml")
 _WARMUP_STEPS = 60

@@ -22,7 +22,7 @@ from training.losses import (
 )
 from training.network import Encoded, Network
 from training.placing import place
-from training.scenes import NO_PROFILE, SceneBatch
+from training.simulation.scenes import NO_PROFILE, SceneBatch
 from training.spectral import analyse, synthesise
 
 REFERENCE_LEVEL = 0.05  # losses are taken on signals scaled so that the mixture has this root mean square

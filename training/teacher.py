@@ -20,9 +20,9 @@ import torch
 from rich.progress import track
 
 from training.checkpoint import load_checkpoint
-from training.corpus import VOICE_FACTORS, Bank, load_bank
 from training.network import CONFIGS, HOP_SAMPLES, Network
 from training.options import supports_bfloat16
+from training.simulation.corpus import VOICE_FACTORS, Bank, load_bank
 from training.spectral import analyse
 
 _WINDOW_SAMPLES = 25_600  # 1.6 s: what the encoder hears at once

@@ -27,8 +27,8 @@ from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network, Netw
 from training.optimizer import Optimizer
 from training.options import Corpora, supports_bfloat16
 from training.placing import place
-from training.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
+from training.simulation.scenes import NO_PROFILE, SceneBatch, SceneMaker
 from training.spectral import analyse
 from training.step import REFERENCE_LEVEL, Enroller, Guidance
 
@@ -63,7 +63,7 @@ class Trainer:
         self.device = next(network.parameters()).device
         self.bfloat16 = supports_bfloat16(self.device)
         if self.device.type == "cuda":
-            _lay_out(network, torch.channels_last)  # a third faster (training/EXPERIMENTS.md)
+            _lay_out(network, torch.channels_last)  # a third faster (docs/history.md)
         self.optimizer = Optimizer(network, self.bfloat16)
         self.random = np.random.default_rng(seed)
         self.stage_index, self.stage_step, self.steps, self.seconds = 0, 0, 0, 0.0

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
 
 Frame = NDArray[np.float32]
 Shapes = dict[str, tuple[int, ...]]
@@ -104,7 +104,7 @@ RUNTIMES = {
 
 
 def open_model(content: bytes, runtime_name: str, threads: int = 1) -> Backend:
-    """Open what a model file holds with one of ``RUNTIMES``; BundleError if that is missing or can't run it.
+    """Open what a model file holds with one of ``RUNTIMES``; ModelError if that is missing or can't run it.
 
     Whoever calls this trusts the content as code: a runtime does not survive every file. The sentence of the error goes
     on where the caller began it with the name of the file.
@@ -113,7 +113,7 @@ def open_model(content: bytes, runtime_name: str, threads: int = 1) -> Backend:
     try:
         module = importlib.import_module(runtime.module)
     except ImportError as error:
-        raise BundleError(
+        raise ModelError(
             f"it needs {runtime.distribution}, which is not installed here or can't be loaded ({error}): "
             f"run `pip install {runtime.distribution}`."
         ) from error

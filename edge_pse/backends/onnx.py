@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from edge_pse.backends import FRAMES, Frame, Shapes, frames_of
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
 from edge_pse.text import shown
 
 # Its notes on devices that it did not find are not for the users of a program that runs on the CPU.
@@ -77,7 +77,7 @@ class _BoundStates(list[Frame]):
 
 
 def open_model(content: bytes, threads: int = 1) -> OnnxBackend:
-    """Load what an ONNX file holds; BundleError if it is damaged or holds anything but float32 inputs and outputs."""
+    """Load what an ONNX file holds; ModelError if it is damaged or holds anything but float32 inputs and outputs."""
     onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
@@ -87,14 +87,14 @@ def open_model(content: bytes, threads: int = 1) -> OnnxBackend:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has an exception of its own for each way to be bad
-        raise BundleError("it is damaged or not an ONNX model: copy or export it again.") from error
+        raise ModelError("it is damaged or not an ONNX model: copy or export it again.") from error
     return OnnxBackend(session)
 
 
 def _float_shapes(tensors: list[Any]) -> Shapes:
     for tensor in tensors:
         if tensor.type != "tensor(float)" or not all(isinstance(size, int) for size in tensor.shape):
-            raise BundleError(
+            raise ModelError(
                 f"its {shown(tensor.name)} is {tensor.type} {tensor.shape}, not float32 of a fixed shape: "
                 "export it again."
             )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_pse.backends import Frame, Shapes, frames_of
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
 from edge_pse.text import shown
 
 _OPENING = threading.Lock()
@@ -53,7 +53,7 @@ class TfliteBackend:
 def open_with(interpreter: Callable[..., Any], name: str, content: bytes, threads: int) -> TfliteBackend:
     """Load what a TFLite file holds with the ``Interpreter`` of runtime ``name``.
 
-    BundleError if it is damaged, or holds anything but float32 inputs and outputs.
+    ModelError if it is damaged, or holds anything but float32 inputs and outputs.
     """
     try:
         with _quiet():
@@ -61,7 +61,7 @@ def open_with(interpreter: Callable[..., Any], name: str, content: bytes, thread
             return TfliteBackend(name, opened)
     except (ValueError, RuntimeError) as error:
         reason = shown(error)[:_LONGEST_REASON]
-        raise BundleError(f"{name} can't run it ({reason}): update {name}, or use another model.") from error
+        raise ModelError(f"{name} can't run it ({reason}): update {name}, or use another model.") from error
 
 
 @contextmanager
@@ -92,13 +92,13 @@ def _in_order(by_name: dict[str, Any], of_graph: list[Any]) -> dict[str, Any]:
     try:
         return dict(sorted(by_name.items(), key=lambda item: order[item[1]["index"]]))
     except KeyError:
-        raise BundleError("its signature is not that of its graph: export it again.") from None
+        raise ModelError("its signature is not that of its graph: export it again.") from None
 
 
 def _float_shapes(tensors: dict[str, Any]) -> Shapes:
     for name, tensor in tensors.items():
         if tensor["dtype"] is not np.float32:
-            raise BundleError(
+            raise ModelError(
                 f"its {shown(name)} is {tensor['dtype'].__name__}, not float32: export it again."
             )
     return {name: tuple(map(int, tensor["shape"])) for name, tensor in tensors.items()}

@@ -8,5 +8,5 @@ from edge_pse.backends.tflite import TfliteBackend, open_with
 
 
 def open_model(content: bytes, threads: int = 1) -> TfliteBackend:
-    """Load what a TFLite file holds; BundleError if it can't be used."""
+    """Load what a TFLite file holds; ModelError if it can't be used."""
     return open_with(Interpreter, "tflite-runtime", content, threads)

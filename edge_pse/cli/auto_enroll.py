@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edge_pse.auto_enrollment import AutoEnrollment, Gathered
 from edge_pse.enhancer import Enhancer, Heard
+from edge_pse.enrollment.automatic import AutoEnrollment, Gathered
 from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import Profile, ProfileStore
 
@@ -29,7 +29,7 @@ class Keeper:
             )
         self._hop_seconds = enhancer.delay_samples / enhancer.sample_rate_hz
         known = self._refined.embedding if self._refined else None
-        space = enhancer.bundle.contract.voice_space
+        space = enhancer.model.contract.voice_space
         self._gatherer = AutoEnrollment(self._hop_seconds, space, known)
         self._told = False
         self._keeping = threading.Lock()
@@ -82,7 +82,7 @@ class Keeper:
             )
 
     def _write(self, gathered: Gathered) -> Profile:
-        recording, model_id = gathered.recording(self.microphone()), self._enhancer.bundle.contract.model_id
+        recording, model_id = gathered.recording(self.microphone()), self._enhancer.model.contract.model_id
         if self._refined is not None:
             return self._store.update(self._name, lambda known: known.with_recording(recording, model_id))
         profile = Profile.of_recordings(self._name, model_id, [recording])

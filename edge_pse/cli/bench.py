@@ -12,9 +12,9 @@ import click
 from edge_pse import targets
 from edge_pse.backends import RUNTIMES
 from edge_pse.benchmark import Benchmark, measure
-from edge_pse.bundle import available_models
 from edge_pse.cli import options, output
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
+from edge_pse.model import available_models
 
 
 @click.command()
@@ -35,7 +35,7 @@ def bench(
     threads: int | None,
     as_json: bool,
     target: str,
-    model: str | None,
+    model_name: str | None,
     backend: str | None,
 ) -> None:
     """Measure what a model costs on this machine.
@@ -43,7 +43,7 @@ def bench(
     Times are those of one frame.
     Close other programs first: they make p99 and max longer.
     """
-    settings = targets.choose(target).settings.override(model=model, backend=backend, threads=threads)
+    settings = targets.choose(target).settings.override(model=model_name, backend=backend, threads=threads)
     if all_models:
         results = [_measure_alone(path, runtime, seconds, settings.threads) for path, runtime in _all_pairs()]
     else:
@@ -63,7 +63,7 @@ def _all_pairs() -> list[tuple[Path, str]]:
     ]
 
 
-def _measure_alone(model: Path, backend: str, seconds: float, threads: int) -> Benchmark:
+def _measure_alone(path: Path, backend: str, seconds: float, threads: int) -> Benchmark:
     """Measure in a new process: in this one the runtimes of earlier models would count as its memory."""
     # Here, because every command loads this module, and these take as long as many a hop.
     import multiprocessing
@@ -72,10 +72,10 @@ def _measure_alone(model: Path, backend: str, seconds: float, threads: int) -> B
 
     try:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            return process.submit(measure, model, backend, seconds, threads).result()
+            return process.submit(measure, path, backend, seconds, threads).result()
     except BrokenProcessPool:
-        raise BundleError(
-            f"Model {model} ended the process of {backend} that ran it: copy it again, or leave it out."
+        raise ModelError(
+            f"Model {path} ended the process of {backend} that ran it: copy it again, or leave it out."
         ) from None
 
 

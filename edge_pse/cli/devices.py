@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from edge_pse.audio import sound_server
-from edge_pse.audio.devices import THROUGH_SERVER, Device, find_format
-from edge_pse.audio.devices import devices as all_devices
-from edge_pse.audio.listening import listen as listen_to
-from edge_pse.audio.sound_server import NoAnswer
+from edge_pse.audio.devices import sound_server
+from edge_pse.audio.devices.listing import THROUGH_SERVER, Device, find_format
+from edge_pse.audio.devices.listing import devices as all_devices
+from edge_pse.audio.devices.microphone_level import listen as listen_to
+from edge_pse.audio.devices.sound_server import NoAnswer
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.output import show, table
 from edge_pse.errors import AudioError

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import edge_pse
-from edge_pse.audio import offline
+from edge_pse.audio.files import enhancing
 from edge_pse.cli import options, output
 from edge_pse.cli.terminal import Area, is_terminal
 from edge_pse.text import shown
@@ -52,7 +52,7 @@ def enhance(
     channel: int | None,
     keep_channels: bool,
     far_end: Path | None,
-    model: str,
+    model_name: str,
     backend: str,
 ) -> None:
     """Take noise, other voices and echo out of an audio file.
@@ -64,14 +64,14 @@ def enhance(
     if channel is not None and keep_channels:
         raise click.UsageError("Give only one of --channel and --keep-channels.")
     profile = edge_pse.ProfileStore().load(name) if name is not None else None
-    bundle = edge_pse.Bundle.load(model, backend, far_end=far_end is not None)
-    if far_end is not None and not bundle.contract.far_end:
-        click.echo(output.no_far_end(bundle), err=True)
+    model = edge_pse.Model.load(model_name, backend, far_end=far_end is not None)
+    if far_end is not None and not model.contract.far_end:
+        click.echo(output.no_far_end(model), err=True)
         far_end = None
     started = time.monotonic()
     with _bar(shown(source.name)) as on_progress:
-        done = offline.enhance_file(
-            source, target, bundle, profile, strength, keep_channels, on_progress, far_end, channel
+        done = enhancing.enhance_file(
+            source, target, model, profile, strength, keep_channels, on_progress, far_end, channel
         )
     took = time.monotonic() - started
     for note in done.notes:
@@ -85,7 +85,7 @@ def enhance(
 
 
 @contextmanager
-def _bar(description: str) -> Iterator[offline.Progress]:
+def _bar(description: str) -> Iterator[enhancing.Progress]:
     """A progress bar, for files that are long and people who watch."""
     columns = (
         TextColumn("{task.description}", markup=False),

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 import edge_pse
-from edge_pse.audio.files import read_recordings
+from edge_pse.audio.files.reading import read_recordings
 from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
 from edge_pse.cli.profiles import describe, describe_trust
 from edge_pse.cli.reading import languages
+from edge_pse.enrollment.verification import Verdict, verify
 from edge_pse.errors import EnrollmentError, ProfileError
 from edge_pse.profiles import Profile, Recording
-from edge_pse.verification import Verdict, verify
 
 # Ten seconds are plenty; whoever gives more than this gave the wrong file.
 _MAX_SECONDS = 600
@@ -69,7 +69,7 @@ def enroll(
     add: bool,
     insist: bool,
     verifying: bool,
-    model: str,
+    model_name: str,
     backend: str,
 ) -> None:
     """Make a voice profile from the microphone, or from recordings.
@@ -97,29 +97,29 @@ def enroll(
             f"There is a profile {name!r} already: add --replace to enroll again or --add to add to it, or "
             "choose another name."
         )
-    bundle = edge_pse.Bundle.load(model, backend).enroller()
-    if known is not None and known.model_id != bundle.contract.model_id:
+    model = edge_pse.Model.load(model_name, backend).enroller()
+    if known is not None and known.model_id != model.contract.model_id:
         raise ProfileError(
-            f"Profile {name!r} was made with model {known.model_id}, not with {bundle.contract.model_id}: "
+            f"Profile {name!r} was made with model {known.model_id}, not with {model.contract.model_id}: "
             f"enroll it again with --replace, or choose the other model."
         )
     if recordings:
-        heard = _from_files(recordings, channel, bundle, microphone)
+        heard = _from_files(recordings, channel, model, microphone)
     else:
-        heard = record(bundle, Wishes(source, seconds, language, keep_audio, microphone))
+        heard = record(model, Wishes(source, seconds, language, keep_audio, microphone))
     if verifying and known is not None:
-        _say_verdict(known, verify(known, heard, bundle.contract.voice_space))
+        _say_verdict(known, verify(known, heard, model.contract.voice_space))
     elif add:
-        _add(store, name, heard, bundle, insist)
+        _add(store, name, heard, model, insist)
     else:
-        _enroll(store, Profile.of_recordings(name, bundle.contract.model_id, [heard]), heard, replace)
+        _enroll(store, Profile.of_recordings(name, model.contract.model_id, [heard]), heard, replace)
 
 
 def _from_files(
-    paths: tuple[Path, ...], channel: int | None, bundle: edge_pse.Bundle, microphone: str | None
+    paths: tuple[Path, ...], channel: int | None, model: edge_pse.Model, microphone: str | None
 ) -> Recording:
     audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS, channel)
-    (recording,) = edge_pse.enroll(audio, sample_rate_hz, bundle, microphone=microphone or "").recordings
+    (recording,) = edge_pse.enroll(audio, sample_rate_hz, model, microphone=microphone or "").recordings
     return recording
 
 
@@ -135,21 +135,21 @@ def _enroll(store: edge_pse.ProfileStore, profile: Profile, heard: Recording, re
 
 
 def _add(
-    store: edge_pse.ProfileStore, name: str, heard: Recording, bundle: edge_pse.Bundle, insist: bool
+    store: edge_pse.ProfileStore, name: str, heard: Recording, model: edge_pse.Model, insist: bool
 ) -> None:
     verdict = None
 
     def added(known: Profile) -> Profile:
         """The profile as it is by now, which may be another than before the recording, with one more."""
         nonlocal verdict
-        verdict = verify(known, heard, bundle.contract.voice_space)
+        verdict = verify(known, heard, model.contract.voice_space)
         if verdict.answer == "no match" and not insist:
             raise EnrollmentError(
                 f"This does not sound like {known.name} (cosine {verdict.cosine:.2f}), so nothing was added: record "
                 "again, begin the profile anew with --replace, or, if it is their voice in another way, as in "
                 "whispering, add --insist."
             )
-        return known.with_recording(heard, bundle.contract.model_id)
+        return known.with_recording(heard, model.contract.model_id)
 
     profile = store.update(name, added)
     click.echo(f"Added to {profile.name}: {describe(heard)}.")

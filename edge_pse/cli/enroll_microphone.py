@@ -11,15 +11,15 @@ import click
 import soundfile
 
 from edge_pse import atomic
-from edge_pse.audio.microphone import Microphone
-from edge_pse.audio.playback import to_pcm
-from edge_pse.audio.streams import StreamHung
-from edge_pse.bundle import Bundle
+from edge_pse.audio.devices.microphone import Microphone
+from edge_pse.audio.devices.streams import StreamHung
+from edge_pse.audio.pcm import to_pcm
 from edge_pse.cli.enroll_screen import view
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.reading import language_of_locale, sentences
+from edge_pse.enrollment.live import LiveEnrollment
 from edge_pse.errors import AudioError
-from edge_pse.live_enrollment import LiveEnrollment
+from edge_pse.model import Model
 from edge_pse.profiles import Recording
 from edge_pse.spectral import Samples
 
@@ -39,7 +39,7 @@ class Wishes:
     """What to call it; its own name otherwise."""
 
 
-def record(bundle: Bundle, wishes: Wishes) -> Recording:
+def record(model: Model, wishes: Wishes) -> Recording:
     """Show a text, listen until there is enough speech, and give what a profile keeps of it.
 
     Raises AudioError if the microphone does not work and EnrollmentError for a recording that will not do.
@@ -47,8 +47,8 @@ def record(bundle: Bundle, wishes: Wishes) -> Recording:
     if wishes.keep_audio is not None:
         _audio_format(wishes.keep_audio)  # before anybody has read anything
     try:
-        with quiet_libraries(), Microphone(wishes.source, bundle.contract.sample_rate_hz) as microphone:
-            live, name = _listen(microphone, bundle, wishes), microphone.device.description
+        with quiet_libraries(), Microphone(wishes.source, model.contract.sample_rate_hz) as microphone:
+            live, name = _listen(microphone, model, wishes), microphone.device.description
     except StreamHung as error:
         click.echo(f"Error: {error}", err=True)
         os._exit(1)  # the usual way out waits for the thread that hangs
@@ -57,8 +57,8 @@ def record(bundle: Bundle, wishes: Wishes) -> Recording:
     return live.recording(wishes.microphone or name)
 
 
-def _listen(microphone: Microphone, bundle: Bundle, wishes: Wishes) -> LiveEnrollment:
-    live = LiveEnrollment(bundle, microphone.rate_hz, wishes.seconds)
+def _listen(microphone: Microphone, model: Model, wishes: Wishes) -> LiveEnrollment:
+    live = LiveEnrollment(model, microphone.rate_hz, wishes.seconds)
     text = sentences(wishes.language or language_of_locale())
     with view(text, microphone.device.description) as screen:
         finished = False

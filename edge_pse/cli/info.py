@@ -8,11 +8,11 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
-from edge_pse import Bundle, ProfileStore, __version__, targets
+from edge_pse import Model, ProfileStore, __version__, targets
 from edge_pse.backends import RUNTIMES
-from edge_pse.bundle import available_models
 from edge_pse.cli import output
-from edge_pse.errors import BundleError, ProfileError
+from edge_pse.errors import ModelError, ProfileError
+from edge_pse.model import available_models
 from edge_pse.text import shown
 
 
@@ -84,14 +84,14 @@ def _show_models() -> None:
             table.add_row(path.name, size, "", "", "", f"nothing here: needs {needed[0].distribution}")
             continue
         try:
-            bundle = Bundle.load(path)
-        except BundleError as error:
+            model = Model.load(path)
+        except ModelError as error:
             table.add_row(path.name, size, "", "", "", "nothing here")
             problems.append(str(error))
             continue
-        contract = bundle.contract
+        contract = model.contract
         table.add_row(
-            path.name, size, contract.model_id, contract.precision, contract.licence, bundle.backend.name
+            path.name, size, contract.model_id, contract.precision, contract.licence, model.backend.name
         )
     output.show(table)
     for problem in problems:

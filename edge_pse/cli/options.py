@@ -9,7 +9,7 @@ import click
 
 from edge_pse import targets
 from edge_pse.backends import RUNTIMES
-from edge_pse.bundle import DEFAULT_MODEL
+from edge_pse.model import DEFAULT_MODEL
 
 OF_TARGET = "the target's"
 """Shown as the default of an option that the target of the machine decides; its value is then None."""
@@ -20,6 +20,7 @@ _Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 def _model(default: str | None, shown: bool | str) -> _Option:
     return click.option(
         "--model",
+        "model_name",
         default=default,
         show_default=shown,
         help="Name of an installed model, or path of a model file, which is trusted as a program is.",

@@ -13,9 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from edge_pse.bundle import Bundle, available_models, far_end_variant
 from edge_pse.channels import Selection
 from edge_pse.errors import EdgePseWarning
+from edge_pse.model import Model, available_models, far_end_variant
 
 # Where no terminal sets a limit nothing is wrapped, so that each line can be searched and cut.
 _UNLIMITED_WIDTH = 1000
@@ -56,13 +56,13 @@ def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def no_far_end(bundle: Bundle) -> str:
-    """What to say where a far end is given and ``bundle`` does not take one."""
+def no_far_end(model: Model) -> str:
+    """What to say where a far end is given and ``model`` does not take one."""
     networks = sorted({path.name.partition(".")[0] for path in available_models()})
     able = [network for network in networks if network == far_end_variant(network)]
-    wanted = far_end_variant(bundle.contract.network)
+    wanted = far_end_variant(model.contract.network)
     advice = f"choose --model {able[0]}" if able else f"install {wanted}, or name a model that can"
-    return f"Echo stays, because {bundle.path.name} can't cancel it: {advice}."
+    return f"Echo stays, because {model.path.name} can't cancel it: {advice}."
 
 
 def chosen_channels(selection: Selection) -> str:

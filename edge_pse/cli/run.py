@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 
 from edge_pse import targets
-from edge_pse.audio.live import Live
-from edge_pse.audio.loopback import AUTO
-from edge_pse.audio.recorder import Recorder
-from edge_pse.audio.session import VIRTUAL, Options
-from edge_pse.audio.streams import StreamHung
+from edge_pse.audio.devices.streams import StreamHung
+from edge_pse.audio.live.loopback import AUTO
+from edge_pse.audio.live.recorder import Recorder
+from edge_pse.audio.live.session import VIRTUAL, Options
+from edge_pse.audio.live.supervisor import Live
 from edge_pse.cli import options, output, resuming
 from edge_pse.cli.auto_enroll import Keeper
 from edge_pse.cli.libraries import quiet_libraries
@@ -93,7 +93,7 @@ def run(
     loopback: str | None,
     auto_enroll: str | None,
     target: str,
-    model: str | None,
+    model_name: str | None,
     backend: str | None,
 ) -> None:
     """Enhance the microphone live, until Ctrl-C."""
@@ -105,17 +105,17 @@ def run(
         record = Path(resumed.recording) if record is not None and resumed.recording else record
     profile = _profile(name, resumed is not None) if name else None
     settings = targets.choose(target).settings.override(
-        model=model, backend=backend, latency_ms=latency, strength=strength
+        model=model_name, backend=backend, latency_ms=latency, strength=strength
     )
-    bundle = settings.load_bundle(far_end=loopback is not None)
-    if loopback is not None and not bundle.contract.far_end:
-        click.echo(output.no_far_end(bundle))
+    model = settings.load_model(far_end=loopback is not None)
+    if loopback is not None and not model.contract.far_end:
+        click.echo(output.no_far_end(model))
         loopback = None
-    if auto_enroll is not None and not bundle.contract.makes_profiles:
+    if auto_enroll is not None and not model.contract.makes_profiles:
         raise click.UsageError(
-            f"{bundle.contract.network} makes no profiles: enroll first, or leave --auto-enroll or --loopback away."
+            f"{model.contract.network} makes no profiles: enroll first, or leave --auto-enroll or --loopback away."
         )
-    enhancer = Enhancer(bundle, profile, settings.strength)
+    enhancer = Enhancer(model, profile, settings.strength)
     wanted = Options(
         source, sink, settings.latency_ms / 1000, channel - 1 if channel else None, on_demand, loopback
     )

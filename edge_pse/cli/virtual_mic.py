@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edge_pse.audio import virtual_mic as microphone
+from edge_pse.audio.devices import virtual_mic as microphone
 
 _AFTER_RESTART = {
     True: "there",

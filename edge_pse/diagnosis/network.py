@@ -12,7 +12,7 @@ from edge_pse.backends import RUNTIMES
 from edge_pse.benchmark import FrameTimes, speech_like
 from edge_pse.diagnosis.finding import Finding, fail, ok, warn
 from edge_pse.enhancer import Enhancer
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
 from edge_pse.spectral import Samples
 from edge_pse.targets import Settings, Target
 
@@ -42,14 +42,14 @@ def in_time(settings: Settings | None = None) -> Finding:
     """
     settings = settings or targets.choose().settings
     try:
-        bundle = settings.load_bundle()
-    except BundleError as error:
+        model = settings.load_model()
+    except ModelError as error:
         return fail(str(error), "edge-pse info shows what is installed.")
-    contract = bundle.contract
+    contract = model.contract
     hop_s = contract.hop_samples / contract.sample_rate_hz
     frames = _paced(speech_like(_FRAMES, contract), hop_s)
-    times = FrameTimes.of(Enhancer(bundle).process, frames)
-    return verdict(times, 1000 * hop_s, f"{bundle.path.name} on {bundle.backend.name}")
+    times = FrameTimes.of(Enhancer(model).process, frames)
+    return verdict(times, 1000 * hop_s, f"{model.path.name} on {model.backend.name}")
 
 
 def verdict(times: FrameTimes, hop_ms: float, what: str) -> Finding:

@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from edge_pse.audio import devices, sound_server, virtual_mic
+from edge_pse.audio.devices import listing, sound_server, virtual_mic
 from edge_pse.diagnosis.finding import Finding, fail, ok, warn
 from edge_pse.diagnosis.machine import is_root
 from edge_pse.errors import AudioError
@@ -21,7 +21,7 @@ _PLUGINS = "sudo apt install libasound2-plugins"
 def portaudio() -> Finding:
     """Whether the library that opens the devices is there."""
     try:
-        version = devices.portaudio().get_portaudio_version()[1]
+        version = listing.portaudio().get_portaudio_version()[1]
     except AudioError as error:
         sentence, _, advice = str(error).partition(": ")
         return fail(f"{sentence}.", advice)
@@ -71,10 +71,10 @@ def access(root: Path = ROOT) -> Finding:
 def microphone() -> Finding:
     """Whether there is something to record from."""
     try:
-        inputs = devices.devices("input")
+        inputs = listing.devices("input")
     except AudioError:
         return fail("Without PortAudio no microphone can be opened.", "See PortAudio above.")
-    ways = ("default", devices.THROUGH_SERVER)
+    ways = ("default", listing.THROUGH_SERVER)
     found = [
         device.description
         for device in inputs
@@ -105,7 +105,7 @@ def server() -> Finding:
             "Start PipeWire or PulseAudio, or do without (targets/raspberry-pi/README.md, snd-aloop).",
         )
     try:
-        leads_there = any(device.name == devices.THROUGH_SERVER for device in devices.devices("input"))
+        leads_there = any(device.name == listing.THROUGH_SERVER for device in listing.devices("input"))
     except AudioError:
         leads_there = True  # another check says what is wrong
     if not leads_there:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_pse import targets
 from edge_pse.diagnosis.finding import Finding, fail, ok, warn
-from edge_pse.errors import BundleError, ProfileError
+from edge_pse.errors import ModelError, ProfileError
 from edge_pse.profiles import ProfileStore, folder
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -66,8 +66,8 @@ def _usable(store: ProfileStore) -> Finding:
 def _unusable(store: ProfileStore) -> list[str]:
     """Names of those that are damaged or made with another model, and why."""
     try:
-        model_id = targets.choose().settings.load_bundle().contract.model_id
-    except BundleError:
+        model_id = targets.choose().settings.load_model().contract.model_id
+    except ModelError:
         model_id = None  # another check says so
     reasons = []
     for name in store.list():

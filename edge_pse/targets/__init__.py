@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edge_pse.bundle import Bundle
 from edge_pse.errors import TargetError
+from edge_pse.model import Model
 
 AUTO = "auto"
 FALLBACK = "laptop"
@@ -27,9 +27,9 @@ class Settings:
     """How the network is run, and how the devices are opened."""
 
     model: str
-    """See ``Bundle.load``."""
+    """See ``Model.load``."""
     backend: str | tuple[str, ...]
-    """See ``Bundle.load``."""
+    """See ``Model.load``."""
     threads: int
     """For the work on one frame."""
     latency_ms: float
@@ -41,9 +41,9 @@ class Settings:
         """These settings, but for those that are given and not None."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
-    def load_bundle(self, far_end: bool = False) -> Bundle:
-        """The model, open in its runtime; BundleError if that can't be. ``far_end``: see ``Bundle.load``."""
-        return Bundle.load(self.model, self.backend, self.threads, far_end)
+    def load_model(self, far_end: bool = False) -> Model:
+        """The model, open in its runtime; ModelError if that can't be. ``far_end``: see ``Model.load``."""
+        return Model.load(self.model, self.backend, self.threads, far_end)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _by_condition(
             [summary.mean - summary.low for _, summary in points],
             [summary.high - summary.mean for _, summary in points],
         ]
-        width = (2.2 if result.spec.kind == "bundle" else 1.0) if joined else 0.0
+        width = (2.2 if result.spec.kind == "model" else 1.0) if joined else 0.0
         axes.errorbar(
             [x for x, _ in points],
             means,

@@ -1,1 +1,1 @@
-"""What can be scored, each behind the same call: a bundle, a peer, a command, and the two bounds."""
+"""What can be scored, each behind the same call: a model, a peer, a command, and the two bounds."""

@@ -46,7 +46,7 @@ class Output:
 
 
 class SystemProcess:
-    """A bundle or a peer in its own process. Raises SystemFailure with a reason, never anything else."""
+    """A model or a peer in its own process. Raises SystemFailure with a reason, never anything else."""
 
     def __init__(self, spec: SystemSpec) -> None:
         self.spec = spec

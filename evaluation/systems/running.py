@@ -26,7 +26,7 @@ class RunningSystem:
         self._latest: tuple[bytes, np.ndarray] | None = None
         if spec.kind == "command":
             self._engine = CommandSystem(spec.argument)
-        elif spec.kind in ("bundle", "peer"):
+        elif spec.kind in ("model", "peer"):
             self._engine = SystemProcess(spec)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Literal
 SHARED_PROFILES_VARIABLE = "EDGE_PSE_EVALUATION_PROFILES"
 """Names, for the processes of a run, the folder in which they leave profiles for each other."""
 
-Kind = Literal["input", "reference", "bundle", "peer", "command"]
+Kind = Literal["input", "reference", "model", "peer", "command"]
 
 
 class SystemFailure(Exception):
@@ -21,7 +21,7 @@ class SystemSpec:
 
     kind: Kind
     argument: str = ""
-    """The model of a bundle, the name of a peer, or the template of a command."""
+    """The model of a model, the name of a peer, or the template of a command."""
 
     @property
     def name(self) -> str:

@@ -31,11 +31,11 @@ class Hosted(Protocol):
 
 
 def open_hosted(kind: str, argument: str) -> Hosted:
-    """Load a bundle or a peer. Raises whatever the system raises when it is not installed or not usable."""
-    if kind == "bundle":
-        from evaluation.systems.bundle import BundleSystem
+    """Load a model or a peer. Raises whatever the system raises when it is not installed or not usable."""
+    if kind == "model":
+        from evaluation.systems.model import ModelSystem
 
-        return BundleSystem(argument)
+        return ModelSystem(argument)
     from evaluation.peers import open_peer
 
     return open_peer(argument)

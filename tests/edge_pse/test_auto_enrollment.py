@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from edge_pse import Enhancer, ProfileStore, enroll
-from edge_pse.auto_enrollment import AutoEnrollment, Rule
 from edge_pse.cli.auto_enroll import Keeper
+from edge_pse.enrollment.automatic import AutoEnrollment, Rule
+from edge_pse.enrollment.verification import NO_MATCH_COSINE
 from edge_pse.errors import ProfileError
-from edge_pse.verification import NO_MATCH_COSINE
-from edge_pse.voices import VoiceSpace
+from edge_pse.voice_space import VoiceSpace
 
 cosine = VoiceSpace().cosine  # of embeddings as they are
 HOP_SECONDS = 0.01
@@ -32,13 +32,13 @@ def voice(recording):
 
 
 @pytest.fixture(scope="module")
-def hops(bundle, voice):
+def hops(model, voice):
     """``hops("ls367", db)`` -> what the network hears in a minute of a speaker, at -26 dBFS and so many dB."""
 
     @cache
     def listen(speaker, gain_db=0.0):
         heard = []
-        enhancer = Enhancer(bundle)
+        enhancer = Enhancer(model)
         enhancer.listen(heard.append)
         enhancer.process(voice(speaker, 60.0) * np.float32(10 ** (gain_db / 20)))
         return heard
@@ -54,11 +54,11 @@ def turns(*streams, seconds=6.0):
 
 
 @pytest.fixture(scope="module")
-def gather(bundle):
+def gather(model):
     """``gather(hops, known, rule)`` -> an ``AutoEnrollment`` that has heard them."""
 
     def hear(hops, known=None, rule=None):
-        gatherer = AutoEnrollment(HOP_SECONDS, bundle.contract.voice_space, known, rule)
+        gatherer = AutoEnrollment(HOP_SECONDS, model.contract.voice_space, known, rule)
         for hop in hops:
             gatherer.hear(hop)
         return gatherer
@@ -66,15 +66,15 @@ def gather(bundle):
     return hear
 
 
-def test_one_voice_makes_the_profile_of_an_enrollment(bundle, gather, hops, recording):
+def test_one_voice_makes_the_profile_of_an_enrollment(model, gather, hops, recording):
     gathered = gather(hops("ls367")).gathered()
     assert gathered.ready
     kept = gathered.recording("desk")
-    explicit = enroll(recording("ls367_enrollment"), 16_000, bundle=bundle)
-    other = enroll(recording("ls2033_enrollment"), 16_000, bundle=bundle)
+    explicit = enroll(recording("ls367_enrollment"), 16_000, model=model)
+    other = enroll(recording("ls2033_enrollment"), 16_000, model=model)
     own = cosine(kept.embedding, explicit.embedding)
     assert own > 0.9
-    assert bundle.contract.voice_space.cosine(kept.embedding, other.embedding) < NO_MATCH_COSINE
+    assert model.contract.voice_space.cosine(kept.embedding, other.embedding) < NO_MATCH_COSINE
     assert kept.microphone == "desk" and kept.snr_db > 20
     assert 0.5 * gathered.seconds < kept.speech_seconds <= gathered.seconds
 
@@ -99,36 +99,36 @@ def test_a_voice_from_farther_away_is_left_out(gather, hops):
 
 
 @pytest.mark.parametrize("share", [1, 2])
-def test_a_voice_from_farther_away_does_not_count_however_much_it_talks(bundle, gather, hops, share):
+def test_a_voice_from_farther_away_does_not_count_however_much_it_talks(model, gather, hops, share):
     """As a television behind the user: neither the voice that leads nor a rival."""
     near, far = hops("ls367"), hops("ls2033", -12.0)
     alone = gather(near).gathered().recording()
     gathered = gather(turns(near, *[far] * share, seconds=8.0)).gathered()
     assert gathered.ready and gathered.rivals_share < 0.1
-    assert bundle.contract.voice_space.cosine(gathered.recording().embedding, alone.embedding) > 0.95
+    assert model.contract.voice_space.cosine(gathered.recording().embedding, alone.embedding) > 0.95
 
 
-def test_stretches_of_two_voices_do_not_count(bundle, gather, hops):
+def test_stretches_of_two_voices_do_not_count(model, gather, hops):
     """Where turns are as short as a stretch, they would make one voice of both, a mixture."""
     one, other = hops("ls367"), hops("ls2033")
     mixed = turns(one, other, seconds=3.0)
     gathered = gather(mixed).gathered()
     assert not gathered.ready
     voices = [gather(voice).gathered().recording().embedding for voice in (one, other)]
-    compared = [bundle.contract.voice_space.cosine(gathered.recording().embedding, v) for v in voices]
+    compared = [model.contract.voice_space.cosine(gathered.recording().embedding, v) for v in voices]
     assert compared[0] > 0.93 and compared[1] < 0.1
     assert gather(mixed, rule=Rule(halves_alike=-1.0)).gathered().ready
 
 
-def test_noise_is_no_voice(bundle, recording):
-    enhancer, gatherer = Enhancer(bundle), AutoEnrollment(HOP_SECONDS, bundle.contract.voice_space)
+def test_noise_is_no_voice(model, recording):
+    enhancer, gatherer = Enhancer(model), AutoEnrollment(HOP_SECONDS, model.contract.voice_space)
     enhancer.listen(gatherer.hear)
     enhancer.process(np.tile(0.2 * recording("helicopter"), 6))
     assert not gatherer.stretches and gatherer.gathered().seconds == 0
 
 
-def test_a_known_voice_is_found_and_no_other_taken_for_it(bundle, gather, hops, recording):
-    known = enroll(recording("ls367_enrollment"), 16_000, bundle=bundle).embedding
+def test_a_known_voice_is_found_and_no_other_taken_for_it(model, gather, hops, recording):
+    known = enroll(recording("ls367_enrollment"), 16_000, model=model).embedding
     own = gather(hops("ls367"), known).gathered().seconds
     other = gather(hops("ls2033"))
     assert own > 20 and sum(stretch.seconds for stretch in other.stretches) > 20
@@ -153,8 +153,8 @@ def hear(keeper, hops):
         keeper.hear(hop)
 
 
-def test_without_a_terminal_the_voice_is_kept_at_once(bundle, home, voice):
-    enhancer, said = Enhancer(bundle), []
+def test_without_a_terminal_the_voice_is_kept_at_once(model, home, voice):
+    enhancer, said = Enhancer(model), []
     Keeper("me", enhancer, said.append, asks=False)
     enhancer.process(voice("ls367", 60.0))
     _wait_for_keeper()
@@ -164,8 +164,8 @@ def test_without_a_terminal_the_voice_is_kept_at_once(bundle, home, voice):
     assert len(said) == 1 and said[0].startswith("Enrolled me from ")
 
 
-def test_on_a_terminal_nothing_is_kept_without_the_key(bundle, home, hops):
-    enhancer, said = Enhancer(bundle), []
+def test_on_a_terminal_nothing_is_kept_without_the_key(model, home, hops):
+    enhancer, said = Enhancer(model), []
     keeper = Keeper("me", enhancer, said.append, asks=True)
     hear(keeper, hops("ls367")[:1000])
     keeper.keep()
@@ -179,15 +179,15 @@ def test_on_a_terminal_nothing_is_kept_without_the_key(bundle, home, hops):
     assert len(ProfileStore().load("me").recordings) == 1
 
 
-def test_the_profile_in_use_is_added_to(bundle, home, hops, recording):
-    before = enroll(recording("ls367_enrollment"), 16_000, bundle=bundle, name="me")
+def test_the_profile_in_use_is_added_to(model, home, hops, recording):
+    before = enroll(recording("ls367_enrollment"), 16_000, model=model, name="me")
     ProfileStore().save(before)
-    enhancer, said = Enhancer(bundle, before), []
+    enhancer, said = Enhancer(model, before), []
     keeper = Keeper("me", enhancer, said.append, asks=True)
     hear(keeper, hops("ls2033"))
     keeper.keep()
     assert "are needed" in said.pop() and len(ProfileStore().load("me").recordings) == 1
-    enhancer, said = Enhancer(bundle, before), []
+    enhancer, said = Enhancer(model, before), []
     keeper = Keeper("me", enhancer, said.append, asks=False)
     hear(keeper, hops("ls367") * 2)
     _wait_for_keeper()
@@ -198,19 +198,19 @@ def test_the_profile_in_use_is_added_to(bundle, home, hops, recording):
     np.testing.assert_array_equal(enhancer.profile.embedding, after.embedding)
 
 
-def test_a_name_that_is_taken_or_none_is_refused_before_anything_is_heard(bundle, home, female_profile):
+def test_a_name_that_is_taken_or_none_is_refused_before_anything_is_heard(model, home, female_profile):
     ProfileStore().save(female_profile)  # of ls367
     with pytest.raises(ProfileError, match="add --profile ls367"):
-        Keeper("ls367", Enhancer(bundle), print, asks=False)
+        Keeper("ls367", Enhancer(model), print, asks=False)
     with pytest.raises(ProfileError, match="no name"):
-        Keeper("../me", Enhancer(bundle), print, asks=False)
+        Keeper("../me", Enhancer(model), print, asks=False)
 
 
-def test_a_full_disk_leaves_the_stream_and_the_voice(bundle, hops, small_disk, fill, monkeypatch):
+def test_a_full_disk_leaves_the_stream_and_the_voice(model, hops, small_disk, fill, monkeypatch):
     monkeypatch.setenv("EDGE_PSE_HOME", str(small_disk))
     (small_disk / "profiles").mkdir()
     fill(small_disk)
-    enhancer, said = Enhancer(bundle), []
+    enhancer, said = Enhancer(model), []
     keeper = Keeper("me", enhancer, said.append, asks=True)
     hear(keeper, hops("ls367"))
     keeper.keep()

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_pse import Bundle, Enhancer, enroll
+from edge_pse import Enhancer, Model, enroll
 from edge_pse.backends import RUNTIMES
 from edge_pse.backends.tflite import open_with
-from edge_pse.bundle import MODELS_DIR, available_models
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
+from edge_pse.model import MODELS_DIR, available_models
 from edge_pse.model_file import description_path, read_description
 from tests.edge_pse.graphs import copy_model
 
@@ -49,26 +49,26 @@ def output_snr_db(wanted: Samples, got: Samples) -> float:
     return float(10 * np.log10(np.sum(wanted**2) / max(np.sum((wanted - got) ** 2), 1e-20)))
 
 
-@pytest.mark.parametrize(("model", "runtime"), PAIRS)
+@pytest.mark.parametrize(("model_name", "runtime"), PAIRS)
 def test_every_file_gives_the_stream_of_the_default_model(
-    model: str,
+    model_name: str,
     runtime: str,
     recording: Callable[[str], Samples],
     mix: Callable[[Samples, Samples, float], Samples],
 ) -> None:
     noisy = mix(recording("ls367_speech"), recording("helicopter"), 5)[: 4 * 16_000]
-    bundle = Bundle.load(MODELS_DIR / model, runtime)
-    assert bundle.backend.name == runtime
-    same_network = Bundle.load(f"{bundle.contract.network}.fp32", "onnx")
-    wanted, got = Enhancer(same_network).enhance(noisy, 16_000), Enhancer(bundle).enhance(noisy, 16_000)
-    assert output_snr_db(wanted, got) > (100 if bundle.contract.precision == "fp32" else 35)
-    assert bundle.contract.model_id == same_network.contract.model_id
+    model = Model.load(MODELS_DIR / model_name, runtime)
+    assert model.backend.name == runtime
+    same_network = Model.load(f"{model.contract.network}.fp32", "onnx")
+    wanted, got = Enhancer(same_network).enhance(noisy, 16_000), Enhancer(model).enhance(noisy, 16_000)
+    assert output_snr_db(wanted, got) > (100 if model.contract.precision == "fp32" else 35)
+    assert model.contract.model_id == same_network.contract.model_id
 
 
 @needs_litert
 def test_all_formats_and_precisions_promise_the_same() -> None:
     contracts = [
-        Bundle.load(MODELS_DIR / model, runtime).contract for model, runtime in PAIRS if "pvqe-s." in model
+        Model.load(MODELS_DIR / model, runtime).contract for model, runtime in PAIRS if "pvqe-s." in model
     ]
     assert {contract.precision for contract in contracts} == {"fp32", "int8", "int8-weights"}
     assert len({dataclasses.replace(contract, precision="") for contract in contracts}) == 1
@@ -80,44 +80,44 @@ def test_all_formats_and_precisions_promise_the_same() -> None:
 def test_a_profile_of_one_precision_serves_the_other(
     maker: str, user: str, runtime: str, recording: Callable[[str], Samples]
 ) -> None:
-    profile = enroll(recording("ls2033_enrollment"), 16_000, bundle=Bundle.load(maker, runtime))
-    enhanced = Enhancer(Bundle.load(user), profile).enhance(recording("ls2033_speech"), 16_000)
-    own = Enhancer(Bundle.load(user), enroll(recording("ls2033_enrollment"), 16_000, bundle=user))
+    profile = enroll(recording("ls2033_enrollment"), 16_000, model=Model.load(maker, runtime))
+    enhanced = Enhancer(Model.load(user), profile).enhance(recording("ls2033_speech"), 16_000)
+    own = Enhancer(Model.load(user), enroll(recording("ls2033_enrollment"), 16_000, model=user))
     assert output_snr_db(own.enhance(recording("ls2033_speech"), 16_000), enhanced) > 35
 
 
 @needs_litert
 def test_auto_takes_the_first_runtime_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Bundle.load("pvqe-s").backend.name == "litert"
-    assert Bundle.load(ONNX).backend.name == "onnx"
+    assert Model.load("pvqe-s").backend.name == "litert"
+    assert Model.load(ONNX).backend.name == "onnx"
     missing = dataclasses.replace(RUNTIMES["litert"], distribution="ai-edge-litert-is-not-here")
     monkeypatch.setitem(RUNTIMES, "litert", missing)
-    assert Bundle.load("pvqe-s").backend.name == "onnx"
-    assert Bundle.load("pvqe-s").path.name == "pvqe-s.int8.onnx"
+    assert Model.load("pvqe-s").backend.name == "onnx"
+    assert Model.load("pvqe-s").path.name == "pvqe-s.int8.onnx"
 
 
 @needs_litert
 def test_a_network_of_which_there_is_only_full_precision_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_pse.bundle.MODELS_DIR", tmp_path)
+    monkeypatch.setattr("edge_pse.model.MODELS_DIR", tmp_path)
     alone = copy_model(ONNX, tmp_path)
-    assert Bundle.load("pvqe-s").path == alone
+    assert Model.load("pvqe-s").path == alone
     both = copy_model(TFLITE, tmp_path)
-    assert Bundle.load("pvqe-s").path == both
+    assert Model.load("pvqe-s").path == both
 
 
 @needs_litert
 def test_a_tflite_step_keeps_its_inputs_and_its_outputs() -> None:
-    bundle = Bundle.load(TFLITE, "litert")
+    model = Model.load(TFLITE, "litert")
     random = np.random.default_rng(3)
-    spectrum = random.standard_normal((1, 2, 1, bundle.contract.bins)).astype(np.float32)
-    profile = random.standard_normal((1, bundle.contract.embedding_size)).astype(np.float32)
-    states = bundle.contract.initial_states()
-    first, embedding, following = bundle.backend.step(spectrum, profile, states)
+    spectrum = random.standard_normal((1, 2, 1, model.contract.bins)).astype(np.float32)
+    profile = random.standard_normal((1, model.contract.embedding_size)).astype(np.float32)
+    states = model.contract.initial_states()
+    first, embedding, following = model.backend.step(spectrum, profile, states)
     kept = [array.copy() for array in (first, embedding, *following)]
     assert all(not state.any() for state in states)
-    bundle.backend.step(2 * spectrum, profile, following)
+    model.backend.step(2 * spectrum, profile, following)
     for array, copy in zip((first, embedding, *following), kept, strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -128,13 +128,13 @@ def test_a_description_of_something_else_is_refused(copied: Path) -> None:
     content = json.loads(description.read_text())
     content.update(embedding_size=128, voice_space="")
     description.write_text(json.dumps(content))
-    with pytest.raises(BundleError, match=r"outputs .*\(embedding\)"):
-        Bundle.load(copied)
+    with pytest.raises(ModelError, match=r"outputs .*\(embedding\)"):
+        Model.load(copied)
 
 
 def test_a_file_is_refused_by_the_runtime_of_another_format() -> None:
-    with pytest.raises(BundleError, match=r"ends in \.onnx"):
-        Bundle.load(TFLITE, "onnx")
+    with pytest.raises(ModelError, match=r"ends in \.onnx"):
+        Model.load(TFLITE, "onnx")
 
 
 def test_tflite_runtime_is_given_the_file_without_int8_arithmetic(copied: Path) -> None:
@@ -153,9 +153,9 @@ def test_tflite_runtime_is_called_as_litert_is(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "tflite_runtime", importlib.import_module("ai_edge_litert"))
     interpreter = importlib.import_module("ai_edge_litert.interpreter")
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
-    bundle = Bundle.load("pvqe-s.int8", "tflite-runtime")
-    assert (bundle.backend.name, bundle.contract.precision) == ("tflite-runtime", "int8-weights")
-    assert bundle.path.name == "pvqe-s.int8-weights.tflite"
+    model = Model.load("pvqe-s.int8", "tflite-runtime")
+    assert (model.backend.name, model.contract.precision) == ("tflite-runtime", "int8-weights")
+    assert model.path.name == "pvqe-s.int8-weights.tflite"
 
 
 @pytest.mark.parametrize("runtime", INSTALLED)
@@ -163,11 +163,11 @@ def test_threads_that_share_a_model_get_what_each_gets_alone(
     runtime: str, recording: Callable[[str], Samples]
 ) -> None:
     voices = [recording(name)[:24_000] for name in ("ls367_speech", "ls2033_speech", "ls1688_speech")]
-    bundle = Bundle.load("pvqe-s", runtime)
-    alone = [Enhancer(bundle).enhance(voice, 16_000) for voice in voices]
+    model = Model.load("pvqe-s", runtime)
+    alone = [Enhancer(model).enhance(voice, 16_000) for voice in voices]
     with ThreadPoolExecutor(len(voices)) as pool:
         for _ in range(3):
-            together = pool.map(lambda voice: Enhancer(bundle).enhance(voice, 16_000), voices)
+            together = pool.map(lambda voice: Enhancer(model).enhance(voice, 16_000), voices)
             for wanted, got in zip(alone, together, strict=True):
                 np.testing.assert_array_equal(got, wanted)
 
@@ -188,14 +188,14 @@ def test_threads_that_open_models_leave_standard_error_where_it_was(
         raise ValueError("no model")
 
     def open_first() -> None:
-        with pytest.raises(BundleError, match="no model"):
+        with pytest.raises(ModelError, match="no model"):
             open_with(first_interpreter, "litert", b"", 1)
         first_done.set()
 
     first = threading.Thread(target=open_first)
     first.start()
     time.sleep(0.05)
-    with pytest.raises(BundleError, match="no model"):
+    with pytest.raises(ModelError, match="no model"):
         open_with(second_interpreter, "litert", b"", 1)
     first.join()
     os.write(2, b"heard\n")
@@ -205,7 +205,7 @@ def test_threads_that_open_models_leave_standard_error_where_it_was(
 @pytest.mark.parametrize("runtime", INSTALLED)
 def test_a_closed_standard_error_is_no_hindrance(runtime: str) -> None:
     code = (
-        f"import os; os.close(2); import edge_pse; edge_pse.Bundle.load(backend={runtime!r}); print('loaded')"
+        f"import os; os.close(2); import edge_pse; edge_pse.Model.load(backend={runtime!r}); print('loaded')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "loaded\n"

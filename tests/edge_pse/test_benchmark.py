@@ -5,7 +5,7 @@ import time
 import pytest
 
 from edge_pse.benchmark import FrameTimes, measure
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
 
 
 def test_frame_times_are_those_of_the_frames_after_the_warm_up():
@@ -16,9 +16,9 @@ def test_frame_times_are_those_of_the_frames_after_the_warm_up():
     assert times.p50_ms < times.mean_ms < times.p99_ms
 
 
-def test_a_model_is_measured_the_whole_way_and_alone(bundle):
-    result = measure(bundle.path, seconds=1)
-    assert (result.model, result.backend) == (bundle.path.name, bundle.backend.name)
+def test_a_model_is_measured_the_whole_way_and_alone(model):
+    result = measure(model.path, seconds=1)
+    assert (result.model, result.backend) == (model.path.name, model.backend.name)
     assert (result.frames, result.frame_ms, result.latency_ms) == (100, 10, 20)
     assert 0.02 < result.network.p50_ms <= result.network.p99_ms <= result.network.max_ms
     assert result.enhancer.p50_ms > 0.02
@@ -29,5 +29,5 @@ def test_a_model_is_measured_the_whole_way_and_alone(bundle):
 
 
 def test_a_model_that_is_not_there():
-    with pytest.raises(BundleError, match="There is no model"):
+    with pytest.raises(ModelError, match="There is no model"):
         measure("nothing")

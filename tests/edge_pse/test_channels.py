@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import soxr
 
-from edge_pse.audio.offline import enhance_file
+from edge_pse.audio.files.enhancing import enhance_file
 from edge_pse.channels import ChannelChoice, choose, choose_in, named, one_channel
 from edge_pse.errors import AudioError
 
@@ -168,13 +168,13 @@ def level_db(samples):
 @pytest.mark.parametrize(
     "names", [("speech", "negative"), ("silence", "silence", "silence", "speech"), ("hum", "speech")]
 )
-def test_a_file_keeps_the_level_of_its_voice(tmp_path, run, stacked, speech, bundle, names):
+def test_a_file_keeps_the_level_of_its_voice(tmp_path, run, stacked, speech, model, names):
     samples = stacked(*names)
     soundfile.write(tmp_path / "in.wav", samples, RATE)
     result = run("enhance", tmp_path / "in.wav", "-o", tmp_path / "out.wav")
     enhanced, _ = soundfile.read(tmp_path / "out.wav")
     soundfile.write(tmp_path / "mono.wav", speech, RATE)
-    enhance_file(tmp_path / "mono.wav", tmp_path / "expected.wav", bundle)
+    enhance_file(tmp_path / "mono.wav", tmp_path / "expected.wav", model)
     expected, _ = soundfile.read(tmp_path / "expected.wav")
     assert abs(level_db(enhanced) - level_db(expected)) < 0.1
     place = names.index("speech") + 1

@@ -3,23 +3,23 @@
 import json
 
 from edge_pse.backends import RUNTIMES
-from edge_pse.bundle import available_models
+from edge_pse.model import available_models
 
 
-def test_a_table_of_one_model(run, bundle):
-    result = run("bench", "--seconds", "0.3", "--model", bundle.path)
+def test_a_table_of_one_model(run, model):
+    result = run("bench", "--seconds", "0.3", "--model", model.path)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("30 frames of 10 ms, one thread")
-    assert bundle.path.name in lines[2]
+    assert model.path.name in lines[2]
     labels = {line.split("  ")[0] for line in lines[3:]}
     assert labels >= {"frame, p50", "frame, p99", "frame, max", "network alone, p50", "share of real time"}
     assert labels >= {"latency", "resident memory", "time to load"}
 
 
-def test_json_for_programs(run, bundle):
-    (result,) = json.loads(run("bench", "--seconds", "0.3", "--json", "--model", bundle.path).stdout)
-    assert result["model"] == bundle.path.name
+def test_json_for_programs(run, model):
+    (result,) = json.loads(run("bench", "--seconds", "0.3", "--json", "--model", model.path).stdout)
+    assert result["model"] == model.path.name
     assert result["threads"] == 1
     assert result["frames"] == 30
     assert 0 < result["enhancer"]["p50_ms"] <= result["enhancer"]["p99_ms"] <= result["enhancer"]["max_ms"]

@@ -54,23 +54,23 @@ def samples_of(path):
     return soundfile.read(path, dtype="float32")[0]
 
 
-def test_the_voice_of_the_profile_comes_out(run, noisy, anna, bundle, tmp_path, recording, si_sdr):
+def test_the_voice_of_the_profile_comes_out(run, noisy, anna, model, tmp_path, recording, si_sdr):
     out = tmp_path / "out.wav"
     result = run("enhance", noisy, "-o", out, "--profile", "anna")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Wrote {out}: 5.9 s in ")
     assert result.stderr == ""
     np.testing.assert_allclose(
-        samples_of(out), Enhancer(bundle, anna).enhance(samples_of(noisy), 16_000), atol=1e-6
+        samples_of(out), Enhancer(model, anna).enhance(samples_of(noisy), 16_000), atol=1e-6
     )
     speech = recording("ls367_speech")
     assert si_sdr(speech, samples_of(out)) > si_sdr(speech, samples_of(noisy)) + 1
 
 
-def test_without_a_profile_the_network_hears_none(run, noisy, bundle, tmp_path):
+def test_without_a_profile_the_network_hears_none(run, noisy, model, tmp_path):
     run("enhance", noisy, "-o", tmp_path / "out.wav")
     np.testing.assert_allclose(
-        samples_of(tmp_path / "out.wav"), Enhancer(bundle).enhance(samples_of(noisy), 16_000), atol=1e-6
+        samples_of(tmp_path / "out.wav"), Enhancer(model).enhance(samples_of(noisy), 16_000), atol=1e-6
     )
 
 
@@ -79,8 +79,8 @@ def test_strength_zero_gives_the_input(run, noisy, tmp_path):
     np.testing.assert_array_equal(samples_of(tmp_path / "out.wav"), samples_of(noisy))
 
 
-def test_a_model_can_be_given_by_its_path(run, noisy, bundle, tmp_path):
-    assert run("enhance", noisy, "-o", tmp_path / "out.wav", "--model", bundle.path).exit_code == 0
+def test_a_model_can_be_given_by_its_path(run, noisy, model, tmp_path):
+    assert run("enhance", noisy, "-o", tmp_path / "out.wav", "--model", model.path).exit_code == 0
 
 
 @pytest.mark.parametrize(("options", "channels"), [((), 1), (("--keep-channels",), 2)])
@@ -93,8 +93,8 @@ def test_rate_length_and_channels(run, tmp_path, recording, options, channels):
     assert found.subtype == "PCM_24"
 
 
-def test_a_file_may_take_its_own_place(run, noisy, bundle, names_in):
-    expected = Enhancer(bundle).enhance(samples_of(noisy), 16_000)
+def test_a_file_may_take_its_own_place(run, noisy, model, names_in):
+    expected = Enhancer(model).enhance(samples_of(noisy), 16_000)
     assert run("enhance", noisy, "-o", noisy).exit_code == 0
     np.testing.assert_allclose(samples_of(noisy), expected, atol=1e-6)
     assert names_in(noisy.parent) == ["noisy.wav"]

@@ -8,7 +8,7 @@ import soundfile
 
 import edge_pse
 from edge_pse import ProfileStore, enroll
-from edge_pse.verification import trust
+from edge_pse.enrollment.verification import trust
 
 
 def test_a_recording_becomes_a_profile(run, home, fixtures, female_profile):
@@ -27,11 +27,11 @@ def test_a_recording_becomes_a_profile(run, home, fixtures, female_profile):
 @pytest.mark.parametrize(
     "form", [("--from", "{0}", "--from", "{1}"), ("--from", "{0}", "{1}"), ("{0}", "{1}")]
 )
-def test_several_recordings_make_one_profile(run, home, fixtures, bundle, recording, form):
+def test_several_recordings_make_one_profile(run, home, fixtures, model, recording, form):
     paths = [fixtures / "ls367_speech.opus", fixtures / "ls367_enrollment.opus"]
     assert run("enroll", "anna", *(part.format(*paths) for part in form)).exit_code == 0
     both = np.concatenate([recording("ls367_speech"), recording("ls367_enrollment")])
-    expected = enroll(both, 16_000, bundle=bundle).embedding
+    expected = enroll(both, 16_000, model=model).embedding
     np.testing.assert_allclose(ProfileStore().load("anna").embedding, expected, atol=1e-5)
 
 

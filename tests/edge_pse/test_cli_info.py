@@ -8,16 +8,16 @@ from edge_pse.cli import commands
 from tests.edge_pse.graphs import copy_model
 
 
-def test_one_screen_says_what_is_here(run, home, bundle, female_profile):
+def test_one_screen_says_what_is_here(run, home, model, female_profile):
     ProfileStore().save(female_profile)
     result = run("info")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert len(lines) <= 30
     assert lines[0].startswith(f"edge-pse {__version__}, Python 3.")
-    (model,) = [line.split() for line in lines if line.startswith(bundle.path.name)]
-    contract = bundle.contract
-    assert model[3:] == [contract.model_id, contract.precision, contract.licence, "litert"]
+    (model_name,) = [line.split() for line in lines if line.startswith(model.path.name)]
+    contract = model.contract
+    assert model_name[3:] == [contract.model_id, contract.precision, contract.licence, "litert"]
     assert not any("int8-weights" in line for line in lines)  # tflite-runtime takes those by itself
     (runtime,) = [line.split() for line in lines if line.startswith("onnx ")]
     assert runtime == ["onnx", "*.onnx", RUNTIMES["onnx"].installed_version()]
@@ -38,19 +38,19 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(run, monkeypatch):
     assert "missing, not needed" in "".join(line for line in lines if line.startswith("spare"))
 
 
-def test_a_damaged_model_does_not_hide_the_rest(run, monkeypatch, tmp_path, bundle):
-    copy_model(bundle.path, tmp_path / "whole.tflite")
-    damaged = copy_model(bundle.path, tmp_path / "damaged.tflite")
+def test_a_damaged_model_does_not_hide_the_rest(run, monkeypatch, tmp_path, model):
+    copy_model(model.path, tmp_path / "whole.tflite")
+    damaged = copy_model(model.path, tmp_path / "damaged.tflite")
     damaged.write_bytes(damaged.read_bytes()[:5_000])
-    monkeypatch.setattr("edge_pse.bundle.MODELS_DIR", tmp_path)
+    monkeypatch.setattr("edge_pse.model.MODELS_DIR", tmp_path)
     shown = run("info").stdout
     assert "nothing here" in shown
     assert "damaged.tflite can't be used: it is not the file that damaged.tflite.json describes" in shown
-    assert bundle.contract.model_id in shown
+    assert model.contract.model_id in shown
 
 
 def test_without_models_it_says_so(run, monkeypatch, tmp_path):
-    monkeypatch.setattr("edge_pse.bundle.MODELS_DIR", tmp_path)
+    monkeypatch.setattr("edge_pse.model.MODELS_DIR", tmp_path)
     assert "No models came with this package" in run("info").stdout
 
 

@@ -12,13 +12,13 @@ WITHIN_S = 1.0
 
 
 @pytest.fixture
-def stream(tmp_path, monkeypatch, bundle, female_profile):
+def stream(tmp_path, monkeypatch, model, female_profile):
     """``(enhancer, store, said)`` of a stream that keeps the voice ``me``, and is watched."""
     monkeypatch.setenv("EDGE_PSE_HOME", str(tmp_path))
     store = ProfileStore()
     mine = dataclasses.replace(female_profile, name="me")
     store.save(mine)
-    enhancer, said = Enhancer(bundle, mine), []
+    enhancer, said = Enhancer(model, mine), []
     with ProfileWatch(enhancer, said.append):
         yield enhancer, store, said
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_pse import Profile, ProfileStore
-from edge_pse.verification import trust
+from edge_pse.enrollment.verification import trust
 
 
 @pytest.fixture

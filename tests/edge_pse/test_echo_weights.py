@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_pse import Bundle, Enhancer, enroll
+from edge_pse import Enhancer, Model, enroll
 from evaluation.metrics.signal import erle_db, si_sdr
 from tests.edge_pse.audio.rooms import room_response
 
@@ -14,7 +14,7 @@ FILES = ("pvqe-s-far.fp32", "pvqe-s-far.int8")
 
 @pytest.fixture(scope="module", params=FILES)
 def canceller(request):
-    return Bundle.load(request.param)
+    return Model.load(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_who_is_near_stays_while_both_talk(canceller, far, recording):
 
 
 def test_a_profile_of_the_plain_network_serves(canceller, far, recording):
-    profile = enroll(recording("ls367_enrollment"), 16_000, bundle=Bundle.load("pvqe-s"), name="me")
-    assert enroll(recording("ls367_enrollment"), 16_000, bundle=canceller).model_id == profile.model_id
+    profile = enroll(recording("ls367_enrollment"), 16_000, model=Model.load("pvqe-s"), name="me")
+    assert enroll(recording("ls367_enrollment"), 16_000, model=canceller).model_id == profile.model_id
     near, other = (np.resize(recording(name), far.size) for name in ("ls367_speech", "ls3080_speech"))
     heard = near + other + echo_of(far, 40)
     enhanced = Enhancer(canceller, profile).enhance(heard, 16_000, far)

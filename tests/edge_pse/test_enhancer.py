@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import soxr
 
-from edge_pse import Bundle, Enhancer, enroll
-from edge_pse.enrollment import assess
+from edge_pse import Enhancer, Model, enroll
+from edge_pse.enrollment.offline import assess
 from edge_pse.errors import AudioError, ProfileError
 
 HOP = 160
 
 
 @pytest.fixture
-def enhancer(bundle):
-    return Enhancer(bundle)
+def enhancer(model):
+    return Enhancer(model)
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def test_it_keeps_the_voice_of_the_profile_and_not_the_other(
     assert right > wrong + 3
 
 
-def test_voices_enrolled_with_the_whole_band_are_known_at_8_khz(bundle, recording):
+def test_voices_enrolled_with_the_whole_band_are_known_at_8_khz(model, recording):
     """Not all of them, as the model card says: weights that had never heard it took every voice for another's."""
     kept_db = []
     for voice in ("ls367", "ls1688", "ls2033", "ls3080"):
         speech = soxr.resample(soxr.resample(recording(f"{voice}_speech"), 16_000, 8_000), 8_000, 16_000)
-        enhancer = Enhancer(bundle)
-        enhancer.profile = enroll(recording(f"{voice}_enrollment"), 16_000, bundle=bundle)
+        enhancer = Enhancer(model)
+        enhancer.profile = enroll(recording(f"{voice}_enrollment"), 16_000, model=model)
         kept_db.append(20 * np.log10(np.std(enhancer.enhance(speech, 16_000)) / np.std(speech)))
     assert sorted(kept_db)[-2] > -3
     assert min(kept_db) > -30
@@ -89,9 +89,7 @@ def test_a_recording_of_another_rate_comes_back_as_it_went_in(enhancer, noisy, r
 
 
 def test_of_several_channels_one_is_made_that_holds_the_voice(noisy):
-    enhancer = Enhancer(
-        Bundle.load("pvqe-s.fp32")
-    )  # int8 rounds what differs in the last bit to another step
+    enhancer = Enhancer(Model.load("pvqe-s.fp32"))  # int8 rounds what differs in the last bit to another step
     expected = enhancer.enhance(noisy, 16_000)
     np.testing.assert_array_equal(enhancer.enhance(noisy[:, None], 16_000), expected)
     louder = np.stack([1.2 * noisy, 0.8 * noisy], axis=1)
@@ -104,14 +102,14 @@ def test_of_several_channels_one_is_made_that_holds_the_voice(noisy):
 
 
 @pytest.mark.parametrize("rate", [0, 1, 1e-3, -16_000, np.inf, np.nan, 1e9, 10**400, None, "16 kHz"])
-def test_a_rate_that_no_recording_has_is_refused_at_once(bundle, noisy, rate):
-    for use in (Enhancer(bundle).enhance, enroll, assess):
+def test_a_rate_that_no_recording_has_is_refused_at_once(model, noisy, rate):
+    for use in (Enhancer(model).enhance, enroll, assess):
         with pytest.raises(AudioError, match="give the one that the recording was made at"):
             use(noisy, rate)
 
 
-def test_a_rate_must_be_given(bundle, noisy):
-    for use in (Enhancer(bundle).enhance, enroll, assess):
+def test_a_rate_must_be_given(model, noisy):
+    for use in (Enhancer(model).enhance, enroll, assess):
         with pytest.raises(TypeError, match="sample_rate_hz"):
             use(noisy)
 
@@ -132,8 +130,8 @@ def test_flush_gives_all_that_went_in_and_the_delay(enhancer, noisy, size):
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.6])
-def test_the_size_of_the_blocks_changes_nothing(bundle, noisy, female_profile, strength):
-    enhancer = Enhancer(bundle, female_profile, strength)
+def test_the_size_of_the_blocks_changes_nothing(model, noisy, female_profile, strength):
+    enhancer = Enhancer(model, female_profile, strength)
     whole = in_blocks(enhancer, noisy, [noisy.size])
     assert np.abs(whole).max() > 0.01
     sizes = np.random.default_rng(3).integers(0, 700, 200)
@@ -162,16 +160,16 @@ def test_reset_begins_a_new_stream(enhancer, noisy):
     np.testing.assert_array_equal(enhancer.process(noisy[:8_000]), first)
 
 
-def test_strength_zero_is_the_input_bit_by_bit(bundle, noisy):
-    enhancer = Enhancer(bundle, strength=0)
+def test_strength_zero_is_the_input_bit_by_bit(model, noisy):
+    enhancer = Enhancer(model, strength=0)
     np.testing.assert_array_equal(enhancer.enhance(noisy, 16_000), noisy)
     stream = np.concatenate([enhancer.process(noisy), enhancer.flush()])
     np.testing.assert_array_equal(stream[: enhancer.delay_samples], 0)
 
 
-def test_strength_mixes_input_and_output(bundle, noisy):
-    full = Enhancer(bundle).enhance(noisy, 16_000)
-    mixed = Enhancer(bundle, strength=0.25).enhance(noisy, 16_000)
+def test_strength_mixes_input_and_output(model, noisy):
+    full = Enhancer(model).enhance(noisy, 16_000)
+    mixed = Enhancer(model, strength=0.25).enhance(noisy, 16_000)
     np.testing.assert_allclose(mixed, 0.75 * noisy + 0.25 * full, atol=1e-6)
 
 
@@ -180,13 +178,13 @@ def test_strength_set_before_the_first_sample_acts_at_once(enhancer, noisy):
     np.testing.assert_array_equal(enhancer.enhance(noisy, 16_000), noisy)
 
 
-def test_strength_changes_within_one_hop_and_without_a_step(bundle, noisy):
+def test_strength_changes_within_one_hop_and_without_a_step(model, noisy):
     change = 100 * HOP
-    enhancer = Enhancer(bundle)
+    enhancer = Enhancer(model)
     before = enhancer.process(noisy[:change])
     enhancer.strength = 0
     after = enhancer.process(noisy[change : change + 2 * HOP])
-    wet = Enhancer(bundle).process(noisy[: change + 2 * HOP])
+    wet = Enhancer(model).process(noisy[: change + 2 * HOP])
     np.testing.assert_array_equal(before, wet[:change])
     dry = noisy[change - HOP : change + HOP]
     np.testing.assert_array_equal(after[HOP:], dry[HOP:])
@@ -203,28 +201,28 @@ def test_strength_outside_zero_to_one_is_refused(enhancer, strength):
     assert enhancer.strength == 1
 
 
-def test_a_new_profile_acts_from_the_next_hop_on(bundle, noisy, male_profile):
+def test_a_new_profile_acts_from_the_next_hop_on(model, noisy, male_profile):
     change = 100 * HOP
-    enhancer = Enhancer(bundle)
+    enhancer = Enhancer(model)
     out = [enhancer.process(noisy[: change + 70])]
     enhancer.profile = male_profile
     out.append(enhancer.process(noisy[change + 70 :]))
     out = np.concatenate(out)
-    without = Enhancer(bundle).process(noisy)
+    without = Enhancer(model).process(noisy)
     np.testing.assert_array_equal(out[:change], without[:change])
     assert not np.array_equal(out[change : change + HOP], without[change : change + HOP])
     assert enhancer.profile is male_profile
 
 
-def test_a_profile_of_another_model_is_refused_and_changes_nothing(bundle, noisy, male_profile):
+def test_a_profile_of_another_model_is_refused_and_changes_nothing(model, noisy, male_profile):
     stranger = dataclasses.replace(male_profile, model_id="pvqe-xs-0123456789ab")
     with pytest.raises(ProfileError, match="enroll the voice again with this model"):
-        Enhancer(bundle, stranger)
-    enhancer = Enhancer(bundle, male_profile)
+        Enhancer(model, stranger)
+    enhancer = Enhancer(model, male_profile)
     with pytest.raises(ProfileError, match="pvqe-xs-0123456789ab"):
         enhancer.profile = stranger
     assert enhancer.profile is male_profile
-    unchanged = Enhancer(bundle, male_profile).enhance(noisy, 16_000)
+    unchanged = Enhancer(model, male_profile).enhance(noisy, 16_000)
     np.testing.assert_array_equal(enhancer.enhance(noisy, 16_000), unchanged)
     with pytest.raises(ProfileError):
         enhancer.profile = dataclasses.replace(
@@ -266,10 +264,10 @@ def test_the_loudest_samples_taken_leave_the_stream_sound(enhancer, recording):
     assert np.std(out) > 0.2 * np.std(speech)
 
 
-def test_two_streams_on_one_bundle_do_not_mix(bundle, noisy, recording):
+def test_two_streams_on_one_model_do_not_mix(model, noisy, recording):
     speech = recording("ls2033_speech")[: noisy.size]
-    alone = Enhancer(bundle).process(noisy)
-    one, other = Enhancer(bundle), Enhancer(bundle)
+    alone = Enhancer(model).process(noisy)
+    one, other = Enhancer(model), Enhancer(model)
     together = []
     for start in range(0, noisy.size, 800):
         together.append(one.process(noisy[start : start + 800]))
@@ -279,10 +277,10 @@ def test_two_streams_on_one_bundle_do_not_mix(bundle, noisy, recording):
 
 @pytest.mark.parametrize("with_profile", [False, True])
 def test_what_is_heard_makes_the_profile_of_an_enrollment(
-    bundle, recording, female_profile, male_profile, with_profile
+    model, recording, female_profile, male_profile, with_profile
 ):
     speech = recording("ls367_enrollment")
-    enhancer = Enhancer(bundle, male_profile if with_profile else None)
+    enhancer = Enhancer(model, male_profile if with_profile else None)
     heard = []
     enhancer.listen(heard.append)
     enhancer.process(np.concatenate([speech, np.zeros(-speech.size % HOP + HOP, np.float32)]))
@@ -292,16 +290,16 @@ def test_what_is_heard_makes_the_profile_of_an_enrollment(
     assert 0.2 < np.mean([hop.kept for hop in heard]) / np.mean([hop.power for hop in heard]) < 1
 
 
-def test_listening_leaves_the_stream_as_it_is(bundle, noisy, female_profile):
-    plain = Enhancer(bundle, female_profile).process(noisy)
-    listening = Enhancer(bundle, female_profile)
+def test_listening_leaves_the_stream_as_it_is(model, noisy, female_profile):
+    plain = Enhancer(model, female_profile).process(noisy)
+    listening = Enhancer(model, female_profile)
     listening.listen(lambda hop: None)
     np.testing.assert_array_equal(listening.process(noisy), plain)
 
 
-def test_reset_forgets_what_was_heard_as_well(bundle, noisy, male_profile):
+def test_reset_forgets_what_was_heard_as_well(model, noisy, male_profile):
     """While a profile is set, listening has a network state of its own."""
-    enhancer, heard = Enhancer(bundle, male_profile), []
+    enhancer, heard = Enhancer(model, male_profile), []
     enhancer.listen(heard.append)
     for _ in range(2):
         enhancer.process(noisy[:4_000])
@@ -311,13 +309,11 @@ def test_reset_forgets_what_was_heard_as_well(bundle, noisy, male_profile):
     assert [hop.kept for hop in first] == [hop.kept for hop in second]
 
 
-def test_a_voice_that_is_chosen_in_the_middle_is_heard_at_once(bundle, recording):
+def test_a_voice_that_is_chosen_in_the_middle_is_heard_at_once(model, recording):
     """After a while in which it was taken away."""
     speech = recording("ls1688_speech")
-    other, its_own = (
-        enroll(recording(f"{v}_enrollment"), 16_000, bundle=bundle) for v in ("ls2033", "ls1688")
-    )
-    enhancer = Enhancer(bundle, other)
+    other, its_own = (enroll(recording(f"{v}_enrollment"), 16_000, model=model) for v in ("ls2033", "ls1688"))
+    enhancer = Enhancer(model, other)
     enhancer.process(np.tile(speech, 2))
     enhancer.profile = its_own
     second = enhancer.process(speech)[HOP : HOP + 16_000]

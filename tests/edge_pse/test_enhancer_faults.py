@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from edge_pse import EdgePseWarning, Enhancer, enroll
-from edge_pse.audio.engine import Engine
-from edge_pse.audio.playback import to_pcm
-from edge_pse.enrollment import embed
-from edge_pse.errors import BundleError
+from edge_pse.audio.live.engine import Engine
+from edge_pse.audio.pcm import to_pcm
+from edge_pse.enrollment.offline import embed
+from edge_pse.errors import ModelError
 from tests.edge_pse.audio.test_joins import assert_no_step
 from tests.edge_pse.graphs import far_end_model
 
@@ -58,17 +58,17 @@ def noisy(recording, mix):
 @pytest.mark.parametrize("kind", SPOILED)
 @pytest.mark.parametrize("strength", [1.0, 0.5])
 def test_from_the_fault_on_the_input_passes_without_a_step_and_it_is_said_once(
-    bundle, noisy, male_profile, kind, strength
+    model, noisy, male_profile, kind, strength
 ):
-    backend = FaultyBackend(bundle.backend, SPOILED[kind])
-    enhancer = Enhancer(dataclasses.replace(bundle, backend=backend), male_profile, strength)
+    backend = FaultyBackend(model.backend, SPOILED[kind])
+    enhancer = Enhancer(dataclasses.replace(model, backend=backend), male_profile, strength)
     with pytest.warns(EdgePseWarning) as said:
         out = np.concatenate([enhancer.process(block) for block in np.split(noisy, 10)])
     assert [str(warning.message) for warning in said] == [enhancer.fault]
     assert said[0].filename == __file__, "it is shown where the stream is run"
     assert "with profile 'ls2033' is no sound, so the input passes as it is: enroll" in enhancer.fault
     dry = np.concatenate([np.zeros(HOP, np.float32), noisy[:-HOP]])
-    wet = Enhancer(bundle, male_profile, strength).process(noisy)
+    wet = Enhancer(model, male_profile, strength).process(noisy)
     at = FAULTY_FROM * HOP
     np.testing.assert_array_equal(out[:at], wet[:at])
     np.testing.assert_array_equal(out[at + HOP :], dry[at + HOP :])
@@ -77,14 +77,14 @@ def test_from_the_fault_on_the_input_passes_without_a_step_and_it_is_said_once(
     assert backend.steps == FAULTY_FROM + 1, "nobody asks a network that went wrong"
 
 
-def test_an_absurd_embedding_reaches_no_listener(bundle, noisy, male_profile):
+def test_an_absurd_embedding_reaches_no_listener(model, noisy, male_profile):
     for spoil in (
         lambda enhanced, embedding: (enhanced, embedding * np.nan),
         lambda enhanced, embedding: (enhanced, embedding * 0 + np.float32(3e38)),
     ):
         for profile in (None, male_profile):
-            backend = FaultyBackend(bundle.backend, spoil, 20)
-            enhancer, heard = Enhancer(dataclasses.replace(bundle, backend=backend), profile), []
+            backend = FaultyBackend(model.backend, spoil, 20)
+            enhancer, heard = Enhancer(dataclasses.replace(model, backend=backend), profile), []
             enhancer.listen(heard.append)
             with pytest.warns(EdgePseWarning, match="is no sound"):
                 enhancer.process(noisy)
@@ -93,9 +93,9 @@ def test_an_absurd_embedding_reaches_no_listener(bundle, noisy, male_profile):
             assert all(np.isfinite(hop.embedding).all() for hop in heard)
 
 
-def test_another_profile_or_a_new_stream_asks_the_network_again(bundle, noisy, female_profile, male_profile):
-    backend = FaultyBackend(bundle.backend, one_nan, 0)
-    enhancer = Enhancer(dataclasses.replace(bundle, backend=backend), male_profile)
+def test_another_profile_or_a_new_stream_asks_the_network_again(model, noisy, female_profile, male_profile):
+    backend = FaultyBackend(model.backend, one_nan, 0)
+    enhancer = Enhancer(dataclasses.replace(model, backend=backend), male_profile)
     with pytest.warns(EdgePseWarning):
         enhancer.process(noisy[: 50 * HOP])
     backend._faulty_from = 10**9
@@ -106,19 +106,17 @@ def test_another_profile_or_a_new_stream_asks_the_network_again(bundle, noisy, f
         assert enhancer.fault and backend.steps == 1
         enhancer.strength, enhancer.profile = 1.0, female_profile
         out = enhancer.process(noisy[60 * HOP :])
-        expected = Enhancer(bundle, female_profile).process(noisy[59 * HOP :])[HOP:]
+        expected = Enhancer(model, female_profile).process(noisy[59 * HOP :])[HOP:]
         assert not enhancer.fault and np.corrcoef(out, expected)[0, 1] > 0.99
         backend._faulty_from = 0
         with pytest.warns(EdgePseWarning):
             enhancer.process(noisy[: 2 * HOP])
         backend._faulty_from = 10**9
         enhancer.reset()
-        np.testing.assert_array_equal(
-            enhancer.process(noisy), Enhancer(bundle, female_profile).process(noisy)
-        )
+        np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(model, female_profile).process(noisy))
 
 
-def test_no_sound_is_taken_for_a_fault(bundle, recording, female_profile):
+def test_no_sound_is_taken_for_a_fault(model, recording, female_profile):
     """Silence after the loudest, the faintest, clicks and full scale: what the network makes of it is sound."""
     generator = np.random.default_rng(0)
     speech = recording("ls2033_speech")[:16_000]
@@ -129,23 +127,23 @@ def test_no_sound_is_taken_for_a_fault(bundle, recording, female_profile):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for profile in (None, female_profile):
-            enhancer = Enhancer(bundle, profile)
+            enhancer = Enhancer(model, profile)
             enhancer.listen(lambda heard: None)
             for sound in [*sounds, noise]:
                 enhancer.process(sound)
             assert not enhancer.fault
 
 
-def test_a_voice_is_not_enrolled_with_a_damaged_model(bundle, recording):
-    damaged = dataclasses.replace(bundle, backend=FaultyBackend(bundle.backend, one_nan))
-    with pytest.warns(EdgePseWarning), pytest.raises(BundleError, match="is no sound"):
+def test_a_voice_is_not_enrolled_with_a_damaged_model(model, recording):
+    damaged = dataclasses.replace(model, backend=FaultyBackend(model.backend, one_nan))
+    with pytest.warns(EdgePseWarning), pytest.raises(ModelError, match="is no sound"):
         enroll(recording("ls367_enrollment"), 16_000, damaged)
-    with pytest.warns(EdgePseWarning), pytest.raises(BundleError, match="is no sound"):
+    with pytest.warns(EdgePseWarning), pytest.raises(ModelError, match="is no sound"):
         embed(recording("ls367_enrollment"), damaged)
 
 
-def test_a_live_stream_that_is_wrong_from_the_start_says_so_once(bundle, recording):
-    damaged = dataclasses.replace(bundle, backend=FaultyBackend(bundle.backend, one_nan, 0))
+def test_a_live_stream_that_is_wrong_from_the_start_says_so_once(model, recording):
+    damaged = dataclasses.replace(model, backend=FaultyBackend(model.backend, one_nan, 0))
     engine = Engine(Enhancer(damaged), 16_000, 16_000)
     said = to_pcm(recording("ls367_speech")[: 40 * HOP])
     with pytest.warns(EdgePseWarning) as warned:

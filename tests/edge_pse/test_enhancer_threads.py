@@ -26,10 +26,10 @@ def eager_threads():
     sys.setswitchinterval(before)
 
 
-def test_a_change_in_the_middle_of_a_hop_waits_for_the_next_one(bundle, noisy, female_profile, male_profile):
+def test_a_change_in_the_middle_of_a_hop_waits_for_the_next_one(model, noisy, female_profile, male_profile):
     """As another thread would at the worst moment: while the network runs."""
-    expected = Enhancer(bundle, female_profile).process(noisy[: 20 * HOP])
-    enhancer, heard, steps = Enhancer(bundle, female_profile), [], []
+    expected = Enhancer(model, female_profile).process(noisy[: 20 * HOP])
+    enhancer, heard, steps = Enhancer(model, female_profile), [], []
     enhancer.listen(heard.append)
     step = enhancer._step
 
@@ -49,9 +49,9 @@ def test_a_change_in_the_middle_of_a_hop_waits_for_the_next_one(bundle, noisy, f
 
 
 def test_a_stream_whose_settings_are_hammered_goes_on(
-    bundle, noisy, female_profile, male_profile, eager_threads
+    model, noisy, female_profile, male_profile, eager_threads
 ):
-    enhancer, heard, failures, ended = Enhancer(bundle), [], [], threading.Event()
+    enhancer, heard, failures, ended = Enhancer(model), [], [], threading.Event()
 
     def hammer():
         try:
@@ -77,12 +77,12 @@ def test_a_stream_whose_settings_are_hammered_goes_on(
     assert np.isfinite(np.concatenate(out)).all() and heard
     enhancer.profile, enhancer.strength = male_profile, 1.0
     np.testing.assert_array_equal(
-        enhancer.enhance(noisy, 16_000), Enhancer(bundle, male_profile).enhance(noisy, 16_000)
+        enhancer.enhance(noisy, 16_000), Enhancer(model, male_profile).enhance(noisy, 16_000)
     )
 
 
-def test_changes_of_two_threads_at_once_are_both_kept(bundle, female_profile, eager_threads):
-    enhancer = Enhancer(bundle)
+def test_changes_of_two_threads_at_once_are_both_kept(model, female_profile, eager_threads):
+    enhancer = Enhancer(model)
 
     def set_strengths():
         for step in range(2_000):
@@ -97,9 +97,9 @@ def test_changes_of_two_threads_at_once_are_both_kept(bundle, female_profile, ea
     assert enhancer.strength == 1_999 / 2_000
 
 
-def test_a_second_thread_in_the_same_stream_is_refused_and_changes_nothing(bundle, noisy):
-    expected = Enhancer(bundle).process(noisy)
-    enhancer, inside, go_on, out = Enhancer(bundle), threading.Event(), threading.Event(), []
+def test_a_second_thread_in_the_same_stream_is_refused_and_changes_nothing(model, noisy):
+    expected = Enhancer(model).process(noisy)
+    enhancer, inside, go_on, out = Enhancer(model), threading.Event(), threading.Event(), []
 
     def wait_in_the_middle(heard):
         inside.set()
@@ -124,15 +124,15 @@ def test_a_second_thread_in_the_same_stream_is_refused_and_changes_nothing(bundl
     np.testing.assert_array_equal(out[0], expected)
 
 
-def test_a_listener_may_end_itself_and_one_that_fails_ends_only_the_call(bundle, noisy):
-    enhancer, heard = Enhancer(bundle), []
+def test_a_listener_may_end_itself_and_one_that_fails_ends_only_the_call(model, noisy):
+    enhancer, heard = Enhancer(model), []
 
     def once(hop):
         heard.append(hop)
         enhancer.listen(None)
 
     enhancer.listen(once)
-    np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(bundle).process(noisy))
+    np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(model).process(noisy))
     assert len(heard) == 1
 
     def fail(hop):
@@ -143,4 +143,4 @@ def test_a_listener_may_end_itself_and_one_that_fails_ends_only_the_call(bundle,
         enhancer.process(noisy)
     enhancer.listen(None)
     enhancer.reset()
-    np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(bundle).process(noisy))
+    np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(model).process(noisy))

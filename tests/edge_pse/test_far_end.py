@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soxr
 
-from edge_pse import Bundle, Enhancer, Profile
-from edge_pse import bundle as bundle_module
-from edge_pse.bundle import far_end_variant
-from edge_pse.enrollment import embed
-from edge_pse.errors import AudioError, BundleError, ProfileError
+from edge_pse import Enhancer, Model, Profile
+from edge_pse import model as model_module
+from edge_pse.enrollment.offline import embed
+from edge_pse.errors import AudioError, ModelError, ProfileError
+from edge_pse.model import far_end_variant
 from tests.edge_pse.graphs import copy_model, far_end_model
 
 HOP = 160
@@ -17,7 +17,7 @@ HOP = 160
 @pytest.fixture
 def canceller(tmp_path):
     """Takes the far end away just as it is."""
-    return Bundle.load(far_end_model(tmp_path / "canceller.onnx", 1, -1))
+    return Model.load(far_end_model(tmp_path / "canceller.onnx", 1, -1))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_the_far_end_reaches_the_same_frame(canceller, speech, far):
 
 
 def test_sound_that_comes_from_the_far_end_alone_is_no_fault(tmp_path, far):
-    enhancer = Enhancer(Bundle.load(far_end_model(tmp_path / "passing.onnx", 0, 1)))
+    enhancer = Enhancer(Model.load(far_end_model(tmp_path / "passing.onnx", 0, 1)))
     out = enhancer.process(np.zeros_like(far), far)
     assert not enhancer.fault
     np.testing.assert_allclose(out[HOP:], far[: out.size - HOP], atol=0.02)
@@ -113,45 +113,45 @@ def test_a_far_end_that_does_not_fit_is_refused_and_leaves_the_stream_as_it_was(
     np.testing.assert_array_equal(out, Enhancer(canceller).enhance(speech, 16_000, far))
 
 
-def test_a_model_without_a_far_end_refuses_one(bundle, speech, far):
-    with pytest.raises(BundleError, match=r"pvqe-s.int8.tflite cancels no echo: give it no far end"):
-        Enhancer(bundle).process(speech, far)
+def test_a_model_without_a_far_end_refuses_one(model, speech, far):
+    with pytest.raises(ModelError, match=r"pvqe-s.int8.tflite cancels no echo: give it no far end"):
+        Enhancer(model).process(speech, far)
 
 
 def test_a_voice_is_heard_without_a_far_end(canceller, speech):
     assert embed(speech, canceller).shape == (canceller.contract.embedding_size,)
 
 
-def test_the_variant_with_a_far_end_is_chosen_where_there_is_one(tmp_path, monkeypatch, bundle):
+def test_the_variant_with_a_far_end_is_chosen_where_there_is_one(tmp_path, monkeypatch, model):
     assert far_end_variant("pvqe-s") == "pvqe-s-far"
     assert far_end_variant("pvqe-s.int8") == "pvqe-s-far.int8"
     assert far_end_variant("pvqe-s-far") == "pvqe-s-far"
-    alone = copy_model(bundle.path, tmp_path)
-    monkeypatch.setattr(bundle_module, "MODELS_DIR", tmp_path)
-    assert not Bundle.load("pvqe-s", far_end=True).contract.far_end
+    alone = copy_model(model.path, tmp_path)
+    monkeypatch.setattr(model_module, "MODELS_DIR", tmp_path)
+    assert not Model.load("pvqe-s", far_end=True).contract.far_end
     installed = far_end_model(tmp_path / "pvqe-s-far.fp32.onnx", 1, -1)
-    assert Bundle.load("pvqe-s", far_end=True).path == installed
-    assert Bundle.load("pvqe-s-far").path == installed
-    assert not Bundle.load("pvqe-s").contract.far_end
-    assert not Bundle.load(alone, far_end=True).contract.far_end, "a path is meant"
+    assert Model.load("pvqe-s", far_end=True).path == installed
+    assert Model.load("pvqe-s-far").path == installed
+    assert not Model.load("pvqe-s").contract.far_end
+    assert not Model.load(alone, far_end=True).contract.far_end, "a path is meant"
 
 
 def test_a_variant_takes_the_profiles_of_the_model_beside_it(tmp_path):
     maker = far_end_model(tmp_path / "one.onnx", 1, -1, model_id="one-0")
     path = far_end_model(tmp_path / "one-far.onnx", 1, -1, model_id="one-far-0", profiles_of="one-0")
-    variant = Bundle.load(path)
+    variant = Model.load(path)
     lighter = far_end_model(tmp_path / "light.onnx", 1, -1, model_id="light-0", profiles_of="one-0")
-    assert variant.enroller().path == Bundle.load(lighter).enroller().path == maker
-    assert Bundle.load(maker).enroller().path == maker
+    assert variant.enroller().path == Model.load(lighter).enroller().path == maker
+    assert Model.load(maker).enroller().path == maker
     mine, foreign = (Profile("me", model_id, np.ones(4), 9.0, 30.0) for model_id in ("one-0", "one-far-0"))
     assert Enhancer(variant, mine).profile is mine
     with pytest.raises(ProfileError, match="not with one-0"):
         Enhancer(variant, foreign)
     far_end_model(maker, 1, -1, model_id="one-1")
-    with pytest.raises(BundleError, match="from one release"):
+    with pytest.raises(ModelError, match="from one release"):
         variant.enroller()
     maker.unlink()
-    with pytest.raises(BundleError, match="no model file"):
+    with pytest.raises(ModelError, match="no model file"):
         variant.enroller()
 
 

@@ -8,16 +8,16 @@ import pytest
 import soundfile
 import soxr
 
-from edge_pse import Bundle, Enhancer
-from edge_pse import bundle as bundle_module
-from edge_pse.audio.offline import enhance_file
+from edge_pse import Enhancer, Model
+from edge_pse import model as model_module
+from edge_pse.audio.files.enhancing import enhance_file
 from tests.edge_pse.graphs import copy_model, far_end_model
 
 
 @pytest.fixture
 def canceller(tmp_path):
     """Takes the far end away just as it is: whatever is left of it was out of step."""
-    return Bundle.load(far_end_model(tmp_path / "canceller.onnx", 1, -1))
+    return Model.load(far_end_model(tmp_path / "canceller.onnx", 1, -1))
 
 
 @pytest.fixture
@@ -104,11 +104,11 @@ def test_a_far_end_that_can_not_be_read_leaves_nothing(
     assert names_in(tmp_path) == before
 
 
-def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, bundle, monkeypatch):
+def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, model, monkeypatch):
     models = tmp_path / "models"
     models.mkdir()
-    copy_model(bundle.path, models)
-    monkeypatch.setattr(bundle_module, "MODELS_DIR", models)
+    copy_model(model.path, models)
+    monkeypatch.setattr(model_module, "MODELS_DIR", models)
     soundfile.write(tmp_path / "microphone.wav", far, 16_000, "FLOAT")
     out = tmp_path / "out.wav"
     arguments = ("enhance", tmp_path / "microphone.wav", "-o", out, "--far-end", tmp_path / "microphone.wav")
@@ -118,7 +118,7 @@ def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, bundle
         "Echo stays, because pvqe-s.int8.tflite can't cancel it: install pvqe-s-far, or name a model that can.\n"
     )
     noise_only, _ = soundfile.read(out, dtype="float32")
-    np.testing.assert_allclose(noise_only, Enhancer(bundle).enhance(far, 16_000), atol=1e-6)
+    np.testing.assert_allclose(noise_only, Enhancer(model).enhance(far, 16_000), atol=1e-6)
     far_end_model(models / "pvqe-s-far.fp32.onnx", 1, -1)
     result = run(*arguments)
     assert (result.exit_code, result.stderr) == (0, "")

@@ -5,7 +5,7 @@ import pytest
 import soxr
 
 from edge_pse import Enhancer, Profile, enroll
-from edge_pse.auto_enrollment import AutoEnrollment
+from edge_pse.enrollment.automatic import AutoEnrollment
 from edge_pse.errors import ProfileError
 from edge_pse.profiles import ProfileStore, Recording
 
@@ -28,54 +28,54 @@ def without_half_band(profile):
 
 
 @pytest.fixture(scope="module")
-def profiles(bundle, recording):
+def profiles(model, recording):
     return {
-        voice: enroll(recording(f"{voice}_enrollment"), 16_000, bundle=bundle, name=voice) for voice in VOICES
+        voice: enroll(recording(f"{voice}_enrollment"), 16_000, model=model, name=voice) for voice in VOICES
     }
 
 
 @pytest.mark.parametrize("voice", VOICES)
-def test_a_voice_enrolled_with_the_whole_band_stays_at_8_khz(bundle, recording, profiles, voice):
+def test_a_voice_enrolled_with_the_whole_band_stays_at_8_khz(model, recording, profiles, voice):
     heard = at_8_khz(recording(f"{voice}_speech"))
-    out = Enhancer(bundle, profiles[voice]).enhance(heard, 16_000)
+    out = Enhancer(model, profiles[voice]).enhance(heard, 16_000)
     assert gain_db(heard, out) > LOST_DB
     # From the first second on: that is where most of it was lost.
     assert gain_db(heard[:16_000], out[:16_000]) > 2 * LOST_DB
 
 
-def test_it_is_what_enrollment_heard_of_half_the_band_that_keeps_it(bundle, recording, profiles):
+def test_it_is_what_enrollment_heard_of_half_the_band_that_keeps_it(model, recording, profiles):
     heard = at_8_khz(recording("ls2033_speech"))
-    out = Enhancer(bundle, without_half_band(profiles["ls2033"])).enhance(heard, 16_000)
+    out = Enhancer(model, without_half_band(profiles["ls2033"])).enhance(heard, 16_000)
     assert gain_db(heard, out) < -10
 
 
 @pytest.mark.parametrize("voice", ("ls1688", "ls367"))
-def test_the_whole_band_is_as_before(bundle, recording, profiles, voice):
+def test_the_whole_band_is_as_before(model, recording, profiles, voice):
     speech = recording(f"{voice}_speech")
     gains = [
-        gain_db(speech, Enhancer(bundle, profile).enhance(speech, 16_000))
+        gain_db(speech, Enhancer(model, profile).enhance(speech, 16_000))
         for profile in (without_half_band(profiles[voice]), profiles[voice])
     ]
     assert gains[1] > gains[0] - 0.2
 
 
 @pytest.mark.parametrize("voice", ("ls2033", "ls367"))
-def test_a_voice_enrolled_at_8_khz_stays_in_the_whole_band(bundle, recording, voice):
-    profile = enroll(at_8_khz(recording(f"{voice}_enrollment")), 16_000, bundle=bundle)
+def test_a_voice_enrolled_at_8_khz_stays_in_the_whole_band(model, recording, voice):
+    profile = enroll(at_8_khz(recording(f"{voice}_enrollment")), 16_000, model=model)
     speech = recording(f"{voice}_speech")
-    assert gain_db(speech, Enhancer(bundle, profile).enhance(speech, 16_000)) > LOST_DB
+    assert gain_db(speech, Enhancer(model, profile).enhance(speech, 16_000)) > LOST_DB
 
 
-def test_another_voice_is_taken_away_at_8_khz_too(bundle, recording, profiles):
+def test_another_voice_is_taken_away_at_8_khz_too(model, recording, profiles):
     other = at_8_khz(recording("ls367_speech"))
-    assert gain_db(other, Enhancer(bundle, profiles["ls1688"]).enhance(other, 16_000)) < -10
+    assert gain_db(other, Enhancer(model, profiles["ls1688"]).enhance(other, 16_000)) < -10
 
 
-def test_the_half_is_that_of_the_same_recording_cut_at_4_khz(bundle, recording):
+def test_the_half_is_that_of_the_same_recording_cut_at_4_khz(model, recording):
     samples = recording("ls367_enrollment")
-    (whole,) = enroll(samples, 16_000, bundle=bundle).recordings
-    (cut,) = enroll(at_8_khz(samples), 16_000, bundle=bundle).recordings
-    space = bundle.contract.voice_space
+    (whole,) = enroll(samples, 16_000, model=model).recordings
+    (cut,) = enroll(at_8_khz(samples), 16_000, model=model).recordings
+    space = model.contract.voice_space
     assert space.cosine(whole.half_band, cut.embedding) > 0.95
     assert space.cosine(whole.half_band, cut.embedding) > space.cosine(whole.half_band, whole.embedding)
 
@@ -114,14 +114,14 @@ def test_a_half_that_is_none_is_refused(half):
         Recording(np.ones(256, np.float32), 9.0, 30.0, half_band=half)
 
 
-def test_auto_enrollment_hears_both(bundle, recording):
+def test_auto_enrollment_hears_both(model, recording):
     speech = np.tile(recording("ls367_enrollment"), 2)
-    gatherer = AutoEnrollment(0.01, bundle.contract.voice_space)
-    enhancer = Enhancer(bundle)
+    gatherer = AutoEnrollment(0.01, model.contract.voice_space)
+    enhancer = Enhancer(model)
     enhancer.listen(gatherer.hear)
     enhancer.process(speech)
     made = gatherer.gathered().recording()
-    (explicit,) = enroll(speech, 16_000, bundle=bundle).recordings
-    space = bundle.contract.voice_space
+    (explicit,) = enroll(speech, 16_000, model=model).recordings
+    space = model.contract.voice_space
     assert space.cosine(made.half_band, explicit.half_band) > 0.9
     assert space.cosine(made.half_band, explicit.half_band) > space.cosine(made.embedding, explicit.half_band)

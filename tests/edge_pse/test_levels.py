@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from edge_pse import enroll
-from edge_pse.audio.engine import Engine
-from edge_pse.auto_enrollment import AutoEnrollment
+from edge_pse.audio.live.engine import Engine
 from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment import assess
+from edge_pse.enrollment.automatic import AutoEnrollment
+from edge_pse.enrollment.live import GOOD, NO_SOUND, LiveEnrollment
+from edge_pse.enrollment.offline import assess
 from edge_pse.levels import speech_power
-from edge_pse.live_enrollment import GOOD, NO_SOUND, LiveEnrollment
 
 
 def hum(size, mains_hz, dbfs):
@@ -33,18 +33,18 @@ DISTURBANCES = {
 
 
 @pytest.mark.parametrize("disturbance", DISTURBANCES)
-def test_a_recording_with_it_is_judged_and_enrolled_as_without(bundle, quiet, disturbance):
+def test_a_recording_with_it_is_judged_and_enrolled_as_without(model, quiet, disturbance):
     disturbed = quiet + DISTURBANCES[disturbance](quiet.size)
-    clean, report = assess(quiet, 16_000, bundle=bundle), assess(disturbed, 16_000, bundle=bundle)
+    clean, report = assess(quiet, 16_000, model=model), assess(disturbed, 16_000, model=model)
     assert report.problems == ()
     assert report.speech_level_dbfs == pytest.approx(clean.speech_level_dbfs, abs=3)  # the voice below 300 Hz
     assert report.speech_seconds > 0.6 * clean.speech_seconds
-    made, wanted = enroll(disturbed, 16_000, bundle=bundle), enroll(quiet, 16_000, bundle=bundle)
-    assert bundle.contract.voice_space.cosine(made.embedding, wanted.embedding) > 0.8
+    made, wanted = enroll(disturbed, 16_000, model=model), enroll(quiet, 16_000, model=model)
+    assert model.contract.voice_space.cosine(made.embedding, wanted.embedding) > 0.8
 
 
-def test_live_enrollment_advises_as_without_an_offset(bundle, quiet):
-    live = LiveEnrollment(bundle, 16_000, 4.0)
+def test_live_enrollment_advises_as_without_an_offset(model, quiet):
+    live = LiveEnrollment(model, 16_000, 4.0)
     live.add(quiet[: 8 * 16_000] + np.float32(0.05))
     progress = live.progress()
     assert progress.advice == GOOD
@@ -52,22 +52,22 @@ def test_live_enrollment_advises_as_without_an_offset(bundle, quiet):
     assert progress.level_dbfs < -30  # the offset alone has -26
 
 
-def test_an_offset_alone_is_no_sound(bundle):
-    live = LiveEnrollment(bundle, 16_000, 4.0)
+def test_an_offset_alone_is_no_sound(model):
+    live = LiveEnrollment(model, 16_000, 4.0)
     live.add(np.full(4 * 16_000, 0.05, np.float32))
     assert live.progress().advice == NO_SOUND
 
 
-def test_auto_enrollment_hears_a_voice_over_an_offset(bundle, quiet):
-    gatherer = AutoEnrollment(0.01, bundle.contract.voice_space)
-    enhancer = Enhancer(bundle)
+def test_auto_enrollment_hears_a_voice_over_an_offset(model, quiet):
+    gatherer = AutoEnrollment(0.01, model.contract.voice_space)
+    enhancer = Enhancer(model)
     enhancer.listen(gatherer.hear)
     enhancer.process(quiet + np.float32(0.05))
     assert sum(stretch.seconds for stretch in gatherer.stretches) > 4
 
 
-def test_the_meters_of_a_stream_do_not_show_an_offset(bundle):
-    engine = Engine(Enhancer(bundle), 16_000, 16_000, channel=0)
+def test_the_meters_of_a_stream_do_not_show_an_offset(model):
+    engine = Engine(Enhancer(model), 16_000, 16_000, channel=0)
     for _ in range(20):
         engine.process(np.full((160, 1), 3000, np.int16))
     assert 10 * np.log10(engine.input_power) < -70

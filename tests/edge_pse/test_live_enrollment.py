@@ -5,8 +5,7 @@ import pytest
 import soxr
 
 from edge_pse import enroll
-from edge_pse.errors import EnrollmentError
-from edge_pse.live_enrollment import (
+from edge_pse.enrollment.live import (
     GOOD,
     NO_SOUND,
     OTHER_VOICE,
@@ -16,17 +15,18 @@ from edge_pse.live_enrollment import (
     TOO_QUIET,
     LiveEnrollment,
 )
-from edge_pse.voices import VoiceSpace
+from edge_pse.errors import EnrollmentError
+from edge_pse.voice_space import VoiceSpace
 
 cosine = VoiceSpace().cosine  # of embeddings as they are
 
 
 @pytest.fixture
-def hear(bundle):
+def hear(model):
     """``hear(samples)`` -> the enrollment, and all that it said on the way, until it was finished."""
 
     def listen(samples, wanted_seconds=60.0, rate_hz=16_000):
-        live = LiveEnrollment(bundle, rate_hz, wanted_seconds)
+        live = LiveEnrollment(model, rate_hz, wanted_seconds)
         said = []
         for start in range(0, samples.size, rate_hz // 4):
             live.add(samples[start : start + rate_hz // 4].astype(np.float32))
@@ -57,7 +57,7 @@ def test_it_counts_down_to_the_speech_that_is_wanted_and_stops(hear, recording, 
 
 
 def test_what_it_gives_is_what_the_file_gives_and_waiting_changes_nothing(
-    hear, recording, female_profile, bundle
+    hear, recording, female_profile, model
 ):
     speech = recording("ls367_enrollment")
     room = 0.0003 * np.random.default_rng(0).standard_normal(5 * 16_000)
@@ -67,7 +67,7 @@ def test_what_it_gives_is_what_the_file_gives_and_waiting_changes_nothing(
     assert cosine(waited.recording().embedding, female_profile.embedding) > 0.99
     assert said[15].advice == READ_ON
     assert waited.recording().agreement == pytest.approx(female_profile.recordings[0].agreement, abs=0.05)
-    assert enroll(waited.audio(), 16_000, bundle=bundle).speech_seconds == pytest.approx(
+    assert enroll(waited.audio(), 16_000, model=model).speech_seconds == pytest.approx(
         waited.recording().speech_seconds, abs=0.1
     )
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from edge_pse import Bundle
-from edge_pse.bundle import MODELS_DIR
+from edge_pse import Model
 from edge_pse.contract import LIMITS, MOST_STATE_FLOATS, Contract
-from edge_pse.errors import BundleError
+from edge_pse.errors import ModelError
+from edge_pse.model import MODELS_DIR
 from edge_pse.model_file import (
     MOST_DESCRIPTION_BYTES,
     description_path,
@@ -43,14 +43,14 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], str]:
     def open_nothing(*_: object) -> None:
         raise AssertionError("a runtime was given what had not been checked")
 
-    monkeypatch.setattr("edge_pse.bundle.open_model", open_nothing)
+    monkeypatch.setattr("edge_pse.model.open_model", open_nothing)
 
     def load(path: Path) -> str:
         tracemalloc.start()
         started = time.monotonic()
         try:
-            with pytest.raises(BundleError) as refusal:
-                Bundle.load(path)
+            with pytest.raises(ModelError) as refusal:
+                Model.load(path)
             assert time.monotonic() - started < AT_ONCE_S
             assert tracemalloc.get_traced_memory()[1] < FEW_BYTES
         finally:
@@ -219,9 +219,9 @@ def test_what_is_no_file_is_not_read(
     place = of(copied)
     place.unlink()
     make(place)
-    with pytest.raises(BundleError, match=r"no model file|is a directory, a device or a pipe and not a file"):
-        Bundle.load(copied)
-    with pytest.raises(BundleError, match="is a directory, a device or a pipe and not a file"):
+    with pytest.raises(ModelError, match=r"no model file|is a directory, a device or a pipe and not a file"):
+        Model.load(copied)
+    with pytest.raises(ModelError, match="is a directory, a device or a pipe and not a file"):
         read_model(copied)
 
 
@@ -231,14 +231,14 @@ def test_a_missing_description_is_named(copied: Path, refused: Callable[[Path], 
 
 
 def test_a_description_that_fits_another_graph_is_refused(copied: Path) -> None:
-    with pytest.raises(BundleError, match=r"outputs .*\(embedding\)"):
-        Bundle.load(with_fields(copied, {"embedding_size": 64}))
-    with pytest.raises(BundleError, match=r"inputs .*\(profile\)"):
-        Bundle.load(with_fields(copied, {"embedding_size": 128, "profile_size": 64}))
+    with pytest.raises(ModelError, match=r"outputs .*\(embedding\)"):
+        Model.load(with_fields(copied, {"embedding_size": 64}))
+    with pytest.raises(ModelError, match=r"inputs .*\(profile\)"):
+        Model.load(with_fields(copied, {"embedding_size": 128, "profile_size": 64}))
 
 
 def test_what_a_description_says_is_kept(copied: Path) -> None:
     before = read_description(copied)
     write_description(copied, {name: value for name, value in before.items() if name != "sha256"})
     assert read_description(copied) == before == json.loads(description_path(copied).read_text())
-    assert Bundle.load(copied).contract == Contract.of(before)
+    assert Model.load(copied).contract == Contract.of(before)

@@ -8,7 +8,7 @@ import soundfile
 import soxr
 
 from edge_pse import Enhancer, enroll
-from edge_pse.audio.offline import enhance_file
+from edge_pse.audio.files.enhancing import enhance_file
 from edge_pse.errors import AudioError
 
 
@@ -16,10 +16,10 @@ from edge_pse.errors import AudioError
 def files(tmp_path):
     """Write samples to a file, enhance it into another, give what came out."""
 
-    def enhance(samples, rate, bundle, **settings):
+    def enhance(samples, rate, model, **settings):
         source, target = tmp_path / "in.wav", tmp_path / "out.wav"
         soundfile.write(source, samples, rate, "FLOAT")
-        done = enhance_file(source, target, bundle, **settings)
+        done = enhance_file(source, target, model, **settings)
         enhanced, rate_out = soundfile.read(target, dtype="float32", always_2d=True)
         assert (rate_out, len(enhanced)) == (rate, len(samples))
         assert (done.frames, done.channels, done.sample_rate_hz) == (*enhanced.shape, rate)
@@ -34,13 +34,13 @@ def noisy(recording, mix):
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
-def test_the_output_is_the_enhanced_input_at_its_rate_and_place(files, bundle, noisy, recording, rate):
+def test_the_output_is_the_enhanced_input_at_its_rate_and_place(files, model, noisy, recording, rate):
     # Enrolled at the same rate: at 8 kHz half of the spectrum is missing, and a voice enrolled with all of it suffers.
     enrollment = soxr.resample(recording("ls367_enrollment"), 16_000, rate)
-    profile = enroll(enrollment, rate, bundle=bundle)
+    profile = enroll(enrollment, rate, model=model)
     samples = soxr.resample(noisy, 16_000, rate)
-    enhanced = files(samples, rate, bundle, profile=profile)[:, 0]
-    at_model = Enhancer(bundle, profile).enhance(soxr.resample(samples, rate, 16_000), 16_000)
+    enhanced = files(samples, rate, model, profile=profile)[:, 0]
+    at_model = Enhancer(model, profile).enhance(soxr.resample(samples, rate, 16_000), 16_000)
     expected = soxr.resample(at_model, 16_000, rate)
     # The last milliseconds depend on what one takes to follow them.
     inside = min(enhanced.size, expected.size) - rate // 100
@@ -49,9 +49,9 @@ def test_the_output_is_the_enhanced_input_at_its_rate_and_place(files, bundle, n
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 48_000, 192_000])
-def test_input_and_output_line_up_to_the_sample(files, bundle, recording, rate):
+def test_input_and_output_line_up_to_the_sample(files, model, recording, rate):
     samples = soxr.resample(recording("ls3080_speech")[:48_000], 16_000, rate)
-    enhanced = files(samples, rate, bundle)[:, 0]
+    enhanced = files(samples, rate, model)[:, 0]
     lags = range(-50, 51)
     inner = slice(50, samples.size - 50)
     similarity = [samples[inner] @ np.roll(enhanced, -lag)[inner] for lag in lags]
@@ -60,9 +60,9 @@ def test_input_and_output_line_up_to_the_sample(files, bundle, recording, rate):
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 192_000])
 @pytest.mark.parametrize("length", [1, 5, 163, 24_007])
-def test_at_strength_zero_the_input_comes_back_to_its_last_sample(files, bundle, recording, rate, length):
+def test_at_strength_zero_the_input_comes_back_to_its_last_sample(files, model, recording, rate, length):
     samples = soxr.resample(recording("ls367_speech")[20_000:], 16_000, rate)[:length]
-    out = files(samples, rate, bundle, strength=0)[:, 0]
+    out = files(samples, rate, model, strength=0)[:, 0]
     if rate == 16_000:
         np.testing.assert_array_equal(out, samples)
     elif length > 1_000:
@@ -72,32 +72,32 @@ def test_at_strength_zero_the_input_comes_back_to_its_last_sample(files, bundle,
         assert np.abs(out[-rate // 100 :]).max() > 0.1 * np.abs(samples[-rate // 100 :]).max()
 
 
-def test_channels_that_agree_are_averaged_into_one(files, bundle, noisy, recording, mix):
+def test_channels_that_agree_are_averaged_into_one(files, model, noisy, recording, mix):
     stereo = np.stack([noisy, mix(noisy, recording("ls2033_speech"), 15)], axis=1)
-    enhanced = files(stereo, 16_000, bundle)
+    enhanced = files(stereo, 16_000, model)
     assert enhanced.shape[1] == 1
     np.testing.assert_allclose(
-        enhanced[:, 0], Enhancer(bundle).enhance(stereo.mean(axis=1), 16_000), atol=1e-6
+        enhanced[:, 0], Enhancer(model).enhance(stereo.mean(axis=1), 16_000), atol=1e-6
     )
 
 
-def test_channels_that_are_kept_are_enhanced_one_by_one(files, bundle, noisy, recording):
+def test_channels_that_are_kept_are_enhanced_one_by_one(files, model, noisy, recording):
     stereo = np.stack([noisy, recording("ls2033_speech")[: noisy.size]], axis=1)
-    enhanced = files(stereo, 16_000, bundle, keep_channels=True)
+    enhanced = files(stereo, 16_000, model, keep_channels=True)
     for channel in (0, 1):
-        alone = Enhancer(bundle).enhance(stereo[:, channel], 16_000)
+        alone = Enhancer(model).enhance(stereo[:, channel], 16_000)
         np.testing.assert_allclose(enhanced[:, channel], alone, atol=1e-6)
 
 
-def test_progress_is_told_to_the_end(files, bundle, noisy):
+def test_progress_is_told_to_the_end(files, model, noisy):
     told = []
-    files(np.tile(noisy, 4), 16_000, bundle, strength=0, on_progress=lambda *times: told.append(times))
+    files(np.tile(noisy, 4), 16_000, model, strength=0, on_progress=lambda *times: told.append(times))
     assert len(told) > 1
     assert told == sorted(told)
     assert told[-1] == (12.0, 12.0)
 
 
-def test_memory_does_not_grow_with_the_length(files, bundle, noisy):
+def test_memory_does_not_grow_with_the_length(files, model, noisy):
     used = {}
 
     def watch(seconds_done, _):
@@ -108,7 +108,7 @@ def test_memory_does_not_grow_with_the_length(files, bundle, noisy):
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
     try:
-        files(samples, 48_000, bundle, on_progress=watch)
+        files(samples, 48_000, model, on_progress=watch)
     finally:
         tracemalloc.stop()
     assert {5, 26} <= used.keys()
@@ -117,10 +117,10 @@ def test_memory_does_not_grow_with_the_length(files, bundle, noisy):
     assert max(used.values()) - before < 4_000_000
 
 
-def test_nan_half_way_leaves_nothing(tmp_path, bundle, noisy, names_in):
+def test_nan_half_way_leaves_nothing(tmp_path, model, noisy, names_in):
     samples = np.tile(noisy, 3)
     samples[100_000] = np.nan
     soundfile.write(tmp_path / "in.wav", samples, 16_000, "FLOAT")
     with pytest.raises(AudioError, match=r"in.wav can't be used.*NaN"):
-        enhance_file(tmp_path / "in.wav", tmp_path / "out.wav", bundle)
+        enhance_file(tmp_path / "in.wav", tmp_path / "out.wav", model)
     assert names_in(tmp_path) == ["in.wav"]

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from edge_pse import EdgePseWarning, Enhancer, enroll
-from edge_pse.enrollment import assess
+from edge_pse.enrollment.offline import assess
 from edge_pse.errors import EnrollmentError
 from edge_pse.pace import FAST_LIMIT, SLOW_LIMIT, measure, warn_of_pace
 
@@ -69,9 +69,9 @@ def test_the_network_has_the_last_word_and_is_asked_only_when_in_doubt(slow, rec
 
 
 @pytest.mark.parametrize("declared_hz", [8_000, 16_000])
-def test_it_is_said_where_the_rate_was_given(bundle, slow, declared_hz):
+def test_it_is_said_where_the_rate_was_given(model, slow, declared_hz):
     samples = soxr.resample(slow, 16_000, declared_hz)
-    for use in (Enhancer(bundle).enhance, enroll, assess):
+    for use in (Enhancer(model).enhance, enroll, assess):
         with pytest.warns(EdgePseWarning) as said, contextlib.suppress(EnrollmentError):
             use(samples, declared_hz)
         assert str(said[0].message) == (
@@ -81,11 +81,11 @@ def test_it_is_said_where_the_rate_was_given(bundle, slow, declared_hz):
         assert len(said) == 1 and said[0].filename == __file__
 
 
-def test_with_its_rate_nothing_is_said(bundle, slow):
+def test_with_its_rate_nothing_is_said(model, slow):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Enhancer(bundle).enhance(slow, 48_000)
-        enroll(slow, 48_000, bundle=bundle)
+        Enhancer(model).enhance(slow, 48_000)
+        enroll(slow, 48_000, model=model)
 
 
 def test_the_command_says_it_in_a_line(run, tmp_path, slow):

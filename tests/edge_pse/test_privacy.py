@@ -124,7 +124,7 @@ def test_no_runtime_tries_to_reach_a_network(stranger: dict[str, str], tmp_path:
         pytest.skip(f"no process can be traced without a network here: {alone.stderr.strip()}")
     code = (
         "import sys, time, numpy, edge_pse\n"
-        "streams = [edge_pse.Enhancer(edge_pse.Bundle.load(backend=name)) for name in sys.argv[2:]]\n"
+        "streams = [edge_pse.Enhancer(edge_pse.Model.load(backend=name)) for name in sys.argv[2:]]\n"
         "for stream in streams: stream.process(numpy.zeros(16_000, numpy.float32))\n"
         "time.sleep(float(sys.argv[1]))\n"
     )

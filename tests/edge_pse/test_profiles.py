@@ -67,11 +67,11 @@ def test_what_is_saved_is_what_is_loaded(store, profile):
     assert loaded.embedding.dtype == np.float32
 
 
-def test_a_real_profile_serves_as_well_from_the_disk(store, bundle, recording, female_profile):
+def test_a_real_profile_serves_as_well_from_the_disk(store, model, recording, female_profile):
     speech = recording("ls367_speech")[:16_000]
     store.save(female_profile)
-    fresh = Enhancer(bundle, female_profile).enhance(speech, 16_000)
-    np.testing.assert_array_equal(Enhancer(bundle, store.load("ls367")).enhance(speech, 16_000), fresh)
+    fresh = Enhancer(model, female_profile).enhance(speech, 16_000)
+    np.testing.assert_array_equal(Enhancer(model, store.load("ls367")).enhance(speech, 16_000), fresh)
 
 
 def test_the_embedding_is_read_only_and_not_the_callers(profile):
@@ -289,10 +289,10 @@ def test_a_file_with_a_good_checksum_over_bad_content_is_refused(store, profile,
         store.load("anna")
 
 
-def test_a_profile_of_another_model_is_loaded_but_not_used(store, profile, bundle):
+def test_a_profile_of_another_model_is_loaded_but_not_used(store, profile, model):
     store.save(profile)
     with pytest.raises(ProfileError, match="pvqe-s-0123456789ab"):
-        Enhancer(bundle, store.load("anna"))
+        Enhancer(model, store.load("anna"))
 
 
 FORBIDDEN_NAMES = [

@@ -12,8 +12,8 @@ import pytest
 
 from edge_pse import targets
 from edge_pse.backends import RUNTIMES
-from edge_pse.bundle import MODELS_DIR, available_models
 from edge_pse.errors import TargetError
+from edge_pse.model import MODELS_DIR, available_models
 
 PROJECT = Path(__file__).parents[2]
 
@@ -81,9 +81,9 @@ def test_the_first_runtime_that_is_installed_is_taken():
     for name in targets.names():
         settings = targets.load(name).settings
         first = next(runtime for runtime in settings.backend if RUNTIMES[runtime].installed_version())
-        bundle = settings.load_bundle()
-        assert bundle.backend.name == first
-        assert bundle.path.stem == settings.model
+        model = settings.load_model()
+        assert model.backend.name == first
+        assert model.path.stem == settings.model
 
 
 @pytest.mark.parametrize(("suffix", "runtime"), [("tflite", "litert"), ("onnx", "onnx")])

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from edge_pse import Profile, enroll
-from edge_pse.errors import ProfileError
-from edge_pse.profiles import Recording
-from edge_pse.verification import (
+from edge_pse.enrollment.verification import (
     FAIR_TRUST,
     MATCH_COSINE,
     NO_MATCH_COSINE,
@@ -16,22 +14,24 @@ from edge_pse.verification import (
     trust,
     verify,
 )
-from edge_pse.voices import VoiceSpace
+from edge_pse.errors import ProfileError
+from edge_pse.profiles import Recording
+from edge_pse.voice_space import VoiceSpace
 
 
-def other_recording(bundle, recording, voice):
-    return enroll(recording(f"{voice}_speech"), 16_000, bundle=bundle).recordings[0]
+def other_recording(model, recording, voice):
+    return enroll(recording(f"{voice}_speech"), 16_000, model=model).recordings[0]
 
 
 @pytest.fixture(scope="module")
-def space(bundle):
-    return bundle.contract.voice_space
+def space(model):
+    return model.contract.voice_space
 
 
 def test_a_voice_is_known_again_and_one_of_the_other_sex_is_refused(
-    bundle, space, recording, female_profile, male_profile
+    model, space, recording, female_profile, male_profile
 ):
-    female, male = (other_recording(bundle, recording, voice) for voice in ("ls367", "ls2033"))
+    female, male = (other_recording(model, recording, voice) for voice in ("ls367", "ls2033"))
     assert verify(female_profile, female, space).answer == "match"
     assert verify(male_profile, male, space).answer != "no match"
     assert verify(female_profile, male, space).answer == "no match"
@@ -59,11 +59,11 @@ def test_a_recording_of_another_model_is_refused(space, female_profile):
         verify(female_profile, Recording(np.ones(128, np.float32), 9.0, 30.0), space)
 
 
-def test_the_halves_of_one_voice_agree_and_those_of_two_do_not(bundle, recording, female_profile):
+def test_the_halves_of_one_voice_agree_and_those_of_two_do_not(model, recording, female_profile):
     anna, bert = recording("ls367_enrollment")[:80_000], recording("ls2033_enrollment")[:80_000]
     bert = bert * np.float32(np.sqrt(np.mean(anna**2) / np.mean(bert**2)))
     one = female_profile
-    two = enroll(np.concatenate([anna, bert]), 16_000, bundle=bundle)
+    two = enroll(np.concatenate([anna, bert]), 16_000, model=model)
     assert one.recordings[0].agreement > two.recordings[0].agreement + 0.15
     assert trust(two) < trust(one) - 0.01
 

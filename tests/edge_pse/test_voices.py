@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from edge_pse.voices import VoiceSpace, direction_type
+from edge_pse.voice_space import VoiceSpace, direction_type
 
 
 def encoded(*directions, size=3):
@@ -47,13 +47,13 @@ def test_what_is_no_voice_space_is_refused(text, what):
         VoiceSpace.decode(text, 3)
 
 
-def test_the_shipped_model_has_one_that_tells_voices_apart_better(bundle, recording):
+def test_the_shipped_model_has_one_that_tells_voices_apart_better(model, recording):
     """Two recordings of each of two men: the margin between one voice and two is wider than without."""
     from edge_pse import enroll
 
     names = ("ls2033", "ls3080")
     first, second = (
-        [enroll(recording(f"{name}_{part}"), 16_000, bundle=bundle).embedding for name in names]
+        [enroll(recording(f"{name}_{part}"), 16_000, model=model).embedding for name in names]
         for part in ("enrollment", "speech")
     )
 
@@ -61,4 +61,4 @@ def test_the_shipped_model_has_one_that_tells_voices_apart_better(bundle, record
         cosines = space.place(np.stack(first)) @ space.place(np.stack(second)).T
         return cosines.diagonal().min() - max(cosines[0, 1], cosines[1, 0])
 
-    assert margin(bundle.contract.voice_space) > margin(VoiceSpace()) + 0.1
+    assert margin(model.contract.voice_space) > margin(VoiceSpace()) + 0.1

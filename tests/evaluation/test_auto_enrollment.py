@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from edge_pse.auto_enrollment import Rule, Stretch
-from edge_pse.voices import VoiceSpace
-from evaluation import auto_enrollment
-from evaluation.auto_enrollment import (
+from edge_pse.enrollment.automatic import Rule, Stretch
+from edge_pse.voice_space import VoiceSpace
+from evaluation.metrics.signal import active_rms
+from studies import auto_enrollment
+from studies.auto_enrollment import (
     SETTINGS,
     Minute,
     Speaker,
@@ -15,14 +16,13 @@ from evaluation.auto_enrollment import (
     rule_table,
     setting_table,
 )
-from evaluation.metrics.signal import active_rms
 
 TWO_DIRECTIONS = np.eye(2)
 
 
 @pytest.fixture(scope="module")
-def studio(data, bundle):
-    return Studio(data, bundle)
+def studio(data, model):
+    return Studio(data, model)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_the_time_and_the_other_voice_are_counted(simple_speaker):
     assert minute(simple_speaker, 1, 0, 0).until_as_good() == 9.0
 
 
-def test_the_tables_say_how_many(studio, simple_speaker, speaker, bundle):
+def test_the_tables_say_how_many(studio, simple_speaker, speaker, model):
     explicit = speaker.explicit.astype(float)
     voice = Stretch(explicit, 3.0, 2.4, -26.0, 30.0, 1.0, explicit)
     own = Minute(speaker, [voice] * 6, [3.0 * n for n in range(1, 7)], [0.0] * 6)

@@ -34,10 +34,10 @@ def report(tmp_path_factory, few_scenes, data):
 
     specs = [
         SystemSpec("input"),
-        SystemSpec("bundle", "pvqe-s"),
+        SystemSpec("model", "pvqe-s"),
         SystemSpec("command", "false {noisy} {out}"),
     ]
-    specs += [SystemSpec("bundle", "missing-model"), SystemSpec("reference")]
+    specs += [SystemSpec("model", "missing-model"), SystemSpec("reference")]
     with Evaluation(data, few_scenes, 2) as evaluation:
         results = [evaluation.run(spec) for spec in specs]
         listening = _listening(evaluation, results)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge_pse.enrollment import embed
-from evaluation.embedding import (
+from edge_pse.enrollment.offline import embed
+from evaluation.sets.corpus import Talker
+from studies.embedding import (
     Listener,
     Piece,
     Trials,
@@ -18,7 +19,6 @@ from evaluation.embedding import (
     report,
     same_corpus_and_sex,
 )
-from evaluation.sets.corpus import Talker
 
 
 def talker(name, sex="F"):
@@ -62,11 +62,11 @@ def test_pieces_without_the_length_take_no_part():
     assert not Trials.of(some, some, 10).cosines.size
 
 
-def test_a_prefix_is_embedded_as_enrollment_embeds_it(bundle, recording):
+def test_a_prefix_is_embedded_as_enrollment_embeds_it(model, recording):
     speech = recording("ls1688_enrollment")
-    prefixes = embed_prefixes(bundle, speech[: 6 * 16_000], (2, 5, 10))
+    prefixes = embed_prefixes(model, speech[: 6 * 16_000], (2, 5, 10))
     assert sorted(prefixes) == [2, 5]
-    alone = embed(speech[: 5 * 16_000], bundle)
+    alone = embed(speech[: 5 * 16_000], model)
     assert np.linalg.norm(prefixes[5] - alone) < 0.02 * np.linalg.norm(alone)
 
 

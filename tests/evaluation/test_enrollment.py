@@ -7,31 +7,29 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge_pse import verification
-from evaluation.enrollment import INTRUDER, REFERENCE, Calibration, Trial, _listen, main
+from edge_pse.enrollment import verification
+from studies.enrollment import INTRUDER, REFERENCE, Calibration, Trial, _listen, main
 
 VOICES = ("ls367", "ls2033")
 
 
 @pytest.fixture(scope="module")
-def trials(bundle, recording):
+def trials(model, recording):
     """Two voices, each with a reference, clean enrollments, and one that the other takes over."""
     found = []
     for index, voice in enumerate(VOICES):
         own, other = (recording(f"{name}_enrollment") for name in (voice, VOICES[1 - index]))
         other = other * np.float32(np.sqrt(np.mean(own**2) / np.mean(other**2)))
         both = np.concatenate([own[:64_000], other[:64_000]])
-        found += _listen(bundle, recording(f"{voice}_speech"), index, [(np.inf, REFERENCE)])
-        found += _listen(
-            bundle, own, index, [(3.0, "clean, 3 s"), (6.0, "clean, 6 s"), (10.0, "clean, 10 s")]
-        )
-        found += _listen(bundle, both, index, [(np.inf, INTRUDER)])
+        found += _listen(model, recording(f"{voice}_speech"), index, [(np.inf, REFERENCE)])
+        found += _listen(model, own, index, [(3.0, "clean, 3 s"), (6.0, "clean, 6 s"), (10.0, "clean, 10 s")])
+        found += _listen(model, both, index, [(np.inf, INTRUDER)])
     return found
 
 
 @pytest.fixture(scope="module")
-def space(bundle):
-    return bundle.contract.voice_space
+def space(model):
+    return model.contract.voice_space
 
 
 def test_each_stop_is_one_enrollment_that_grows(trials):

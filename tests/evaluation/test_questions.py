@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from evaluation.metrics.signal import active_rms
-from evaluation.questions import __main__ as command
-from evaluation.questions.enrolling import (
+from evaluation.sets.render import read_segment, render, render_enrollment
+from evaluation.sets.scene import Scene
+from studies.questions import __main__ as command
+from studies.questions.enrolling import (
     CLEAN,
     _disturbed,
     _long_talkers,
@@ -19,10 +21,10 @@ from evaluation.questions.enrolling import (
     enrollment_length,
     enrollment_place,
 )
-from evaluation.questions.measuring import Measured, Studio, two_talkers
-from evaluation.questions.page import PAGE, Answer
-from evaluation.questions.plot import Panel, draw
-from evaluation.questions.talking import (
+from studies.questions.measuring import Measured, Studio, two_talkers
+from studies.questions.page import PAGE, Answer
+from studies.questions.plot import Panel, draw
+from studies.questions.talking import (
     _in_turn,
     _late_scenes,
     _suppression_of_other,
@@ -30,8 +32,6 @@ from evaluation.questions.talking import (
     other_talkers,
     overlap,
 )
-from evaluation.sets.render import read_segment, render, render_enrollment
-from evaluation.sets.scene import Scene
 
 PNG = b"\x89PNG"
 
@@ -206,7 +206,7 @@ def test_the_command_writes_what_it_is_asked_for(data, tmp_path, monkeypatch):
     result = CliRunner().invoke(command.main, ["overlap", "--data", str(data), "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     text = (tmp_path / PAGE).read_text()
-    assert "python -m evaluation.questions overlap" in text and "pvqe-s" in text
+    assert "python -m studies questions overlap" in text and "pvqe-s" in text
     assert text.split("<!--")[1].split("-->")[1].strip() in result.stdout
 
 

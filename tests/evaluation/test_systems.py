@@ -12,7 +12,7 @@ from edge_pse.errors import EnrollmentError
 from evaluation.peers import PEERS
 from evaluation.sets.render import render
 from evaluation.systems import process
-from evaluation.systems.bundle import BundleSystem
+from evaluation.systems.model import ModelSystem
 from evaluation.systems.process import SystemProcess
 from evaluation.systems.running import RunningSystem
 from evaluation.systems.spec import SystemFailure, SystemSpec
@@ -42,8 +42,8 @@ def _python(code):
     return f'"{sys.executable}" -c "{code}" {{noisy}} {{out}}'
 
 
-def test_a_bundle_runs_through_the_device_library_in_its_own_process(run, clip):
-    system = run("bundle", "pvqe-s")
+def test_a_model_runs_through_the_device_library_in_its_own_process(run, clip):
+    system = run("model", "pvqe-s")
     assert system.info.uses_profile and system.info.streams and system.info.size_bytes > 1e6
     assert system.measure_delay([clip.reference]) == 0.0
     right, wrong = system.enhance(clip, "right", 0.0), system.enhance(clip, "wrong", 0.0)
@@ -52,35 +52,35 @@ def test_a_bundle_runs_through_the_device_library_in_its_own_process(run, clip):
     assert np.array_equal(right, system.enhance(clip, "right", 0.0))
 
 
-def test_enrollments_that_are_refused_to_users_are_tested_all_the_same(bundle, recording):
+def test_enrollments_that_are_refused_to_users_are_tested_all_the_same(model, recording):
     voice, noisy = recording("ls1688_enrollment")[:16_000], recording("ls1688_speech")
     with pytest.raises(EnrollmentError):
-        enroll(voice, 16_000, bundle=bundle)
-    system = BundleSystem("pvqe-s")
+        enroll(voice, 16_000, model=model)
+    system = ModelSystem("pvqe-s")
     with_profile = system.enhance(noisy, voice, None)
     assert not np.array_equal(with_profile, system.enhance(noisy, None, None))
 
 
 def test_a_model_that_does_not_exist_is_a_reason():
     with pytest.raises(SystemFailure, match="no-such-model"):
-        SystemProcess(SystemSpec("bundle", "no-such-model"))
+        SystemProcess(SystemSpec("model", "no-such-model"))
 
 
 def test_memory_is_that_of_the_process_alone(clip):
     ballast = np.ones(60_000_000)  # 480 MB in the process that starts it
-    process_of_bundle = SystemProcess(SystemSpec("bundle", "pvqe-s"))
-    output = process_of_bundle.enhance(clip.mixture, None, None)
-    process_of_bundle.close()
+    process_of_model = SystemProcess(SystemSpec("model", "pvqe-s"))
+    output = process_of_model.enhance(clip.mixture, None, None)
+    process_of_model.close()
     assert ballast.any() and 30.0 < output.peak_rss_mb < 400.0
 
 
 def test_a_process_that_is_killed_is_a_reason_and_the_next_clip_runs(run, clip):
-    system = run("bundle", "pvqe-s")
+    system = run("model", "pvqe-s")
     os.kill(system._engine._process.pid, signal.SIGKILL)
     system._engine._process.wait()
     assert len(system.enhance(clip, "none", 0.0)) == len(clip.mixture)
 
-    dead = SystemProcess(SystemSpec("bundle", "pvqe-s"))
+    dead = SystemProcess(SystemSpec("model", "pvqe-s"))
     os.kill(dead._process.pid, signal.SIGKILL)
     with pytest.raises(SystemFailure, match="SIGKILL"):
         dead.enhance(clip.mixture, None, None)

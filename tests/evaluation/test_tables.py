@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_pse.bundle import MODELS_DIR, Bundle
+from edge_pse.model import MODELS_DIR, Model
 from evaluation.claims import CLAIMS, README
 from evaluation.metrics.statistics import Summary
 from evaluation.published import GAP, POOLED, Published
@@ -25,7 +25,7 @@ def found() -> Published:
 
 @pytest.fixture(scope="module")
 def shipped() -> set[str]:
-    return {Bundle.load(name).contract.model_id for name in NETWORKS}
+    return {Model.load(name).contract.model_id for name in NETWORKS}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -71,7 +71,7 @@ def _row(clip: str, profile: str, si_sdr: float, sexes: str) -> Row:
 
 
 def test_what_is_published_is_read_back_and_replaces_the_same_set_alone(tmp_path: Path) -> None:
-    result = SystemResult(SystemSpec("bundle", "it"), SystemInfo("it int8, it-0123", uses_profile=True))
+    result = SystemResult(SystemSpec("model", "it"), SystemInfo("it int8, it-0123", uses_profile=True))
     silenced = {"suppression_db": 10.0, "input_energy": 1.0, "output_energy": 0.1}
     result.rows = [
         _row("a", "right", 4.0, "same"), _row("a", "wrong", -6.0, "same"), _row("b", "right", 8.0, "cross"),

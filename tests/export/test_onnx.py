@@ -13,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from edge_pse.bundle import Bundle
+from edge_pse.model import Model
 from export import onnx as exporter
 from export.graph import StepGraph
 from export.parity import measure_parity
@@ -34,7 +34,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_file_that_ships_is_the_checkpoint_exported(exported: Path) -> None:
-    shipped, fresh = Bundle.load("pvqe-s.fp32", "onnx"), Bundle.load(exported)
+    shipped, fresh = Model.load("pvqe-s.fp32", "onnx"), Model.load(exported)
     assert shipped.contract == fresh.contract
     network, _ = load_checkpoint(CHECKPOINT)
     assert shipped.contract.model_id == model_id(network)
@@ -86,12 +86,12 @@ def test_a_network_with_a_far_end_is_equal_too_and_takes_it_after_the_spectrum(t
     network = trained_like("pvqe-xs-far")
     path = tmp_path / "pvqe-xs-far.fp32.onnx"
     write_proven(network, path, exporter.write_onnx)
-    bundle = Bundle.load(path)
-    assert bundle.contract.far_end
-    names = list(bundle.backend.inputs)
+    model = Model.load(path)
+    assert model.contract.far_end
+    names = list(model.backend.inputs)
     assert names[:3] == ["spectrum", "far", "profile"]
-    assert names[3:] == [state.name for state in bundle.contract.states]
-    assert bundle.backend.inputs["align_far"] == (1, 12, 63, 40)
+    assert names[3:] == [state.name for state in model.contract.states]
+    assert model.backend.inputs["align_far"] == (1, 12, 63, 40)
 
 
 def test_the_proof_fails_when_the_far_end_is_not_heard(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_pse.bundle import MODELS_DIR, Bundle
+from edge_pse.model import MODELS_DIR, Model
 from export.parity import TOLERANCE, measure_parity
 from training.checkpoint import load_checkpoint, model_id
 
@@ -17,7 +17,7 @@ SHIPPED = MODELS_DIR / "pvqe-s.fp32.tflite"
 def test_the_file_that_ships_gives_what_the_network_gives() -> None:
     pytest.importorskip("ai_edge_litert", reason="running TFLite needs ai-edge-litert")
     network, _ = load_checkpoint(CHECKPOINT)
-    assert Bundle.load(SHIPPED).contract.model_id == model_id(network)
+    assert Model.load(SHIPPED).contract.model_id == model_id(network)
     parity = measure_parity(network, SHIPPED)
     assert parity.frames >= 1000
     assert parity.samples <= TOLERANCE and parity.embedding <= TOLERANCE
@@ -45,5 +45,5 @@ def test_a_fresh_export_is_the_shipped_file(tmp_path: Path) -> None:
     network, _ = load_checkpoint(CHECKPOINT)
     path = tmp_path / SHIPPED.name
     write_proven(network, path, write_tflite)
-    assert Bundle.load(path).contract == Bundle.load(SHIPPED).contract
+    assert Model.load(path).contract == Model.load(SHIPPED).contract
     assert path.stat().st_size == SHIPPED.stat().st_size

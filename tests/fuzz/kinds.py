@@ -19,11 +19,11 @@ import numpy as np
 import soundfile
 from click.testing import CliRunner
 
-from edge_pse import Bundle, Enhancer, Profile, ProfileStore
-from edge_pse.audio.files import AudioReader
-from edge_pse.bundle import MODELS_DIR
+from edge_pse import Enhancer, Model, Profile, ProfileStore
+from edge_pse.audio.files.reading import AudioReader
 from edge_pse.cli import commands
 from edge_pse.errors import EdgePseError, EdgePseWarning
+from edge_pse.model import MODELS_DIR
 from edge_pse.profiles.encoding import encode
 from edge_pse.text import is_plain
 from tests.fuzz import mutation
@@ -43,8 +43,8 @@ def speech() -> np.ndarray:
 
 
 @cache
-def bundle() -> Bundle:
-    return Bundle.load(MODEL)
+def model() -> Model:
+    return Model.load(MODEL)
 
 
 def command(*arguments: object) -> bool:
@@ -65,7 +65,7 @@ def heard(samples: np.ndarray, limit: float) -> None:
 
 def made(random: Random, name: str, model_id: str) -> Profile:
     numbers = np.random.default_rng(random.randrange(2**32))
-    embedding = numbers.standard_normal(bundle().contract.profile_size)
+    embedding = numbers.standard_normal(model().contract.profile_size)
     profile = Profile(
         name, model_id, embedding, round(random.uniform(2, 20), 2), round(random.uniform(13, 50), 1)
     )
@@ -74,7 +74,7 @@ def made(random: Random, name: str, model_id: str) -> Profile:
 
 def profiles(random: Random, folder: Path) -> bool:
     """A profile that was changed, with a checksum that fits or not: in the store, imported, and used."""
-    content = encode(made(random, "anna", bundle().contract.profiles_of))
+    content = encode(made(random, "anna", model().contract.profiles_of))
     if random.random() < 0.3:
         changed = mutation.of_bytes(random, content)
     else:
@@ -101,7 +101,7 @@ def profiles(random: Random, folder: Path) -> bool:
             raise Finding("a profile is not the same after it was imported")
         with contextlib.suppress(EdgePseError), warnings.catch_warnings():
             warnings.simplefilter("ignore", EdgePseWarning)
-            heard(Enhancer(bundle(), profile).process(speech()[:8000]), 2.0)
+            heard(Enhancer(model(), profile).process(speech()[:8000]), 2.0)
     return taken
 
 
@@ -161,7 +161,7 @@ def models(random: Random, folder: Path) -> bool:
     else:
         description.write_text(json.dumps(mutation.of_json(random, fields)))
     try:
-        loaded = Bundle.load(path)
+        loaded = Model.load(path)
         if weights and path.read_bytes() != content:
             raise Finding("changed weights were loaded")
         with warnings.catch_warnings():
@@ -175,9 +175,9 @@ def models(random: Random, folder: Path) -> bool:
 def streams(random: Random, folder: Path) -> bool:
     """Sound in blocks of odd sizes: what comes out is the same to the last bit."""
     samples = speech()[random.randrange(10_000) :][: random.randrange(1, 24_000)]
-    profile = made(random, "anna", bundle().contract.profiles_of) if random.random() < 0.5 else None
+    profile = made(random, "anna", model().contract.profiles_of) if random.random() < 0.5 else None
     strength = random.choice((1.0, 1.0, 0.5))
-    once, pieces = Enhancer(bundle(), profile, strength), Enhancer(bundle(), profile, strength)
+    once, pieces = Enhancer(model(), profile, strength), Enhancer(model(), profile, strength)
     whole = np.concatenate([once.process(samples), once.flush()])
     out, at = [], 0
     while at < samples.size:

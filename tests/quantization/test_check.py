@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_pse.bundle import MODELS_DIR, Bundle
-from edge_pse.enrollment import embed
+from edge_pse.enrollment.offline import embed
+from edge_pse.model import MODELS_DIR, Model
 from export.onnx import write_onnx
 from quantization.bars import misses, misses_time
 from quantization.calibration import CHECK, mixtures
@@ -172,11 +172,11 @@ def test_another_python_gives_what_this_one_gives(tmp_path: Path) -> None:
     job = {"profiles": np.array([0, -1]), "enrollment_0": mixture.enrollment}
     job |= {"noisy_0": mixture.noisy, "noisy_1": mixture.noisy[:32_000]}
     heard = Pythons({"onnx": sys.executable}).run(FP32, job)
-    bundle = Bundle.load(FP32.path)
-    profile = embed(mixture.enrollment, bundle)
+    model = Model.load(FP32.path)
+    profile = embed(mixture.enrollment, model)
     np.testing.assert_array_equal(heard.embeddings[0], profile)
-    np.testing.assert_array_equal(heard.enhanced[0], enhance(bundle, mixture.noisy, profile))
-    np.testing.assert_array_equal(heard.enhanced[1], enhance(bundle, mixture.noisy[:32_000], None))
+    np.testing.assert_array_equal(heard.enhanced[0], enhance(model, mixture.noisy, profile))
+    np.testing.assert_array_equal(heard.enhanced[1], enhance(model, mixture.noisy[:32_000], None))
 
 
 def test_a_missing_model_is_an_error_of_the_worker(tmp_path: Path) -> None:
@@ -192,16 +192,16 @@ def test_the_short_scenes_hold_all_kinds() -> None:
 
 
 def test_a_model_with_a_far_end_is_given_what_the_loudspeaker_was(tmp_path: Path) -> None:
-    model = tmp_path / "pvqe-xs-far.fp32.onnx"
-    write_onnx(trained_like("pvqe-xs-far"), model)
+    model_name = tmp_path / "pvqe-xs-far.fp32.onnx"
+    write_onnx(trained_like("pvqe-xs-far"), model_name)
     mixture = mixtures(CHECK[:1])[0]
     noisy, far_end = mixture.noisy[:16_000], mixture.far_end[:16_000]
     job = {"profiles": np.array([-1, -1]), "embeddings": np.zeros((1, 128), np.float32)}
     job |= {"noisy_0": noisy, "far_end_0": far_end, "noisy_1": noisy}
-    heard = Pythons({}).run(Variant(model, "onnx"), job)
-    bundle = Bundle.load(model)
-    np.testing.assert_array_equal(heard.enhanced[0], enhance(bundle, noisy, None, far_end))
-    np.testing.assert_array_equal(heard.enhanced[1], enhance(bundle, noisy, None))
+    heard = Pythons({}).run(Variant(model_name, "onnx"), job)
+    model = Model.load(model_name)
+    np.testing.assert_array_equal(heard.enhanced[0], enhance(model, noisy, None, far_end))
+    np.testing.assert_array_equal(heard.enhanced[1], enhance(model, noisy, None))
     assert not np.array_equal(heard.enhanced[1], heard.enhanced[0])
     echoes = short_scenes(far_end=True)
     assert [scene.far_end is not None for scene in echoes.scenes] == [True] * 4 + [False] * 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from quantization.emulated import Comparison, main
+from studies.emulated_arm import Comparison, main
 
 
 def test_it_says_why_it_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper
 
-from edge_pse.bundle import MODELS_DIR, Bundle
+from edge_pse.model import MODELS_DIR, Model
 from export.onnx import write_onnx
 from quantization import quantize as command
 from quantization.calibration import calibration_inputs
@@ -57,9 +57,9 @@ def test_the_shipped_int8_file_comes_from_the_shipped_fp32_file(tmp_path: Path) 
     result = CliRunner().invoke(command.main, [str(source)])
     assert result.exit_code == 0, result.output
     assert "0.27 of fp32): output SNR" in result.output
-    shipped, fresh = Bundle.load("pvqe-s.int8", "onnx"), Bundle.load(path)
+    shipped, fresh = Model.load("pvqe-s.int8", "onnx"), Model.load(path)
     assert fresh.contract == shipped.contract
-    assert fresh.contract == dataclasses.replace(Bundle.load(FP32).contract, precision="int8")
+    assert fresh.contract == dataclasses.replace(Model.load(FP32).contract, precision="int8")
     made, wanted = initializers(path), initializers(shipped.path)
     assert made.keys() == wanted.keys()
     for name, weights in wanted.items():
@@ -113,11 +113,11 @@ def test_static_convolutions_leave_out_the_ends_and_the_mask(made: dict[str, Pat
 
 
 def test_calibration_sees_the_states_that_speech_leaves() -> None:
-    bundle = Bundle.load(FP32)
-    frames = list(calibration_inputs(bundle))
+    model = Model.load(FP32)
+    frames = list(calibration_inputs(model))
     assert len(frames) > 100
-    assert list(frames[0]) == list(bundle.backend.inputs)
-    for state in bundle.contract.states:
+    assert list(frames[0]) == list(model.backend.inputs)
+    for state in model.contract.states:
         ever = np.max([np.abs(frame[state.name]).max() for frame in frames])
         assert ever > 0.1, state.name
     levels = [np.abs(frame["spectrum"]).max() for frame in frames]
@@ -171,8 +171,8 @@ def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals
     write_onnx(trained_like("pvqe-xs-far"), source)
     drift = quantize(source, RECIPES[SHIPPED[".onnx"][0]], target, min_snr_db=20)
     assert drift.snr_db > 20
-    bundle = Bundle.load(target)
-    assert bundle.contract.far_end and list(bundle.backend.inputs)[1] == "far"
+    model = Model.load(target)
+    assert model.contract.far_end and list(model.backend.inputs)[1] == "far"
     names = set(initializers(target))
     assert {"network.align.key.weight.steps", "network.far1.conv.conv.weight.steps"} & names
     assert "align" not in layers(source) and "align.key" in layers(source)

@@ -24,16 +24,16 @@ _QEMU = "opt/qemu"
 _COUNTED = f"""
 import gc, os, sys
 import numpy as np
-from edge_pse import Bundle, Enhancer
+from edge_pse import Model, Enhancer
 from edge_pse.backends import RUNTIMES
-from edge_pse.bundle import available_models
+from edge_pse.model import available_models
 
 sound = np.random.default_rng(0)
 for path in available_models():
     for name, runtime in RUNTIMES.items():
         if runtime.suffix != path.suffix or runtime.installed_version() is None:
             continue
-        enhancer = Enhancer(Bundle.load(path, name))
+        enhancer = Enhancer(Model.load(path, name))
         hop = enhancer.delay_samples
         frames = 0.05 * sound.standard_normal(({_WARM_UP_FRAMES} + {_BLOCKS * _FRAMES_PER_BLOCK}, hop))
         frames = frames.astype(np.float32)

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 import edge_pse
-from edge_pse.audio.engine import FULL_SCALE, to_pcm
+from edge_pse.audio.pcm import FULL_SCALE, to_pcm
 from tests.edge_pse.audio.running import Command, share_found
 from tests.targets import arm, debian, instructions
 
@@ -61,7 +61,7 @@ def test_a_voice_is_enrolled_from_a_file(sounds):
 
 
 @pytest.mark.parametrize("processor", arm.PROCESSORS)
-def test_it_computes_what_any_processor_does(processor, sounds, bundle, said, recording):
+def test_it_computes_what_any_processor_does(processor, sounds, model, said, recording):
     directory, inside = sounds
     words = (
         arm.EDGE_PSE,
@@ -74,8 +74,8 @@ def test_it_computes_what_any_processor_does(processor, sounds, bundle, said, re
     )
     arm.run(*words, env=arm.environment(processor))
     enhanced, _ = soundfile.read(directory / f"{processor}.wav", dtype="float32")
-    profile = edge_pse.enroll(recording("ls367_enrollment"), 16_000, bundle=bundle)
-    expected = edge_pse.Enhancer(bundle, profile).enhance(said.astype(np.float32) / FULL_SCALE, 16_000)
+    profile = edge_pse.enroll(recording("ls367_enrollment"), 16_000, model=model)
+    expected = edge_pse.Enhancer(model, profile).enhance(said.astype(np.float32) / FULL_SCALE, 16_000)
     # Other instructions round otherwise.
     assert np.std(enhanced - expected) < 0.01 * np.std(expected)
 

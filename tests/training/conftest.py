@@ -11,9 +11,9 @@ import soundfile
 import torch
 
 from tests.conftest import FIXTURES
-from training.corpus import load_bank
-from training.rooms import load_rooms
-from training.scenes import SceneMaker, SceneSettings
+from training.simulation.corpus import load_bank
+from training.simulation.rooms import load_rooms
+from training.simulation.scenes import SceneMaker, SceneSettings
 
 torch.set_num_threads(1)  # frames are too small to share, and a busy machine makes threads wait
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from evaluation.questions.page import PAGE
 from evaluation.sets.build import quick
 from evaluation.sets.builder import SetBuilder
 from evaluation.sets.corpus import read_noises, read_talkers
 from evaluation.sets.scene import write_scenes
+from studies import comparison
+from studies.describing import DVector, FilterbankStatistics, Nobody
+from studies.questions.page import PAGE
 from tests.evaluation.conftest import lay_out
-from training import comparison
-from training.describing import DVector, FilterbankStatistics, Nobody
-from training.scenes import SceneMaker
 from training.schedule import load_schedule
+from training.simulation.scenes import SceneMaker
 from training.spectral import analyse
 from training.step import Enroller
 from training.teacher import Rotation

@@ -13,8 +13,8 @@ from evaluation.sets.build import quick as build_quick
 from evaluation.sets.builder import SetBuilder
 from evaluation.sets.corpus import read_noises, read_talkers
 from evaluation.sets.scene import write_scenes
+from studies import curves
 from tests.evaluation.conftest import lay_out
-from training import curves
 from training.checkpoint import save_checkpoint
 from training.dev import dev_scores
 from training.network import CONFIGS, Network

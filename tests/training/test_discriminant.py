@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from click.testing import CliRunner
 
-from edge_pse.voices import VoiceSpace
+from edge_pse.voice_space import VoiceSpace
 from export.contract import contract
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint
 from training.discriminant import discriminant, main
 from training.network import CONFIGS, Network
-from training.scenes import SceneMaker
 from training.schedule import Stage
+from training.simulation.scenes import SceneMaker
 from training.train import Trainer
 
 

@@ -14,11 +14,11 @@ import torch
 from tests.training.conftest import QUIET
 from training.checkpoint import follow, load_checkpoint, model_id, save_checkpoint, with_far_branch
 from training.dev import enhance
-from training.echo import Echoes, EchoMaker, EchoSettings, active_level, read_at
 from training.losses import delay_entropy
 from training.network import BINS, CONFIGS, Network
-from training.scenes import NO_PROFILE, SceneMaker, SceneSettings
 from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule
+from training.simulation.echo import Echoes, EchoMaker, EchoSettings, active_level, read_at
+from training.simulation.scenes import NO_PROFILE, SceneMaker, SceneSettings
 from training.spectral import analyse
 from training.step import Guidance, compute_loss
 from training.train import Trainer, choose_stages, starting_point

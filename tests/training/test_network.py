@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from studies.size import measure_size
 from training.network import BINS, CONFIGS, Network, NetworkConfig, States
-from training.size import measure_size
 
 FRAMES = 500
 NAMES = sorted(CONFIGS)

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import multiprocessing
 
+from studies.training_speed import PARTS, made_up_scenes, measure
 from training import parallel
 from training.network import CONFIGS, Network
-from training.scenes import SceneSettings
 from training.schedule import Stage
-from training.speed import PARTS, made_up_scenes, measure
+from training.simulation.scenes import SceneSettings
 from training.train import Trainer
 
 SCENES = SceneSettings(speakers=3, clip_s=0.5, enrollment_clips=(1, 1))

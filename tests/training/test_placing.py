@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from tests.training.conftest import QUIET
-from training import scenes
 from training.checkpoint import with_far_branch
-from training.echo import EchoSettings
 from training.network import CONFIGS, Network
 from training.optimizer import Optimizer
 from training.placing import place
-from training.scenes import SceneMaker
 from training.schedule import Stage
+from training.simulation import scenes
+from training.simulation.echo import EchoSettings
+from training.simulation.scenes import SceneMaker
 from training.train import Trainer
 
 META = torch.device("meta")

@@ -10,17 +10,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from edge_pse import Bundle
-from edge_pse.enrollment import embed
-from evaluation.embedding import Piece
-from evaluation.questions.page import PAGE
+from edge_pse import Model
+from edge_pse.enrollment.offline import embed
 from evaluation.sets.corpus import Talker
+from studies.embedding import Piece
+from studies.questions import embedding as questions
+from studies.questions.embedding import Halves, embedding_size, main, tap_point
+from studies.questions.page import PAGE
+from studies.questions.taps import SHIPPED, Components, Parts, separability, tapped
 from tests.evaluation.conftest import lay_out
-from training import questions
 from training.checkpoint import load_checkpoint
-from training.embeddings import SHIPPED, Components, Parts, separability, tapped
 from training.network import Network
-from training.questions import Halves, embedding_size, main, tap_point
 
 CHECKPOINT = Path(__file__).parents[2] / "training/checkpoints/pvqe-s.pt"
 
@@ -49,7 +49,7 @@ def test_the_shipped_tap_is_what_the_device_enrolls(network, recording):
     speech = recording("ls1688_enrollment")[: 4 * 16_000]
     outputs = tapped(network, speech)
     assert [output.shape[1] for output in outputs.values()] == [240, 240, 256, 256, 256]
-    alone = embed(speech, Bundle.load("pvqe-s.fp32"))
+    alone = embed(speech, Model.load("pvqe-s.fp32"))
     assert np.abs(outputs[SHIPPED].mean(0).numpy() - alone).max() < 1e-3
     assert not network.gru1._forward_hooks
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tests.training.conftest import QUIET
-from training.augment import automatic_gain, convolve, random_equaliser, telephone
-from training.corpus import load_bank
-from training.rooms import EARLY_SAMPLES, RESPONSE_SAMPLES, Rooms, load_rooms
-from training.scenes import NO_PROFILE, SceneMaker, SceneSettings
+from training.simulation.augmentation import automatic_gain, convolve, random_equaliser, telephone
+from training.simulation.corpus import load_bank
+from training.simulation.rooms import EARLY_SAMPLES, RESPONSE_SAMPLES, Rooms, load_rooms
+from training.simulation.scenes import NO_PROFILE, SceneMaker, SceneSettings
 
 
 def test_a_pair_without_noise_is_the_sum_of_its_two_targets(maker: SceneMaker) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.network import CONFIGS, Network
-from training.scenes import SceneMaker
+from training.simulation.scenes import SceneMaker
 from training.spectral import analyse
 from training.teacher import Rotation, main, own_vectors
 

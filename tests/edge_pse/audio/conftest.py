@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_pse.audio.playback import to_pcm
+from edge_pse.audio.pcm import to_pcm
 from tests.edge_pse.audio.running import Command, SoundServer, need_pulseaudio
 
 ALSA_CONFIGURATION = Path("/usr/share/alsa/alsa.conf")

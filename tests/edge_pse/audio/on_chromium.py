@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from edge_pse.audio.virtual_mic import DESCRIPTION
+from edge_pse.audio.devices.virtual_mic import DESCRIPTION
 from tests.edge_pse.audio.running import aligned
 
 PAGE = """<!doctype html><title>edge-pse</title><script>

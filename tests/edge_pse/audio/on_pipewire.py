@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_pse.audio.virtual_mic import SOURCE
+from edge_pse.audio.devices.virtual_mic import SOURCE
 from tests.edge_pse.audio.running import SoundServer, aligned
 from tests.edge_pse.graphs import far_end_model
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from edge_pse.audio.playback import FULL_SCALE, to_pcm
+from edge_pse.audio.pcm import FULL_SCALE, to_pcm
 from tests.edge_pse.audio.running import SoundServer
 
 RATE_HZ = 16_000

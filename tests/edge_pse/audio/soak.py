@@ -19,9 +19,9 @@ import numpy as np
 import soundfile
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import Engine
-from edge_pse.audio.playback import to_pcm
-from edge_pse.audio.virtual_mic import SOURCE
+from edge_pse.audio.devices.virtual_mic import SOURCE
+from edge_pse.audio.live.engine import Engine
+from edge_pse.audio.pcm import to_pcm
 from tests.edge_pse.audio.running import Command, SoundServer
 
 SPEECH = Path(__file__).parents[2] / "fixtures" / "ls367_speech.opus"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_pse import ProfileStore
-from edge_pse.audio.playback import to_pcm
-from edge_pse.voices import VoiceSpace
+from edge_pse.audio.pcm import to_pcm
+from edge_pse.voice_space import VoiceSpace
 
 cosine = VoiceSpace().cosine  # of embeddings as they are
 

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from edge_pse import Enhancer
-from edge_pse.audio.playback import FULL_SCALE, to_pcm
+from edge_pse.audio.pcm import FULL_SCALE, to_pcm
 from tests.edge_pse.audio.running import aligned, share_found
 from tests.edge_pse.graphs import far_end_model
 
@@ -73,11 +73,11 @@ def test_a_network_that_gives_back_no_sound_is_said_once_and_the_sound_passes(ru
     assert share_found(said, played(directory, "passed")) > 0.9
 
 
-def test_the_output_is_that_of_enhance(runs, said, bundle):
+def test_the_output_is_that_of_enhance(runs, said, model):
     directory, numbers = runs
     if numbers["enhanced"]["overloads"]:
         pytest.skip("this machine was too busy to run the network in real time")
-    expected = to_pcm(Enhancer(bundle).enhance(said.astype(np.float32) / FULL_SCALE, 16_000))
+    expected = to_pcm(Enhancer(model).enhance(said.astype(np.float32) / FULL_SCALE, 16_000))
     assert share_found(expected, played(directory, "enhanced")) > 0.9
     recorded, rate = soundfile.read(directory / "record.wav", dtype="int16")
     assert rate == 16_000

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soxr
 
-from edge_pse.audio.echo_delay import FarEndAligner
-from edge_pse.audio.far_end import FarEnd
-from edge_pse.audio.playback import to_pcm
+from edge_pse.audio.live.echo_delay import FarEndAligner
+from edge_pse.audio.live.far_end import FarEnd
+from edge_pse.audio.pcm import to_pcm
 from tests.edge_pse.audio.rooms import (
     FAR_VOICES,
     NEAR_VOICES,

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import Engine, Overload, dbfs
-from edge_pse.audio.far_end import FarEnd
-from edge_pse.audio.low_delay import LowDelayResampler
-from edge_pse.audio.playback import FULL_SCALE, DelayControl, DelayKeeper, PlaybackBuffer, to_pcm
+from edge_pse.audio.live.engine import Engine, Overload
+from edge_pse.audio.live.far_end import FarEnd
+from edge_pse.audio.live.jitter_buffer import DelayControl, DelayKeeper, PlaybackBuffer
+from edge_pse.audio.pcm import FULL_SCALE, to_pcm
+from edge_pse.levels import dbfs
+from edge_pse.resampling import LowDelayResampler
 from tests.edge_pse.audio.running import aligned
 from tests.edge_pse.graphs import far_end_model
 
@@ -180,25 +182,25 @@ def test_the_far_end_comes_and_goes_while_the_engine_runs(tmp_path, speech_pcm):
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000, 96_000])
-def test_a_block_as_long_as_a_hop_brings_one_out_at_once(bundle, rate):
+def test_a_block_as_long_as_a_hop_brings_one_out_at_once(model, rate):
     """However late the change of rate is: else a hop of each block would wait for the next one."""
-    engine = Engine(Enhancer(bundle), rate, 16_000)
+    engine = Engine(Enhancer(model), rate, 16_000)
     engine.bypass = True
     for count in range(1, 30):
         engine.process(np.zeros((rate // 100, 1), np.int16))
         assert engine.counters.hops == count
 
 
-def test_the_latency_is_what_lies_between_block_and_playback(bundle):
-    engine = Engine(Enhancer(bundle), 48_000, 44_100)
+def test_the_latency_is_what_lies_between_block_and_playback(model):
+    engine = Engine(Enhancer(model), 48_000, 44_100)
     changes_s = LowDelayResampler(48_000, 16_000).delay_s + LowDelayResampler(16_000, 44_100).delay_s
     assert engine.latency_s == pytest.approx(0.01 + changes_s)
     engine.playback.write(np.zeros(3 * 441, np.int16))
     assert engine.latency_s == pytest.approx(0.01 + changes_s + 0.03)
 
 
-def test_nobody_who_plays_costs_half_a_second_of_memory_and_a_machine_at_ease_no_overload(bundle):
-    engine = Engine(Enhancer(bundle), 48_000, 48_000)
+def test_nobody_who_plays_costs_half_a_second_of_memory_and_a_machine_at_ease_no_overload(model):
+    engine = Engine(Enhancer(model), 48_000, 48_000)
     engine.bypass = True
     for _ in range(100):
         engine._work_off(np.zeros((480, 1), np.int16))
@@ -208,8 +210,8 @@ def test_nobody_who_plays_costs_half_a_second_of_memory_and_a_machine_at_ease_no
     assert engine.counters.overloads == 0 and not engine.overloaded
 
 
-def test_the_far_end_is_kept_in_step_by_the_engine(bundle):
-    engine, seen = Engine(Enhancer(bundle), 16_000, 16_000), []
+def test_the_far_end_is_kept_in_step_by_the_engine(model):
+    engine, seen = Engine(Enhancer(model), 16_000, 16_000), []
     engine.keep_delay(1.0)
     engine.far_end = SimpleNamespace(keep_delay=seen.append)
     engine.keep_delay(2.0)
@@ -268,9 +270,9 @@ class SlowMachine:
         return self._backend.step(spectrum, profile, states, far)
 
 
-def test_an_overloaded_machine_passes_the_sound_as_it_is_and_recovers(bundle, speech_pcm):
-    machine = SlowMachine(bundle.backend)
-    engine = Engine(Enhancer(dataclasses.replace(bundle, backend=machine)), 16_000, 16_000)
+def test_an_overloaded_machine_passes_the_sound_as_it_is_and_recovers(model, speech_pcm):
+    machine = SlowMachine(model.backend)
+    engine = Engine(Enhancer(dataclasses.replace(model, backend=machine)), 16_000, 16_000)
     out = np.empty(HOP, np.int16)
     played = []
 
@@ -306,9 +308,9 @@ def test_every_16_bit_sample_survives_the_way_to_floats_and_back():
     np.testing.assert_array_equal(to_pcm(np.array([-2, 2], np.float32)), [-32768, 32767])
 
 
-def test_drift_and_bursts_leave_no_trace_in_the_delay(bundle, speech_pcm):
+def test_drift_and_bursts_leave_no_trace_in_the_delay(model, speech_pcm):
     """Two devices whose clocks differ by one part in 2000 and that take samples in bursts, without waiting."""
-    engine = Engine(Enhancer(bundle, strength=0), 16_000, 16_000)
+    engine = Engine(Enhancer(model, strength=0), 16_000, 16_000)
     engine.bypass = True
     simulated_s = 300
     out = np.empty(HOP, np.int16)

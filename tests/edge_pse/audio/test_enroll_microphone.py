@@ -10,9 +10,9 @@ import soundfile
 import soxr
 
 from edge_pse import ProfileStore, enroll
-from edge_pse.audio.playback import to_pcm
-from edge_pse.live_enrollment import OTHER_VOICE, TOO_LOUD, TOO_QUIET
-from edge_pse.voices import VoiceSpace
+from edge_pse.audio.pcm import to_pcm
+from edge_pse.enrollment.live import OTHER_VOICE, TOO_LOUD, TOO_QUIET
+from edge_pse.voice_space import VoiceSpace
 from tests.edge_pse.audio.test_screen import Terminal
 
 cosine = VoiceSpace().cosine  # of embeddings as they are
@@ -77,7 +77,7 @@ def test_without_a_terminal_the_text_the_countdown_and_the_trust_are_lines(enrol
 
 
 def test_a_stereo_card_at_48_khz_does_as_well_and_its_sound_is_kept_if_asked(
-    env, store, start_command, tmp_path, bundle
+    env, store, start_command, tmp_path, model
 ):
     kept = tmp_path / "kept.flac"
     arguments = ("enroll", "studio", "--input", "studio", "--seconds", "6", "--keep-audio", str(kept))
@@ -85,7 +85,7 @@ def test_a_stereo_card_at_48_khz_does_as_well_and_its_sound_is_kept_if_asked(
     profile = store.load("studio")
     samples, rate = soundfile.read(kept)
     assert rate == 48_000
-    assert cosine(profile.embedding, enroll(samples, rate, bundle).embedding) > 0.99
+    assert cosine(profile.embedding, enroll(samples, rate, model).embedding) > 0.99
     assert profile.recordings[0].microphone == "a good one"
     assert 6 < samples.size / rate < 14
     assert np.abs(samples).max() > 0.1

@@ -8,15 +8,15 @@ import time
 import numpy as np
 
 from edge_pse import Enhancer
-from edge_pse.audio.engine import Engine
+from edge_pse.audio.live.engine import Engine
 
 HOP = 160
 TRIES = 4  # other programs may be in the way of any one
 
 
-def test_silence_costs_no_more_than_speech(bundle, speech_pcm):
+def test_silence_costs_no_more_than_speech(model, speech_pcm):
     """States that fade away would otherwise become denormal numbers, a hundred times as slow."""
-    engine = Engine(Enhancer(bundle), 16_000, 16_000)
+    engine = Engine(Enhancer(model), 16_000, 16_000)
 
     def median_time(samples, last_hops):
         engine.hop_times_s.clear()
@@ -38,7 +38,7 @@ FIRST_HOPS = """
 import json, sys, time
 import numpy as np
 from edge_pse import Enhancer
-from edge_pse.audio.engine import Engine
+from edge_pse.audio.live.engine import Engine
 engine = Engine(Enhancer(), 16_000, 16_000)
 engine.start()
 for _ in range(100):

@@ -17,8 +17,8 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from edge_pse.audio.engine import to_pcm
-from edge_pse.audio.virtual_mic import SOURCE
+from edge_pse.audio.devices.virtual_mic import SOURCE
+from edge_pse.audio.pcm import to_pcm
 from edge_pse.cli import commands as edge_pse
 from tests.edge_pse.audio.running import Command
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soxr
 
-from edge_pse.audio.playback import to_pcm
+from edge_pse.audio.pcm import to_pcm
 from tests.edge_pse.audio.test_screen import Terminal
 
 ASKED_MS = 40

@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from edge_pse.audio.playback import to_pcm
-from edge_pse.audio.virtual_mic import SOURCE
-from edge_pse.bundle import DEFAULT_MODEL, Bundle, far_end_variant
-from edge_pse.errors import BundleError
+from edge_pse.audio.devices.virtual_mic import SOURCE
+from edge_pse.audio.pcm import to_pcm
+from edge_pse.errors import ModelError
+from edge_pse.model import DEFAULT_MODEL, Model, far_end_variant
 from tests.edge_pse.audio.rooms import FAR_VOICES, RATE_HZ, LiveRoom, delayed, room_response, voices
 from tests.edge_pse.audio.test_screen import Terminal
 from tests.edge_pse.graphs import adaptive_filter_model, far_end_model
@@ -124,8 +124,8 @@ def test_the_far_end_arrives_in_time_for_a_classical_canceller(
 def test_the_network_cancels_the_echo(sound_server, start_command, far):
     variant = far_end_variant(DEFAULT_MODEL)
     try:
-        Bundle.load(variant)
-    except BundleError:
+        Model.load(variant)
+    except ModelError:
         pytest.skip(f"no weights of {variant} have come with this version yet")
     cancels(sound_server, start_command, far, 20)
 
@@ -261,8 +261,8 @@ def test_the_screen_shows_the_far_end_and_the_delay_of_its_echo(cards_env, passi
         terminal.process.kill()
 
 
-def test_without_a_model_for_it_echo_stays_and_the_rest_goes_on(start_command, cards_env, bundle):
-    run = start_command("run", *CARDS, "--model", str(bundle.path), env=cards_env)
+def test_without_a_model_for_it_echo_stays_and_the_rest_goes_on(start_command, cards_env, model):
+    run = start_command("run", *CARDS, "--model", str(model.path), env=cards_env)
     run.wait_for("Echo stays, because pvqe-s.int8.tflite can't cancel it: choose --model pvqe-s-far.")
     run.wait_for("Running: mic to speaker", 10)
     assert run.stop()["restarts"] == 0

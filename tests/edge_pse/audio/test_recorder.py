@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_pse.audio import recorder as recorder_module
-from edge_pse.audio.files import AudioReader
-from edge_pse.audio.playback import FULL_SCALE
-from edge_pse.audio.recorder import Recorder
+from edge_pse.audio.files.reading import AudioReader
+from edge_pse.audio.live import recorder as recorder_module
+from edge_pse.audio.live.recorder import Recorder
+from edge_pse.audio.pcm import FULL_SCALE
 from edge_pse.errors import AudioError
 
 
@@ -100,9 +100,9 @@ def test_nothing_but_a_file_is_recorded_to(tmp_path, make):
 
 KILLED = """
 import sys, time, numpy, pathlib
-from edge_pse.audio import recorder as recorder_module
-from edge_pse.audio.files import AudioReader
-from edge_pse.audio.recorder import Recorder
+from edge_pse.audio.live import recorder as recorder_module
+from edge_pse.audio.files.reading import AudioReader
+from edge_pse.audio.live.recorder import Recorder
 recorder = Recorder(pathlib.Path(sys.argv[1]), 16_000, print)
 for _ in range(500):
     recorder.add(numpy.full(160, 0.5, numpy.float32))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_pse.audio import sound_server as server_side
-from edge_pse.audio import virtual_mic
+from edge_pse.audio.devices import sound_server as server_side
+from edge_pse.audio.devices import virtual_mic
 from tests.edge_pse.audio.running import need_pulseaudio
 
 SOURCE = virtual_mic.SOURCE

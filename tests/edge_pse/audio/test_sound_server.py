@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_pse.audio.virtual_mic import DESCRIPTION, SOURCE
+from edge_pse.audio.devices.virtual_mic import DESCRIPTION, SOURCE
 from tests.edge_pse.audio.running import Command, SoundServer, aligned, need_pulseaudio
 
 LATENCY = ("--latency", "100")

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from edge_pse.audio.playback import FULL_SCALE
+from edge_pse.audio.pcm import FULL_SCALE
 from tests.edge_pse.audio.running import share_found
 from tests.edge_pse.audio.test_screen import Terminal
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from edge_pse.audio import sound_server as server_side
-from edge_pse.audio import virtual_mic
+from edge_pse.audio.devices import sound_server as server_side
+from edge_pse.audio.devices import virtual_mic
 from edge_pse.errors import AudioError
 
 BEGIN, END = "# edge-pse virtual microphone: begin\n", "# edge-pse virtual microphone: end\n"
@@ -154,7 +154,7 @@ def test_without_a_home_there_is_no_file_and_no_traceback(script):
     """As a user that the system does not know, without a HOME."""
     if os.getuid():
         pytest.skip("only root can become a user that the system does not know")
-    become = "import os; from edge_pse.audio import virtual_mic; del os.environ['HOME']; os.setuid(54321); "
+    become = "import os; from edge_pse.audio.devices import virtual_mic; del os.environ['HOME']; os.setuid(54321); "
     look = "print(virtual_mic.status().permanent, virtual_mic.turn_off())"
     done = subprocess.run([sys.executable, "-c", become + look], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False False\n", "")

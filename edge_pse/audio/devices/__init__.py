@@ -1,0 +1,1 @@
+"""Sound devices: found, opened, watched; the sound server and the virtual microphone."""

@@ -1,0 +1,305 @@
+"""Microphones and loudspeakers: what there is, how to name it, and in which format it opens.
+
+A device is one that PortAudio lists, a source or sink of the sound server (opened through ALSA's ``pulse``),
+or any ALSA PCM string.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edge_pse.audio.devices import sound_server
+from edge_pse.audio.devices.sound_server import Kind, NoAnswer
+from edge_pse.errors import AudioError
+from edge_pse.text import shown
+
+THROUGH_SERVER = "pulse"
+"""The PCM that leads to the sound server. That called ``pipewire`` does too, but PortAudio hangs in it for
+ever when PipeWire ends."""
+
+# What alsa-lib's configuration offers besides devices: converters, parts of a card, other names of the same.
+_NOT_DEVICES = re.compile(
+    r"(front|rear|side|surround\d+|center_lfe|iec958|spdif|hdmi|modem|phoneline|dmix|dsnoop|dshare|lavrate|"
+    r"samplerate|speexrate|speex|jack|oss|usbstream|upmix|vdownmix|a52|null|sysdefault|pipewire)(:.*)?"
+)
+_ALSA_CONFIGURATION = "ALSA_CONFIG_PATH"
+_ALSA_DEFAULTS = "/usr/share/alsa/alsa.conf"
+_MOST_CHANNELS = 8
+_LONGEST_TEXT = 200
+_OTHER_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 8_000)
+
+
+@dataclass(frozen=True)
+class Device:
+    """One way into or out of the machine."""
+
+    kind: Kind
+    name: str
+    """What to call it: unique among the devices of its kind. As it is safe to show, like the description."""
+    description: str
+    index: int
+    """Number at PortAudio; that of ``pulse`` for a device of the sound server."""
+    channels: int
+    rate_hz: int
+    """What it says of itself; plugins say 44100 and 32 channels and mean any."""
+    server_name: str | None = None
+    """Name at the sound server; None for an ALSA device and for the server's default one."""
+    through_server: bool = False
+    monitor: bool = False
+    loopback: bool = False
+    """To be opened for what the loudspeaker plays, beside the microphone."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a device was found to open."""
+
+    rate_hz: int
+    channels: int
+
+
+def portaudio() -> ModuleType:
+    """The ``sounddevice`` module; AudioError with what to install if PortAudio is missing."""
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise AudioError(
+            "Live sound needs sounddevice: install it with `pip install sounddevice`."
+        ) from error
+    except OSError as error:
+        raise AudioError(
+            "Live sound needs PortAudio: install it with `sudo apt install libportaudio2 libasound2-plugins`."
+        ) from error
+    module: ModuleType = sounddevice
+    return module
+
+
+def rescan() -> None:
+    """Let PortAudio look for devices again; only while no stream is open."""
+    sd = portaudio()
+    sd._terminate()
+    sd._initialize()
+
+
+def devices(kind: Kind, all_or_none: bool = False) -> list[Device]:
+    """Everything that can be recorded from (``input``) or played to (``output``).
+
+    Where the sound server does not answer, what PortAudio lists; NoAnswer with ``all_or_none``.
+    """
+    found = []
+    through = None
+    for index, entry in _listed_by_portaudio():
+        channels = entry[f"max_{kind}_channels"]
+        name = _text(entry["name"])
+        if not channels or _NOT_DEVICES.fullmatch(name):
+            continue
+        served = name == THROUGH_SERVER
+        device = Device(kind, name, name, index, channels, int(entry["default_samplerate"]), None, served)
+        through = device if served else through
+        found.append(device)
+    if through is not None:
+        found = [device for device in found if device.name != "default"]  # the same again
+        try:
+            served_devices = sound_server.devices(kind)
+        except NoAnswer:
+            if all_or_none:
+                raise
+            served_devices = []
+        found += [
+            Device(
+                kind,
+                _text(d.name),
+                _text(d.description),
+                through.index,
+                d.channels,
+                d.rate_hz,
+                server_name=d.name,
+                through_server=True,
+                monitor=d.monitor,
+            )
+            for d in served_devices
+        ]
+    return found
+
+
+def resolve(kind: Kind, wanted: str | None = None, listed: bool = False) -> Device:
+    """The device that a user means: a name or part of it, a number of PortAudio's, or an ALSA PCM string.
+
+    None is the default: that of the sound server if one runs, else ALSA's. ``listed``: only devices that are
+    listed, because to open other PCMs PortAudio must scan again, see ``rescan``. AudioError names what there is.
+    """
+    known = devices(kind)
+    if wanted is None:
+        return _default(kind, known)
+    if wanted.isdigit():
+        for device in known:
+            if device.index == int(wanted) and device.server_name is None:
+                return device
+    exact, part = _matching(known, wanted)
+    if not exact and not part and any(device.name == THROUGH_SERVER for device in known):
+        # Before anybody is told that there is none: the server may just not have answered.
+        exact, part = _matching(devices(kind, all_or_none=True), wanted)
+    chosen = exact or part
+    if len(chosen) == 1 or exact:
+        return chosen[0]
+    if len(chosen) > 1:
+        names = ", ".join(device.name for device in chosen)
+        raise AudioError(f"{wanted!r} may be any of {names}: give the whole name.")
+    alsa = None if listed else _alsa_device(kind, wanted)
+    if alsa is None:
+        raise AudioError(
+            f"There is no {kind} device {wanted!r} now: `edge-pse devices` lists those there are."
+        )
+    return alsa
+
+
+def find_format(device: Device, rate_hz: int, channel: int | None = None) -> Format:
+    """A format in which the device opens: at ``rate_hz`` and mono if it can.
+
+    ``channel`` (from 0) must be among the channels of an input. Raises AudioError if no format works.
+    """
+    if device.through_server and channel is None:
+        return Format(rate_hz, 1)  # the server changes rates and mixes
+    sd = portaudio()
+    check = sd.check_input_settings if device.kind == "input" else sd.check_output_settings
+    reason = ""
+    for rate in dict.fromkeys((rate_hz, device.rate_hz, *_OTHER_RATES_HZ)):
+        for channels in _channel_counts(device, channel):
+            try:
+                with server_device(device):
+                    check(device=device.index, channels=channels, dtype="int16", samplerate=rate)
+            except (sd.PortAudioError, ValueError) as error:
+                reason = reason or str(error.args[0] if error.args else error)
+            else:
+                return Format(rate, channels)
+    raise AudioError(
+        f"{device.name} does not open as {device.kind} ({reason}): it may be in use, or unplugged."
+    )
+
+
+class server_device:
+    """``with server_device(device):`` what is opened through the sound server leads to that device.
+
+    libpulse reads its name, and what the stream is to be marked with, from the environment when it connects.
+    """
+
+    def __init__(self, device: Device):
+        self._wanted: dict[str, str] = {}
+        if device.server_name is not None:
+            self._wanted["PULSE_SOURCE" if device.kind == "input" else "PULSE_SINK"] = device.server_name
+        if device.loopback:
+            self._wanted["PULSE_PROP"] = f"{sound_server.LOOPBACK_PROPERTY}=1"
+        self._before: dict[str, str | None] = {}
+
+    def __enter__(self) -> None:
+        self._before = {name: os.environ.get(name) for name in self._wanted}
+        os.environ.update(self._wanted)
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _listed_by_portaudio() -> Iterator[tuple[int, dict[str, Any]]]:
+    """Its devices and their numbers, without those whose names it can't tell."""
+    sd = portaudio()
+    for index in count():
+        try:
+            entry = sd.query_devices(index)
+        except UnicodeDecodeError:  # cut in the middle of a character, as card names are
+            continue
+        except sd.PortAudioError:
+            return
+        yield index, entry
+
+
+def _text(of_device: str) -> str:
+    return shown(of_device)[:_LONGEST_TEXT]
+
+
+def _matching(known: list[Device], wanted: str) -> tuple[list[Device], list[Device]]:
+    """Those that are called so, and those that have it in their name or description."""
+    texts = {_compared(text) for text in _meant(wanted)}
+    exact = [d for d in known if texts & {_compared(d.name), _compared(d.description)}]
+    part = [d for d in known if any(text in _compared(f"{d.name} {d.description}") for text in texts)]
+    return exact, part
+
+
+def _meant(typed: str) -> set[str]:
+    """An argument as it is, and as it was typed where the locale says otherwise: servers write UTF-8."""
+    with suppress(UnicodeError):
+        return {typed, os.fsencode(typed).decode()}
+    return {typed}
+
+
+def _compared(text: str) -> str:
+    """In one of the ways to write it: umlauts have two."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _default(kind: Kind, known: list[Device]) -> Device:
+    for device in known:
+        if device.name == THROUGH_SERVER:
+            return device
+    index = portaudio().default.device[0 if kind == "input" else 1]
+    for device in known:
+        if device.index == index:
+            return device
+    if known:
+        return known[0]
+    raise AudioError(
+        f"There is no {kind} device: plug one in, start the sound server, or see `edge-pse devices`."
+    )
+
+
+def _channel_counts(device: Device, channel: int | None) -> list[int]:
+    """Numbers of channels to try, the best first."""
+    if device.kind == "output":
+        return list(dict.fromkeys((1, 2, min(device.channels, _MOST_CHANNELS))))
+    if channel is not None:
+        return [channel + 1, device.channels]
+    # All channels of a card, so that the one with most speech can be found.
+    return list(dict.fromkeys((min(device.channels, _MOST_CHANNELS), 1, 2)))
+
+
+def _alsa_device(kind: Kind, pcm: str) -> Device | None:
+    """A PCM that PortAudio does not list: it gets a name of its own, which PortAudio does list."""
+    if not re.fullmatch(r"[\w:,.=-]+", pcm):
+        return None
+    name = _aliases.setdefault((kind, pcm), f"edge_pse_{kind}_{len(_aliases) + 1}")
+    configuration = _configuration_directory() / f"{name}.conf"
+    configuration.write_text(f'pcm.{name} {{ type empty slave.pcm "{pcm}" hint.show on }}\n')
+    paths = os.environ.get(_ALSA_CONFIGURATION, _ALSA_DEFAULTS).split(":")
+    if str(configuration) not in paths:
+        os.environ[_ALSA_CONFIGURATION] = ":".join([*paths, str(configuration)])
+    rescan()
+    for device in devices(kind):
+        if device.name == name:
+            return Device(kind, pcm, pcm, device.index, device.channels, device.rate_hz)
+    return None
+
+
+_aliases: dict[tuple[Kind, str], str] = {}
+_directory: tempfile.TemporaryDirectory[str] | None = None
+
+
+def _configuration_directory() -> Path:
+    global _directory
+    if _directory is None:
+        _directory = tempfile.TemporaryDirectory(prefix="edge-pse-")
+        atexit.register(_directory.cleanup)
+    return Path(_directory.name)

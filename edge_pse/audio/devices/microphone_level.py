@@ -1,0 +1,54 @@
+"""Hears each microphone for a moment, to tell which one hears the user best."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import numpy as np
+
+from edge_pse.audio.devices.listing import Device, find_format
+from edge_pse.audio.devices.streams import BLOCKS_PER_SECOND, InputStream
+from edge_pse.audio.pcm import FULL_SCALE, Pcm
+from edge_pse.errors import AudioError
+from edge_pse.levels import speech_power
+
+_LATENCY_S = 0.1
+_START_S = 2.5
+_SPEECH_RATE_HZ = 16_000
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came from one microphone."""
+
+    speech_dbfs: float
+    """Level of its loudest tenth."""
+    noise_dbfs: float
+    """Level of its softest tenth."""
+
+    @property
+    def range_db(self) -> float:
+        """How far the loud parts are above the soft ones: while somebody speaks, what they are over the noise."""
+        return self.speech_dbfs - self.noise_dbfs
+
+
+def listen(device: Device, seconds: float) -> Heard:
+    """Record for a moment; AudioError if the device does not open or stays silent. Nothing is kept."""
+    found = find_format(device, _SPEECH_RATE_HZ)
+    wanted = round(seconds * BLOCKS_PER_SECOND)
+    queue: SimpleQueue[Pcm] = SimpleQueue()
+    stream = InputStream(device, found, _LATENCY_S, queue, wanted)
+    try:
+        until = time.monotonic() + _START_S + seconds
+        while queue.qsize() < wanted and time.monotonic() < until and not stream.finished:
+            time.sleep(0.05)
+    finally:
+        stream.close()
+    blocks = [queue.get() for _ in range(queue.qsize())]
+    if not blocks:
+        raise AudioError(f"{device.name} opens but gives no samples: it may be suspended or in use.")
+    power = np.array([speech_power(block / FULL_SCALE, found.rate_hz).max() for block in blocks])
+    soft, loud = 10 * np.log10(np.maximum(np.percentile(power, [10, 90]), 1e-12))
+    return Heard(float(loud), float(soft))

@@ -1,0 +1,1 @@
+"""Audio files: read and written in blocks, enhanced from end to end."""

@@ -1,0 +1,241 @@
+"""Audio files in any format of libsndfile or, where it is installed, ffmpeg, read in blocks."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from edge_pse.audio.files import chunks, id3
+from edge_pse.audio.files.ffmpeg import FfmpegError, FfmpegFile, installed
+from edge_pse.channels import Selection, choose_in, named
+from edge_pse.errors import AudioError
+from edge_pse.samples import checked_samples
+from edge_pse.spectral import Samples
+
+MIN_SAMPLE_RATE_HZ = 4_000
+"""Lower rates hold no speech that could be understood."""
+MAX_SAMPLE_RATE_HZ = 768_000
+"""The fastest converters; beyond it the header of the file is wrong."""
+
+# Not the program that made the file: the next one is made by another.
+_TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "comment", "copyright", "license")
+
+_UNKNOWN_FRAMES = (1 << 63) - 1
+"""What libsndfile says of a FLAC file whose recorder never closed it."""
+# Samples of all channels in a block: a second or so of ordinary audio, and never much memory.
+_BLOCK_SAMPLES = 1 << 16
+
+
+class AudioReader(AbstractContextManager["AudioReader"]):
+    """An audio file, opened for reading from its beginning to its end, once.
+
+    Raises AudioError, here and in ``blocks``, with a sentence on what is wrong with the file.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.notes: list[str] = []
+        """What should be said of the file although it can be read, a sentence each."""
+        self.riff_chunks: list[bytes] = []
+        """Of a WAV file: what stands in it beside the samples, such as the date of a broadcast; as written."""
+        self.id3: bytes = b""
+        """Of an MP3 file: the same; empty where there is nothing of the kind."""
+        self._mended: chunks.Mended | None = None
+        self._file = self._open()
+        self.sample_rate_hz: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        frames = self._file.frames
+        self.frames: int | None = None if frames == _UNKNOWN_FRAMES else frames
+        """Samples of each channel by the header, if it tells; compressed files may hold a few more or less."""
+        if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
+            self.close()
+            raise AudioError(
+                f"{self.path} claims {self.sample_rate_hz} samples a second, which can't be speech: "
+                f"give a recording of {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz."
+            )
+
+    @property
+    def coding(self) -> tuple[str, str]:
+        """Names of the file's format and of the coding of its samples, as soundfile has them."""
+        return self._file.format, self._file.subtype
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Title, artist, date and so on, by soundfile's names for them."""
+        return {key: text for key, text in self._file.copy_metadata().items() if key in _TAGS and text}
+
+    def blocks(self) -> Iterator[Samples]:
+        """The samples from here to the end, (frames, channels) float32, full scale -1 to 1, a part at a time.
+
+        Every sample is finite and of a sensible size. A file without samples is an AudioError.
+        """
+        size = max(1, _BLOCK_SAMPLES // self.channels)
+        frames_read = 0
+        while True:
+            try:
+                block = self._file.read(size, dtype="float32", always_2d=True)
+            except (soundfile.LibsndfileError, FfmpegError) as error:
+                seconds = frames_read / self.sample_rate_hz
+                raise AudioError(
+                    f"{self.path} is damaged {seconds:.1f} s from its start ({reason_of(error)}): "
+                    "copy it again, or cut that part out."
+                ) from error
+            if not len(block):
+                break
+            frames_read += len(block)
+            yield self._checked(block)
+        if not frames_read:
+            raise AudioError(f"{self.path} holds no sound, its length is zero: record it again.")
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        self._close_mended()
+
+    def _open(self) -> soundfile.SoundFile | FfmpegFile:
+        # By descriptor, because errors then have a reason and the ending of the name is not believed.
+        descriptor = _regular(self.path)
+        try:
+            self.riff_chunks = chunks.beside_samples(descriptor)
+            self.id3 = id3.read(descriptor)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            self._mended = chunks.mended(
+                descriptor
+            )  # last: it goes on reading through the same place in the file
+            if self._mended is None:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if self._mended is not None:
+            os.close(descriptor)
+            if self._mended.note:
+                self.notes.append(f"{self.path}: {self._mended.note}.")
+        try:
+            return _SequentialFile(self._mended or descriptor, closefd=True)
+        except soundfile.LibsndfileError as error:
+            self._close_mended()
+            return _through_ffmpeg(self.path, reason_of(error))
+
+    def _close_mended(self) -> None:
+        if self._mended is not None:
+            self._mended.close()
+
+    def _checked(self, block: Samples) -> Samples:
+        try:
+            return checked_samples(block)
+        except AudioError as error:
+            raise AudioError(f"{self.path} can't be used. {error}") from error
+
+
+def select_channels(path: str | Path, channel: int | None = None, far_end: bool = False) -> Selection:
+    """The channels of a file that become one: the one named, counted from 1, or see ``channels.choose_in``."""
+    with AudioReader(path) as reader:
+        if channel is not None:
+            try:
+                return named(channel, reader.channels)
+            except AudioError as error:
+                raise AudioError(f"{path} can't be used. {error}") from error
+        # One channel needs no look at its samples.
+        blocks = reader.blocks() if reader.channels > 1 else ()
+        return choose_in(blocks, reader.channels, reader.sample_rate_hz, far_end)
+
+
+def read_recordings(
+    paths: Sequence[str | Path], max_seconds: float, channel: int | None = None
+) -> tuple[Samples, int]:
+    """Whole files, one after the other -> samples, (frames, channels) float32, and their rate in Hz.
+
+    A single file keeps its channels, for whoever chooses among them. Of several, and where ``channel`` names
+    one (counted from 1), each file is brought to one channel by itself, because each may have the voice in
+    another one; and to the rate of the first file. AudioError if a file can't be used, or if it is longer
+    than ``max_seconds``, before it fills the memory.
+    """
+    recordings = []
+    for path in paths:
+        samples, rate = _read_whole(path, max_seconds)
+        if channel is not None or len(paths) > 1:
+            samples = select_channels(path, channel).of(samples)[:, None]
+        recordings.append((samples, rate))
+    first_rate = recordings[0][1]
+    alike = [
+        samples if rate == first_rate else soxr.resample(samples, rate, first_rate)
+        for samples, rate in recordings
+    ]
+    return np.concatenate(alike), first_rate
+
+
+def _read_whole(path: str | Path, max_seconds: float) -> tuple[Samples, int]:
+    blocks, frames = [], 0
+    with AudioReader(path) as reader:
+        for block in reader.blocks():
+            frames += len(block)
+            if frames > max_seconds * reader.sample_rate_hz:
+                raise AudioError(
+                    f"{path} is longer than {max_seconds / 60:.0f} minutes: cut out one minute of the voice."
+                )
+            blocks.append(block)
+    return np.concatenate(blocks), reader.sample_rate_hz
+
+
+class _SequentialFile(soundfile.SoundFile):
+    """A file that is only read onwards.
+
+    soundfile seeks to where it already is after each block of a seekable file, after which the MP3 decoder
+    goes on with other samples than it would have.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _regular(path: Path) -> int:
+    """The descriptor of a file that is opened to be read; AudioError if there is none, or something else."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise AudioError(f"{path} is a directory: name an audio file.")
+        if not stat.S_ISREG(found.st_mode):
+            raise AudioError(f"{path} is not a regular file: save the sound to a file first.")
+        if not found.st_size:
+            raise AudioError(f"{path} is empty: record or copy it again.")
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        raise AudioError(f"Can't read {path}: {getattr(error, 'strerror', error)}.") from error
+    return descriptor
+
+
+def _through_ffmpeg(path: Path, reason: str) -> FfmpegFile:
+    """What libsndfile can't read, for a ``reason``; AudioError if ffmpeg is missing or can't read it either."""
+    if not installed():
+        command = shlex.join(["ffmpeg", "-i", f"file:{path}", f"file:{path.with_suffix('.wav').name}"])
+        raise AudioError(
+            f"{path} is not audio that can be read here ({reason}): if it is audio or video, install ffmpeg, "
+            f"through which it is read then (`sudo apt-get install ffmpeg`), or convert it elsewhere (`{command}`)."
+        )
+    try:
+        return FfmpegFile(path)
+    except FfmpegError as error:
+        raise AudioError(
+            f"{path} is not audio that can be read here ({error}): convert it to WAV or FLAC first."
+        ) from error
+
+
+def reason_of(error: soundfile.LibsndfileError | FfmpegError | OSError) -> str:
+    """What the system, libsndfile or ffmpeg says, as a part of a sentence."""
+    if isinstance(error, FfmpegError):
+        return str(error)
+    text = error.strerror if isinstance(error, OSError) else error.error_string.removeprefix("Error : ")
+    return str(text).rstrip(".")

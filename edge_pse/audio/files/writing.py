@@ -1,0 +1,178 @@
+"""Audio files that are written in blocks and come to their place whole, so that a file may take its own place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+import soundfile
+
+from edge_pse import atomic
+from edge_pse.audio.files import chunks, id3
+from edge_pse.audio.files.reading import AudioReader, reason_of
+from edge_pse.errors import AudioError
+from edge_pse.spectral import Samples
+
+# Endings of names that libsndfile knows by another one: format, and the coding if the ending names it.
+_ENDINGS = {"aif": ("AIFF", None), "oga": ("OGG", None), "opus": ("OGG", "OPUS")}
+
+_LOSSLESS = ("PCM_", "FLOAT", "DOUBLE")
+_RIFF = ("WAV", "WAVEX", "RF64")
+
+
+class AudioWriter(AbstractContextManager["AudioWriter"]):
+    """A new audio file, at the rate of ``source``, that comes to its place when the ``with`` block ends well.
+
+    The ending of the name says the format; the samples are coded as in the source if that fits, and clipped
+    to full scale where the coding has one. Title, artist, date and the like are those of the source. Owner,
+    permissions and attributes are those of the file that was there before. After an exception nothing is left
+    of the new file. Raises AudioError, here, in ``write`` and at the end, if the file can't be written, or if
+    there is something else than a file that may be written.
+    """
+
+    def __init__(self, path: str | Path, source: AudioReader, channels: int):
+        self.path = Path(path)
+        self.notes: list[str] = []
+        """At the end, what is not as it was before or in the source, a sentence each."""
+        form, coding = _coding(self.path, source)
+        self._carried = source.riff_chunks if form in _RIFF else []
+        # Where the texts of the source are carried along as they are, nothing is left to be set.
+        self._tags = {} if self._carried or (form == "MP3" and source.id3) else source.tags
+        self._frames = 0
+        with ExitStack() as ending, self._failures():
+            self._before = _found(self.path)
+            self._temporary = ending.enter_context(atomic.replacing(self.path, mode=None))
+            opened = (
+                self._open(source.id3 or id3.written(self._tags))
+                if form == "MP3"
+                else native(self._temporary)
+            )
+            self._file = soundfile.SoundFile(
+                opened, "w", source.sample_rate_hz, channels, coding, format=form, closefd=True
+            )
+            if form != "MP3":
+                self._set_tags()
+            self._ending = ending.pop_all()
+
+    def write(self, samples: Samples) -> None:
+        """Append samples, (frames, channels) float32."""
+        with self._failures():
+            self._file.write(samples)
+        self._frames += len(samples)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            with suppress(soundfile.LibsndfileError):
+                self._file.close()
+            self._ending.__exit__(kind, error, traceback)
+            return
+        with self._failures(), self._ending:
+            self._file.close()
+            if self._carried:
+                chunks.append_to_riff(self._temporary, self._carried)
+            self._check()
+        self._note_changes()
+
+    def _open(self, head: bytes) -> int:
+        """The descriptor of the temporary file, behind a head that soundfile doesn't see."""
+        descriptor = os.open(self._temporary, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            while head:
+                head = head[os.write(descriptor, head) :]
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _set_tags(self) -> None:
+        for key, text in self._tags.items():
+            if "\ufffd" not in text:  # what was not text
+                with suppress(soundfile.LibsndfileError):  # told at the end
+                    setattr(self._file, key, text)
+
+    def _check(self) -> None:
+        with soundfile.SoundFile(native(self._temporary)) as written:
+            # Not every encoder tells of a disk that filled up.
+            if written.frames != self._frames:
+                raise OSError(errno.ENOSPC, "it came out too short")
+            kept = written.copy_metadata()
+        lost = [key for key, text in self._tags.items() if kept.get(key, "") != text or "\ufffd" in text]
+        if lost:
+            self.notes.append(
+                f"{self.path} has no place for this of the source, or changed it: {', '.join(lost)}."
+            )
+
+    def _note_changes(self) -> None:
+        before = self._before
+        if before is None:
+            return
+        after = self.path.stat()
+        if before.st_nlink > 1:
+            self.notes.append(
+                f"{self.path} had another name (a hard link), which keeps the sound of before: it is a file of its "
+                "own from here on."
+            )
+        if (before.st_uid, before.st_gid) != (after.st_uid, after.st_gid):
+            self.notes.append(
+                f"{self.path} belonged to another user or group; the new file is yours: `chown` gives it back."
+            )
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Whatever fails in here becomes an AudioError with a sentence."""
+        try:
+            yield
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise AudioError(
+                f"Can't write {self.path} ({reason_of(error)}): {_advice(error)}. Nothing was changed."
+            ) from error
+
+
+def native(path: Path) -> str | bytes:
+    """A name as soundfile takes it although it is not UTF-8."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
+
+
+def _found(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _advice(error: soundfile.LibsndfileError | OSError) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return "make room on the disk, or choose another place"
+    if number is not None:
+        return "choose another place or name"
+    return "make room on the disk, or choose another place or format"
+
+
+def format_of(place: Path) -> tuple[str, str | None]:
+    """The format that the ending of a name says, and the coding if it says one; AudioError if it does not tell."""
+    ending = place.suffix.lower().removeprefix(".")
+    form, coding = _ENDINGS.get(ending, (ending.upper(), None))
+    if form not in soundfile.available_formats() or form == "RAW":
+        raise AudioError(f"The name {place.name} does not tell the format to write: end it in .wav or .flac.")
+    return form, coding
+
+
+def _coding(place: Path, source: AudioReader) -> tuple[str, str]:
+    """Format and coding of a file to be written."""
+    form, coding = format_of(place)
+    source_form, source_coding = source.coding
+    # A lossy coding stays in its kind of file: nobody who asks for WAV means MP3 inside it.
+    fits = form == source_form or source_coding.startswith(_LOSSLESS)
+    if coding is None and fits and soundfile.check_format(form, source_coding):
+        coding = source_coding
+    return form, coding or soundfile.default_subtype(form)

@@ -1,0 +1,39 @@
+"""Through the network or past it, with the same delay and without a click between."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_pse.enhancer import Enhancer
+from edge_pse.spectral import Samples
+
+
+class Pathway:
+    """Samples at the model's rate, through the network or past it, in whole hops and with the same delay.
+
+    Both ways deliver the input of one hop before, so that changing between them is a cross-fade of one hop.
+    Back at the network, its first two hops are not used: its window still holds the sound of before.
+    """
+
+    def __init__(self, enhancer: Enhancer):
+        self.enhancer = enhancer
+        hop = enhancer.delay_samples
+        self._rising = np.arange(1, hop + 1, dtype=np.float32) / np.float32(hop)
+        self._before: Samples = np.zeros(hop, np.float32)
+        self._hops_at_network = 3
+
+    def process(self, hop: Samples, past_network: bool, far_end: Samples | None = None) -> Samples:
+        """One hop, and that of the far end, (hop,) float32 -> the hop before, enhanced unless ``past_network``."""
+        dry, self._before = self._before, hop
+        if past_network and not self._hops_at_network:
+            return dry
+        enhanced = self.enhancer.process(hop, far_end)
+        if past_network:
+            self._hops_at_network = 0
+            return enhanced + self._rising * (dry - enhanced)
+        self._hops_at_network += 1
+        if self._hops_at_network <= 2:
+            return dry
+        if self._hops_at_network == 3:
+            return dry + self._rising * (enhanced - dry)
+        return enhanced

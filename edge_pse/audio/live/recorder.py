@@ -1,0 +1,169 @@
+"""Writes what is played to a file, without ever making the sound wait for the disk."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+import soundfile
+
+from edge_pse import atomic
+from edge_pse.audio.files.writing import format_of
+from edge_pse.audio.pcm import to_pcm
+from edge_pse.errors import AudioError
+from edge_pse.spectral import Samples
+
+_QUEUE_HOPS = 3000  # half a minute of a disk that does not answer
+_CLOSED_EVERY_S = 2
+"""So much is lost to other programs if the machine loses its power: the header says what was there then."""
+_REOPENED = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU")
+_MOST_FRAMES = 1 << 30
+"""2 GiB: what is longer goes on in another file, because not every program reads more of a WAV file."""
+_SILENCE_FRAMES = 1 << 16
+
+
+class Recorder:
+    """A file that grows while it is recorded; hops are written on a thread of its own.
+
+    Only its owner may read it. An earlier recording stays: where the name is taken the next free one is used, and told
+    to ``say``. Raises AudioError if the file can't be begun. If the disk fails later, the recording ends with a
+    sentence, and the stream goes on.
+    """
+
+    def __init__(self, path: Path, rate_hz: int, say: Callable[[str], None], append: bool = False):
+        """``append``: ``path`` was begun before a restart, so go on with it."""
+        self._wanted, self._rate, self._say = path, rate_hz, say
+        self._file: soundfile.SoundFile
+        try:
+            self._form, self._coding = format_of(path)
+            if not (append and self._go_on(path)):
+                self._begin()
+        except (AudioError, soundfile.LibsndfileError, OSError, ValueError) as error:
+            raise AudioError(f"Can't record to {path} ({error}): end the name in .wav or .flac.") from error
+        self._lost = 0
+        self._hops: SimpleQueue[Samples | int | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="edge-pse recorder", daemon=True)
+        self._thread.start()
+
+    def add(self, hop: Samples) -> None:
+        """The next samples, float32; if the disk is too far behind there is silence instead, which is said."""
+        if self._hops.qsize() >= _QUEUE_HOPS:
+            self._lost += hop.size
+        elif self._thread.is_alive():
+            self._tell_lost()
+            self._hops.put(hop)
+
+    def close(self) -> None:
+        """Write the rest and end the file; one without a sample does not stay."""
+        self._tell_lost()
+        self._hops.put(None)
+        self._thread.join()
+
+    def _tell_lost(self) -> None:
+        if self._lost:
+            self._hops.put(self._lost)
+            self._lost = 0
+
+    def _begin(self) -> None:
+        """A new file under the first name that is free."""
+        for place in _names(self._wanted):
+            try:
+                self._descriptor = os.open(place, _NEW, atomic.OWN)
+            except FileExistsError:
+                if not stat.S_ISREG(place.lstat().st_mode) and not place.is_file():
+                    raise AudioError("it is not a file") from None
+                continue
+            break
+        self.path, self._frames, self._began_here = place, 0, True
+        """Where it is recorded."""
+        try:
+            self._file = self._opened("w")
+        except BaseException:
+            os.close(self._descriptor)
+            place.unlink()
+            raise
+        if place != self._wanted:
+            self._say(f"{self._wanted} is there already and stays: this is recorded to {place}.")
+
+    def _go_on(self, path: Path) -> bool:
+        """Open the file of before the restart at its end; False where that can't be done."""
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | _BINARY)
+        except FileNotFoundError:
+            return False
+        self.path, self._began_here = path, False
+        try:
+            with suppress(OSError):  # not ours
+                path.chmod(atomic.OWN)
+            self._file = self._opened("r+")
+        except soundfile.LibsndfileError:  # a compressed one
+            os.close(self._descriptor)
+            return False
+        self._frames = self._file.seek(0, soundfile.SEEK_END)
+        return True
+
+    def _opened(self, mode: str) -> soundfile.SoundFile:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        kind = (self._rate, 1, self._coding, None, self._form) if mode == "w" else ()
+        return soundfile.SoundFile(os.dup(self._descriptor), mode, *kind, closefd=True)
+
+    def _write(self) -> None:
+        try:
+            while (hop := self._hops.get()) is not None:
+                if isinstance(hop, int):
+                    self._write_silence(hop)
+                else:
+                    self._write_hop(hop)
+            self._end()
+        except Exception as error:  # told; whatever it is, the stream goes on
+            self._say(f"The recording to {self.path} has ended early ({error}): is the disk full?")
+            with suppress(soundfile.LibsndfileError, OSError):
+                self._end()
+
+    def _write_hop(self, hop: Samples) -> None:
+        before, self._frames = self._frames, self._frames + hop.size
+        self._file.write(to_pcm(hop))
+        every = _CLOSED_EVERY_S * self._rate
+        if self._frames >= _MOST_FRAMES:
+            self._end()
+            self._begin()
+        elif self._form in _REOPENED and self._frames // every > before // every:
+            self._file.close()
+            self._file = self._opened("r+")
+            self._file.seek(0, soundfile.SEEK_END)
+
+    def _write_silence(self, frames: int) -> None:
+        self._say(
+            f"The disk was too slow: {frames / self._rate:.1f} s of the recording to {self.path} are silence."
+        )
+        for start in range(0, frames, _SILENCE_FRAMES):
+            self._write_hop(np.zeros(min(_SILENCE_FRAMES, frames - start), np.float32))
+
+    def _end(self) -> None:
+        try:
+            self._file.close()
+            nothing = self._began_here and not self._frames
+            if nothing and os.path.samestat(os.fstat(self._descriptor), self.path.stat()):
+                self.path.unlink()
+        finally:
+            descriptor, self._descriptor = self._descriptor, -1
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
+
+
+def _names(wanted: Path) -> Iterator[Path]:
+    """``talk.wav``, ``talk-2.wav``, ``talk-3.wav`` ..."""
+    yield wanted
+    for number in count(2):
+        yield wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")

@@ -1,0 +1,248 @@
+"""One microphone, one output and the engine between them, from their opening to the first fault."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edge_pse.audio.devices import sound_server, virtual_mic
+from edge_pse.audio.devices.listing import Device, find_format, resolve
+from edge_pse.audio.devices.microphone import resolve_microphone
+from edge_pse.audio.devices.streams import BLOCKS_PER_SECOND, InputStream, OutputStream, Stream
+from edge_pse.audio.live.engine import Counters, Engine
+from edge_pse.audio.live.loopback import FarEndStatus, Loopback
+from edge_pse.enhancer import Enhancer
+from edge_pse.levels import dbfs
+from edge_pse.spectral import Samples
+
+VIRTUAL = "virtual"
+"""As output: the virtual microphone."""
+
+_STALL_S = 0.5
+"""No callback for so long is a fault; devices pause for 0.12 s, and for 0.3 s on a loaded machine."""
+_SERVER_STALL_S = 2.5
+"""The same for an output at a server: PulseAudio's null sinks, of which the virtual microphone is one, look for
+samples every 2 s only after an underrun if nobody listens."""
+_START_S = 4.0
+"""A PulseAudio null sink that was idle takes up to 2 s to ask for its first samples."""
+_RATE_WINDOW_S = 10.0
+_RATE_TOLERANCE = 0.1
+"""Callbacks against the clock. Crystals are a thousand times nearer; this is a device gone wrong."""
+_INPUT_QUEUE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to connect, and how."""
+
+    input: str | None = None
+    """See ``devices.resolve``."""
+    output: str | None = None
+    """See ``devices.resolve``, or ``VIRTUAL``."""
+    latency_s: float = 0.04
+    """Asked of each device."""
+    channel: int | None = None
+    """Of the input, from 0; None for the one with most speech."""
+    on_demand: bool = False
+    """Open the devices only while a program records from the virtual microphone."""
+    loopback: str | None = None
+    """Where to hear what the loudspeaker plays, see ``Loopback``; None for no far end."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How it goes, to be shown."""
+
+    input: str
+    output: str
+    input_dbfs: float
+    output_dbfs: float
+    hop_p50_ms: float
+    hop_p99_ms: float
+    latency_ms: float
+    """From the microphone to the output, buffers of the devices included."""
+    device_ms: float
+    """The part of it that is in the devices' buffers."""
+    overloaded: bool
+    far_end: FarEndStatus | None
+    """None if none is wanted."""
+
+
+class Session:
+    """Open streams. The constructor raises AudioError, leaving nothing open, if a device does not open."""
+
+    def __init__(
+        self,
+        enhancer: Enhancer,
+        options: Options,
+        say: Callable[[str], None],
+        on_output: Callable[[Samples], None] | None = None,
+    ):
+        source, sink = resolve_microphone(options.input), _resolve_output(options.output)
+        self._loopback = None
+        if options.loopback is not None:
+            self._loopback = Loopback(options.loopback, source, sink, options.latency_s, say)
+        source_format = find_format(source, enhancer.sample_rate_hz, options.channel)
+        sink_format = find_format(sink, enhancer.sample_rate_hz)
+        self.engine = Engine(enhancer, source_format.rate_hz, sink_format.rate_hz, options.channel, on_output)
+        self.streams: list[Stream] = []
+        self._say = say
+        self._changes: sound_server.Changes | None = None
+        self._server_told = threading.Event()
+        self._places = sound_server.Places(None, None, None, None, float("-inf"))
+        self._places_before: dict[str, str] = {}
+        self._rate_checked_s = time.monotonic()
+        self._excused_s = float("-inf")
+        self._frames_before = [0, 0]
+        try:
+            self.engine.start()
+            queue_blocks = round(_INPUT_QUEUE_S * BLOCKS_PER_SECOND)
+            self.output = OutputStream(sink, sink_format, options.latency_s, self.engine.playback.read_into)
+            self.streams.append(self.output)
+            self.input = InputStream(
+                source, source_format, options.latency_s, self.engine.blocks, queue_blocks
+            )
+            self.streams.insert(0, self.input)
+            loopback_served = self._loopback is not None and self._loopback.through_server
+            if source.through_server or sink.through_server or loopback_served:
+                self._changes = sound_server.Changes(self._ask_server)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def running(self) -> bool:
+        """Both devices have begun to move samples."""
+        return all(stream.flowing for stream in self.streams)
+
+    @property
+    def counters(self) -> Counters:
+        """What was lost so far."""
+        engine = self.engine.counters
+        return replace(
+            engine,
+            underruns=engine.underruns + self.output.xruns,
+            overruns=self.input.xruns,
+            dropped_samples=self.input.dropped + self.engine.playback.dropped,
+        )
+
+    @property
+    def paces(self) -> tuple[float | None, float | None]:
+        """Of the microphone and the output, see ``Stream.pace``."""
+        return self.input.pace, self.output.pace
+
+    def status(self) -> Status:
+        """How it goes now."""
+        engine = self.engine
+        times_ms = np.array(engine.hop_times_s or [0.0]) * 1000
+        device_s = self.input.latency_s + self.output.latency_s
+        return Status(
+            input=self.input.device.description,
+            output=self.output.device.description,
+            input_dbfs=dbfs(engine.input_power),
+            output_dbfs=dbfs(engine.output_power),
+            hop_p50_ms=float(np.percentile(times_ms, 50)),
+            hop_p99_ms=float(np.percentile(times_ms, 99)),
+            latency_ms=1000 * (device_s + engine.latency_s),
+            device_ms=1000 * device_s,
+            overloaded=engine.overloaded,
+            far_end=None if self._loopback is None else self._loopback.status(),
+        )
+
+    def fault(self) -> str | None:
+        """What is wrong with the streams now, as a sentence; raises what the worker has died of.
+
+        The far end is looked after here too, but never a fault.
+        """
+        if self.engine.failure is not None:
+            raise self.engine.failure
+        now = time.monotonic()
+        for stream in self.streams:
+            name = stream.device.description
+            if stream.finished:
+                return f"{name} has ended its stream: unplugged, or the sound server stopped. Waiting for it."
+            if now - max(stream.last_callback_s, self._excused_s) > self._patience_s(stream):
+                way = "from" if stream is self.input else "to"
+                return f"No samples go {way} {name}: it is suspended, blocked or gone. Waiting for it."
+        if now - self._rate_checked_s > _RATE_WINDOW_S:
+            return self._wrong_rate(now)
+        news = None
+        if self._server_told.is_set():
+            self._server_told.clear()
+            news = self._places
+        if self._loopback is not None:
+            self._loopback.look(self.engine, news)
+        return None if news is None else self._moved(news)
+
+    def excuse(self) -> None:
+        """The silence until now is not the fault of the streams: this program did not run."""
+        self._excused_s = self._rate_checked_s = time.monotonic()
+        self._frames_before = [0, 0]
+
+    def close(self) -> None:
+        """End everything at once; StreamHung if PortAudio does not come back."""
+        if self._changes is not None:
+            self._changes.close()
+        try:
+            for stream in self.streams:
+                stream.close()
+            if self._loopback is not None:
+                self._loopback.close(self.engine)
+        finally:
+            self.engine.close()
+
+    def _patience_s(self, stream: Stream) -> float:
+        """How long a stream may be silent."""
+        if not stream.flowing:
+            return _START_S
+        return _SERVER_STALL_S if stream is self.output and stream.device.through_server else _STALL_S
+
+    def _wrong_rate(self, now: float) -> str | None:
+        elapsed, self._rate_checked_s = now - self._rate_checked_s, now
+        before, self._frames_before = self._frames_before, [stream.frames for stream in self.streams]
+        if 0 in before:
+            return None  # the window began before the first callback
+        for stream, frames in zip(self.streams, before, strict=True):
+            rate = (stream.frames - frames) / elapsed
+            if abs(rate / stream.format.rate_hz - 1) > _RATE_TOLERANCE:
+                return (
+                    f"{stream.device.description} moves {rate:.0f} samples a second instead of "
+                    f"{stream.format.rate_hz}: opening it again."
+                )
+        return None
+
+    def _ask_server(self) -> None:
+        """On a thread of the watch, so that a slow server holds nothing up; raises NoAnswer, and is called again."""
+        self._places = sound_server.places(os.getpid())
+        self._server_told.set()
+
+    def _moved(self, places: sound_server.Places) -> str | None:
+        """Whether the sound server has put a stream to another device, as it does when one is gone."""
+        for stream in self.streams:
+            device = stream.device
+            place = places.input if device.kind == "input" else places.output
+            if place is None or not device.through_server:
+                continue
+            if device.server_name not in (None, place):
+                return (
+                    f"{device.description} is gone, the sound server chose {place}. Waiting for its return."
+                )
+            if place in virtual_mic.OWN_SOURCES:
+                return f"The {device.kind} is gone, and only the virtual microphone is left. Waiting for it."
+            before = self._places_before.setdefault(device.kind, place)
+            if place != before:
+                self._places_before[device.kind] = place
+                self._say(f"The sound server moved the {device.kind} to {place}.")
+        return None
+
+
+def _resolve_output(wanted: str | None) -> Device:
+    if wanted != VIRTUAL:
+        return resolve("output", wanted)
+    virtual_mic.ensure()
+    return resolve("output", virtual_mic.SINK)

@@ -1,0 +1,143 @@
+"""A model by its name or path, open in a runtime, with its contract."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_pse.backends import RUNTIMES, Backend, open_model
+from edge_pse.contract import Contract
+from edge_pse.errors import ModelError
+from edge_pse.model_file import read_model
+from edge_pse.text import shown
+
+DEFAULT_MODEL = "pvqe-s"
+PRECISIONS = ("int8", "fp32")
+"""Which of a network's files is meant where none is named, the preferred one first."""
+_FAR_END = "-far"
+"""Ends the names of networks that take a far end."""
+MODELS_DIR = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run: the open file and what is known about it. Several streams may share one."""
+
+    path: Path
+    contract: Contract
+    backend: Backend
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        backend: str | Sequence[str] = "auto",
+        threads: int = 1,
+        far_end: bool = False,
+    ) -> Model:
+        """Open a model.
+
+        ``model``: a name (``pvqe-s``, or with its precision ``pvqe-s.int8``) of a model that came with the
+        package, or the path of a model file, with its description beside it: both are trusted as code is,
+        because the runtime that runs the file may do with it whatever it can. ``backend``: a key of
+        ``edge_pse.backends.RUNTIMES``, or ``auto`` for the first installed one that has the model, or several
+        to choose from, the preferred one first; ``Model.backend.name`` says which it is, ``Model.path``
+        which file it was given. ``threads``: for the work on one frame, which is little: more than one may
+        well be slower. ``far_end``: there is one, so that the place of a model given by its name is taken by
+        its variant with a far end (``pvqe-s-far`` for ``pvqe-s``) where that is installed;
+        ``Model.contract.far_end`` says. Raises ModelError when there is no such model or runtime, or when
+        file and description do not fit each other or this program.
+        """
+        named = [backend] if isinstance(backend, str) else backend
+        wanted = list(RUNTIMES) if backend == "auto" else named
+        for name in wanted:
+            if name not in RUNTIMES:
+                raise ModelError(f"There is no backend {name!r}: choose one of auto, {', '.join(RUNTIMES)}.")
+        # Those that are missing come last: if one of them is needed, the error says what to install.
+        candidates = sorted(wanted, key=lambda name: RUNTIMES[name].installed_version() is None)
+        found = _find_variant(model, candidates) if far_end and _is_name(model) else None
+        path, runtime_name = found or _find(model, candidates)
+        path = RUNTIMES[runtime_name].file_for(path)
+        try:
+            content, description = read_model(path)
+            contract = Contract.of(description)
+            opened = open_model(content, runtime_name, threads)
+            contract.check_graph(opened)
+        except ModelError as error:
+            raise ModelError(f"Model {shown(path)} can't be used: {error}") from error
+        return cls(path, contract, opened)
+
+    def enroller(self) -> Model:
+        """The model that makes the profiles for this one: itself, or the file beside it of the network it names.
+
+        ModelError if that is missing or of other weights.
+        """
+        if self.contract.makes_profiles:
+            return self
+        network = self.contract.profiles_of.rpartition("-")[0]
+        _, dot, rest = self.path.name.partition(".")
+        maker = Model.load(self.path.with_name(network + dot + rest), self.backend.name)
+        if maker.contract.model_id != self.contract.profiles_of:
+            raise ModelError(
+                f"Model {self.path} takes the profiles of {self.contract.profiles_of}, but {maker.path} is "
+                f"{maker.contract.model_id}: install both from one release."
+            )
+        return maker
+
+    @classmethod
+    def of(cls, model: Model | str | Path) -> Model:
+        """A loaded model as it is, another one loaded."""
+        return model if isinstance(model, Model) else cls.load(model)
+
+
+def available_models() -> list[Path]:
+    """The model files that came with the package, in alphabetical order."""
+    suffixes = {runtime.suffix for runtime in RUNTIMES.values()}
+    return sorted(path for path in MODELS_DIR.glob("*") if path.suffix in suffixes)
+
+
+def far_end_variant(model: str) -> str:
+    """Name of the model that is like ``model`` and takes a far end: ``pvqe-s-far.int8`` for ``pvqe-s.int8``."""
+    network, dot, precision = model.partition(".")
+    return f"{network.removesuffix(_FAR_END)}{_FAR_END}{dot}{precision}"
+
+
+def _is_name(model: str | Path) -> bool:
+    """Whether it is the name of a model that came with the package, not a path."""
+    if isinstance(model, Path):
+        return False
+    return os.sep not in model and not any(model.endswith(r.suffix) for r in RUNTIMES.values())
+
+
+def _find_variant(model: str | Path, runtime_names: list[str]) -> tuple[Path, str] | None:
+    try:
+        return _find(far_end_variant(str(model)), runtime_names)
+    except ModelError:
+        return None
+
+
+def _find(model: str | Path, runtime_names: list[str]) -> tuple[Path, str]:
+    """Path of a model and the name of the runtime for it, from those given, the preferred one first."""
+    by_suffix: dict[str, str] = {}
+    for name in runtime_names:
+        by_suffix.setdefault(RUNTIMES[name].suffix, name)
+    if not _is_name(model):
+        given = Path(model)
+        if given.suffix not in by_suffix:
+            raise ModelError(
+                f"Can't run {shown(given)}: name a model file that ends in {' or '.join(by_suffix)}."
+            )
+        if not given.is_file():
+            raise ModelError(
+                f"There is no model file {shown(given)}: check the path, or name a model that is installed."
+            )
+        return given, by_suffix[given.suffix]
+    for suffix, runtime_name in by_suffix.items():
+        for stem in (model, *(f"{model}.{precision}" for precision in PRECISIONS)):
+            path = MODELS_DIR / f"{stem}{suffix}"
+            if path.is_file():
+                return path, runtime_name
+    installed = ", ".join(path.name for path in available_models()) or "none"
+    raise ModelError(f"There is no model {str(model)!r} here; installed: {installed}.")

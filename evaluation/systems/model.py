@@ -1,0 +1,61 @@
+"""A model as it ships: through the device library, in the way an application would call it."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from edge_pse.enhancer import Enhancer
+from edge_pse.enrollment.offline import conditioning
+from edge_pse.model import Model
+from edge_pse.profiles import Profile
+from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemInfo
+
+
+class ModelSystem:
+    """A model file by name or path. A profile is made once per enrollment audio."""
+
+    def __init__(self, model: str, backend: str = "auto") -> None:
+        self._model = Model.load(model, backend)
+        self._enhancer = Enhancer(self._model)
+        self._profiles: dict[str, Profile] = {}
+        contract = self._model.contract
+        self.info = SystemInfo(
+            description=f"{contract.network} {contract.precision} on {self._model.backend.name}, {contract.model_id}",
+            uses_profile=True,
+            latency_ms=contract.latency_ms,
+            size_bytes=self._model.path.stat().st_size,
+        )
+
+    def enhance(
+        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+    ) -> np.ndarray:
+        self._enhancer.profile = None if enrollment is None else self._profile(enrollment)
+        contract = self._model.contract
+        return self._enhancer.enhance(mixture, contract.sample_rate_hz, far_end if contract.far_end else None)
+
+    def _profile(self, enrollment: np.ndarray) -> Profile:
+        key = sha256(str(self._model.path).encode() + enrollment.tobytes()).hexdigest()
+        if key not in self._profiles:
+            embedding = self._embedding(key, enrollment)
+            model_id = self._model.contract.profiles_of
+            self._profiles[key] = Profile("evaluation", model_id, embedding, 0.0, snr_db=0.0)
+        return self._profiles[key]
+
+    def _embedding(self, key: str, enrollment: np.ndarray) -> np.ndarray:
+        """From the folder that the processes of a run share, or made and left there."""
+        shared = os.environ.get(SHARED_PROFILES_VARIABLE)
+        path = Path(shared, f"{key}.npy") if shared else None
+        if path and path.exists():
+            return np.load(path)
+        # Too short and too noisy enrollments, which enroll refuses, are among the things that are tested.
+        embedding = conditioning(enrollment, self._model.enroller())
+        if path:
+            unfinished = path.with_suffix(f".{os.getpid()}")
+            with unfinished.open("wb") as file:
+                np.save(file, embedding)
+            unfinished.replace(path)
+        return embedding
