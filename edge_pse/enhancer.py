@@ -20,7 +20,7 @@ from edge_pse.channels import choose, choose_in
 from edge_pse.errors import AudioError, EdgePseWarning, ModelError, ProfileError, ThreadError
 from edge_pse.levels import LevelRange, SpeechBand
 from edge_pse.model import DEFAULT_MODEL, Model
-from edge_pse.pace import Hearing, warn_of_pace
+from edge_pse.pace import FramePowers, warn_of_pace
 from edge_pse.profiles import Profile
 from edge_pse.samples import (
     as_float32,
@@ -36,7 +36,7 @@ _MOST_GAIN = 16.0
 noise, mixtures and test tones, with profiles and without, the shipped models exceed that by 2.2 dB at most."""
 _FORGOTTEN = 0.9  # a hop, of the loudest: sound may come out some hops after it went in
 _FAINT_POWER = 1e-8  # of full scale 1: what is below it nobody hears
-_HEARD_AGAIN_HOPS = 100
+_REPLAYED_HOPS = 100
 """What a network that is shown another level begins anew with. States of another level would take seconds to go: voices
 at -60 dBFS would lose 3.4 dB on average instead of 0.6. More hops would be too long a pause on a slow board; with 50,
 a voice that is raised late loses 8 dB."""
@@ -44,25 +44,28 @@ _MOST_EMBEDDED = 100.0  # root mean square of a hop's embedding; of the shipped 
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One hop of a stream as the network hears it without a profile: what enrollments are made of."""
+class FrameFeatures:
+    """What the network says of one hop of a stream without a profile: what enrollments are made of."""
 
     power: float
     """Mean square of the windowed samples."""
-    kept: float
+    kept_power: float
     """What is left of it without a profile, which keeps every voice and takes noise away."""
     embedding: Samples
     """Of this hop, (embedding_size,) float32; a profile is a mean of these."""
     half_band: Samples
-    """The same, with only the lower half of the band heard so far."""
+    """The same of a stream without the upper half of the band, see ``band``."""
     in_speech_band: tuple[float, float]
-    """``power`` and ``kept`` where neither an offset nor mains hum is, see ``levels``."""
+    """``power`` and ``kept_power`` where neither an offset nor mains hum is, see ``levels``."""
 
-    def lowered(self, gain: float) -> Heard:
-        """What was heard raised by ``gain``, with the levels of before."""
-        power, kept = (level / gain**2 for level in self.in_speech_band)
+    def without_gain(self, gain: float) -> FrameFeatures:
+        """Those of a stream that was raised by ``gain``, with the levels of before."""
+        power, kept_power = (level / gain**2 for level in self.in_speech_band)
         return replace(
-            self, power=self.power / gain**2, kept=self.kept / gain**2, in_speech_band=(power, kept)
+            self,
+            power=self.power / gain**2,
+            kept_power=self.kept_power / gain**2,
+            in_speech_band=(power, kept_power),
         )
 
 
@@ -74,7 +77,7 @@ class _Settings:
     embedding: Samples
     """Of the profile, (1, profile_size); zeros without one."""
     strength: float
-    listener: Callable[[Heard], object] | None
+    observer: Callable[[FrameFeatures], object] | None
 
 
 def _mono(samples: ArrayLike) -> Samples:
@@ -93,7 +96,7 @@ class Enhancer:
     several streams. ``profile``: the voice to keep, None to keep every voice. ``strength``: 0 (the input) to
     1 (the network's output). The stream is mono, at ``sample_rate_hz``.
 
-    ``profile``, ``strength`` and ``listen`` may be set by any thread, at any time; the stream takes them
+    ``profile``, ``strength`` and the observer may be set by any thread, at any time; the stream takes them
     between two hops. The stream itself (``process``, ``flush``, ``reset``, ``enhance``) is for one thread at a
     time: a call into the middle of another one raises ThreadError and changes nothing.
 
@@ -123,7 +126,7 @@ class Enhancer:
         spacing_hz = contract.sample_rate_hz / contract.window_samples
         self._speech = SpeechBand(contract.bins, contract.first_bin, spacing_hz, self._power_scale)
         self._nobody = np.zeros((1, contract.profile_size), np.float32)
-        self._recent: deque[tuple[Samples, Samples | None]] = deque(maxlen=_HEARD_AGAIN_HOPS)
+        self._recent: deque[tuple[Samples, Samples | None]] = deque(maxlen=_REPLAYED_HOPS)
         self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
         self._pending = self._nothing
         self._working, self._changing = threading.Lock(), threading.Lock()
@@ -137,6 +140,11 @@ class Enhancer:
     def sample_rate_hz(self) -> int:
         """Rate of the samples taken and given."""
         return self.model.contract.sample_rate_hz
+
+    @property
+    def hop_samples(self) -> int:
+        """How many samples the network takes and gives in one step."""
+        return self.model.contract.hop_samples
 
     @property
     def delay_samples(self) -> int:
@@ -181,14 +189,14 @@ class Enhancer:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
         self._change(strength=float(strength))
 
-    def listen(self, listener: Callable[[Heard], object] | None) -> None:
-        """Have ``listener`` called in each hop, from the next one on, with what was heard; None ends that.
+    def observe(self, observer: Callable[[FrameFeatures], object] | None) -> None:
+        """Have ``observer`` called in each hop, from the next one on, with the features of that hop; None ends it.
 
-        It is called by the thread that runs the stream, which waits for it. Listening costs a second step of the
-        network, with half of the band, and while a profile is set a third, without the profile. What the listener
+        It is called by the thread that runs the stream, which waits for it. That costs a second step of the
+        network, with half of the band, and while a profile is set a third, without the profile. What the observer
         raises ends the call that runs the stream, whose output is lost: ``reset`` then.
         """
-        self._change(listener=listener)
+        self._change(observer=observer)
 
     @property
     def fault(self) -> str:
@@ -270,7 +278,7 @@ class Enhancer:
             far = choose_in([played], played.shape[1], rate, far_end=True).of(played)
             self._check_far_end(near, far)
         at_model = self._at_model(near, rate)
-        warn_of_pace(at_model, self.sample_rate_hz, rate, hearing_of(self.model))
+        warn_of_pace(at_model, self.sample_rate_hz, rate, frame_powers_of(self.model))
         with self._alone():
             self._reset()
             out = self._process(at_model, None if far is None else self._at_model(far, rate))
@@ -321,8 +329,8 @@ class Enhancer:
 
     def _begin_network(self) -> None:
         self._states = self.model.contract.initial_states()
-        self._listening = self.model.contract.initial_states()
-        self._listening_to_half = self.model.contract.initial_states()
+        self._no_profile_states = self.model.contract.initial_states()
+        self._half_band_states = self.model.contract.initial_states()
         self._loudest = 0.0
         self._fault = ""
 
@@ -339,19 +347,19 @@ class Enhancer:
             if not np.array_equal(now.embedding, self._embedding):
                 self._states = self.model.contract.initial_states()
             self._embedding = now.embedding
-        heard = None
+        features = None
         enhanced = spectrum
         if not self._fault:
-            enhanced, heard = self._in_range(spectrum, far, now)
+            enhanced, features = self._in_range(spectrum, far, now)
         self._synthesis(enhanced, out)
         # What is synthesised of the input is the input but for an offset, and the strength fades that in.
         self._mix(out, 0.0 if self._fault else now.strength)
-        if heard is not None and now.listener is not None:
-            now.listener(heard)
+        if features is not None and now.observer is not None:
+            now.observer(features)
 
     def _in_range(
         self, spectrum: Samples, far: Samples | None, now: _Settings
-    ) -> tuple[Samples, Heard | None]:
+    ) -> tuple[Samples, FrameFeatures | None]:
         """Through the network, shown at a level that it was trained with."""
         changed = self._level.changes(self._speech.power(spectrum))
         gain = self._level.gain
@@ -365,36 +373,40 @@ class Enhancer:
             return spectrum, None
         if gain == 1:
             return self._through_network(spectrum, far, now)
-        enhanced, heard = self._through_network(np.float32(gain) * spectrum, far, now)
-        return enhanced / np.float32(gain), None if heard is None else heard.lowered(gain)
+        enhanced, features = self._through_network(np.float32(gain) * spectrum, far, now)
+        return enhanced / np.float32(gain), None if features is None else features.without_gain(gain)
 
     def _through_network(
         self, spectrum: Samples, far: Samples | None, now: _Settings
-    ) -> tuple[Samples, Heard | None]:
-        """The enhanced spectrum and what is heard, if somebody listens; the input's own if that is no sound."""
+    ) -> tuple[Samples, FrameFeatures | None]:
+        """The enhanced spectrum, the input's own if that is no sound; and the features, if there is an observer."""
         enhanced, embedding, self._states = self._step(spectrum, now.embedding, self._states, far)
-        power, kept = self._power(spectrum), self._power(enhanced)
+        power, kept_power = self._power(spectrum), self._power(enhanced)
         given = power if far is None else power + self._power(far)
         self._loudest = max(given, _FORGOTTEN * self._loudest)
         most = _MOST_GAIN * self._loudest + _FAINT_POWER
-        if not kept <= most:  # as of NaN
+        if not kept_power <= most:  # as of NaN
             self._go_wrong(now)
             return spectrum, None
-        if now.listener is None:
+        if now.observer is None:
             return enhanced, None
-        listened = enhanced
+        kept = enhanced
         if now.profile is not None:
-            listened, embedding, self._listening = self._step(spectrum, self._nobody, self._listening, far)
-            kept = self._power(listened)
-        _, half_band, self._listening_to_half = self._step(
-            self._half.of(spectrum), self._nobody, self._listening_to_half, far
+            kept, embedding, self._no_profile_states = self._step(
+                spectrum, self._nobody, self._no_profile_states, far
+            )
+            kept_power = self._power(kept)
+        _, half_band, self._half_band_states = self._step(
+            self._half.of(spectrum), self._nobody, self._half_band_states, far
         )
         embeddings = np.concatenate([embedding, half_band])
-        if not (kept <= most and np.vdot(embeddings, embeddings) <= embeddings.size * _MOST_EMBEDDED**2):
+        if not (
+            kept_power <= most and np.vdot(embeddings, embeddings) <= embeddings.size * _MOST_EMBEDDED**2
+        ):
             self._go_wrong(now)
             return spectrum, None
-        in_speech_band = self._speech.power(spectrum), self._speech.power(listened)
-        return enhanced, Heard(power, kept, embeddings[0], embeddings[1], in_speech_band)
+        in_speech_band = self._speech.power(spectrum), self._speech.power(kept)
+        return enhanced, FrameFeatures(power, kept_power, embeddings[0], embeddings[1], in_speech_band)
 
     def _power(self, spectrum: Samples) -> float:
         """Mean square of the windowed samples."""
@@ -425,14 +437,14 @@ class Enhancer:
             out += dry
 
 
-def hearing_of(model: Model) -> Hearing:
-    """What the network makes of a recording without a profile."""
+def frame_powers_of(model: Model) -> FramePowers:
+    """Gives, of a recording, the power of each frame and what the network keeps of it without a profile."""
 
-    def hear(mono: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        hops: list[Heard] = []
+    def frame_powers(mono: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        frames: list[FrameFeatures] = []
         stream = Enhancer(model)
-        stream.listen(hops.append)
+        stream.observe(frames.append)
         stream.process(mono)
-        return np.array([hop.power for hop in hops]), np.array([hop.kept for hop in hops])
+        return np.array([frame.power for frame in frames]), np.array([frame.kept_power for frame in frames])
 
-    return hear
+    return frame_powers

@@ -69,7 +69,7 @@ class Model:
             raise ModelError(f"Model {shown(path)} can't be used: {error}") from error
         return cls(path, contract, opened)
 
-    def enroller(self) -> Model:
+    def profile_network(self) -> Model:
         """The model that makes the profiles for this one: itself, or the file beside it of the network it names.
 
         ModelError if that is missing or of other weights.
@@ -78,13 +78,13 @@ class Model:
             return self
         network = self.contract.profiles_of.rpartition("-")[0]
         _, dot, rest = self.path.name.partition(".")
-        maker = Model.load(self.path.with_name(network + dot + rest), self.backend.name)
-        if maker.contract.model_id != self.contract.profiles_of:
+        profile_network = Model.load(self.path.with_name(network + dot + rest), self.backend.name)
+        if profile_network.contract.model_id != self.contract.profiles_of:
             raise ModelError(
-                f"Model {self.path} takes the profiles of {self.contract.profiles_of}, but {maker.path} is "
-                f"{maker.contract.model_id}: install both from one release."
+                f"Model {self.path} takes the profiles of {self.contract.profiles_of}, but {profile_network.path} is "
+                f"{profile_network.contract.model_id}: install both from one release."
             )
-        return maker
+        return profile_network
 
     @classmethod
     def of(cls, model: Model | str | Path) -> Model:

@@ -52,7 +52,7 @@ _LONGEST_FRAMES = 60
 _LEAST_HEARD = 0.3
 _KEPT = 0.2
 
-Hearing = Callable[[Samples], tuple[NDArray[np.float64], NDArray[np.float64]]]
+FramePowers = Callable[[Samples], tuple[NDArray[np.float64], NDArray[np.float64]]]
 """Samples at the model's rate -> mean square of each hop, and what the network keeps of it without a profile."""
 
 
@@ -83,11 +83,11 @@ class Pace:
 
 
 def warn_of_pace(
-    mono: Samples, rate_hz: float, declared_hz: float, hearing: Hearing, stacklevel: int = 3
+    mono: Samples, rate_hz: float, declared_hz: float, frame_powers: FramePowers, stacklevel: int = 3
 ) -> None:
     """An EdgePseWarning if the start of a recording, at ``rate_hz``, sounds like speech of another rate.
 
-    ``declared_hz``: the rate that it was said to have. ``hearing`` is asked in the suspicious cases only.
+    ``declared_hz``: the rate that it was said to have. ``frame_powers`` is asked in the suspicious cases only.
     ``stacklevel``: of ``warnings.warn``.
     """
     start = mono[: round(SECONDS * rate_hz)]
@@ -100,7 +100,7 @@ def warn_of_pace(
         manner, comparison = "sped up", "lower"
     else:
         return
-    power, kept = hearing(start)
+    power, kept = frame_powers(start)
     active = power > _ACTIVE * np.percentile(power, 95)
     if np.mean(kept[active] > _KEPT * power[active]) < _LEAST_HEARD:
         return

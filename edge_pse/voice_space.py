@@ -67,14 +67,14 @@ class VoiceSpace:
     def __hash__(self) -> int:
         return hash(None if self._matrix is None else self._matrix.tobytes())
 
-    def place(self, embeddings: Floats) -> Floats:
+    def project(self, embeddings: Floats) -> Floats:
         """Embeddings (..., embedding_size) -> unit vectors (..., directions), zeros where there is no direction."""
-        placed = embeddings
+        projected = embeddings
         if self._matrix is not None:
-            placed = embeddings @ self._matrix[:, :-1].T + self._matrix[:, -1]
-        norms = np.linalg.norm(placed, axis=-1, keepdims=True)
-        return np.divide(placed, norms, out=np.zeros_like(placed), where=norms > 0)
+            projected = embeddings @ self._matrix[:, :-1].T + self._matrix[:, -1]
+        norms = np.linalg.norm(projected, axis=-1, keepdims=True)
+        return np.divide(projected, norms, out=np.zeros_like(projected), where=norms > 0)
 
     def cosine(self, one: Floats, other: Floats) -> float:
         """Cosine of the angle between two embeddings, (embedding_size,), here; 0 if one of them has no direction."""
-        return float(self.place(one) @ self.place(other))
+        return float(self.project(one) @ self.project(other))

@@ -71,11 +71,11 @@ def mixtures(plan: tuple[tuple[str, str, float, str | None, float], ...]) -> lis
 
 def calibration_inputs(model: Model) -> Iterator[dict[str, Samples]]:
     """Inputs of the step graph by name, as they occur while ``model`` runs over the calibration mixtures."""
-    maker = model.enroller()
+    profile_network = model.profile_network()
     for mixture in mixtures(CALIBRATION):
         profile = np.zeros((1, model.contract.profile_size), np.float32)
         if mixture.enrollment is not None:
-            profile[0] = embed(mixture.enrollment, maker)
+            profile[0] = embed(mixture.enrollment, profile_network)
         states = model.contract.initial_states()
         frames = zip(spectra(model, mixture.noisy), spectra(model, mixture.far_end), strict=True)
         for number, (spectrum, heard) in enumerate(frames):

@@ -69,7 +69,7 @@ def layer_errors(fp32: Model, recipe: Recipe) -> dict[str, float]:
     mixture = mixtures(CHECK[:1])[0]
     assert mixture.enrollment is not None
     far_end = mixture.far_end if fp32.contract.far_end else None
-    profile = embed(mixture.enrollment, fp32.enroller())
+    profile = embed(mixture.enrollment, fp32.profile_network())
     wanted = enhance(fp32, mixture.noisy, profile, far_end)
     names = layers(fp32.path)
     errors = {}

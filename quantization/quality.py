@@ -37,11 +37,11 @@ class Drift:
 def measure_drift(reference: Model, other: Model) -> Drift:
     """Run both over the mixtures of ``CHECK``."""
     wanted, got, cosines = [], [], [1.0]
-    maker = reference.enroller()
+    profile_network = reference.profile_network()
     for mixture in mixtures(CHECK):
         assert mixture.enrollment is not None
-        profile = embed(mixture.enrollment, maker)
-        if maker is reference:
+        profile = embed(mixture.enrollment, profile_network)
+        if profile_network is reference:
             cosines.append(cosine(profile, embed(mixture.enrollment, other)))
         far_end = mixture.far_end if reference.contract.far_end else None
         wanted.append(enhance(reference, mixture.noisy, profile, far_end))

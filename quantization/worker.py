@@ -37,8 +37,10 @@ def run(path: Path, backend: str, job: Path, result: Path) -> None:
     if "embeddings" in content:
         embeddings = content["embeddings"]
     else:
-        maker = model.enroller()
-        embeddings = np.stack([embed(recording, maker) for recording in _numbered(content, "enrollment")])
+        profile_network = model.profile_network()
+        embeddings = np.stack(
+            [embed(recording, profile_network) for recording in _numbered(content, "enrollment")]
+        )
     enhanced = []
     for number, profile in enumerate(content["profiles"]):
         far_end = content.get(f"far_end_{number}") if model.contract.far_end else None

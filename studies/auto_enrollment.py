@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edge_pse.enhancer import Enhancer, Heard
+from edge_pse.enhancer import Enhancer, FrameFeatures
 from edge_pse.enrollment.automatic import AutoEnrollment, Gathered, Rule, Stretch, gather
 from edge_pse.enrollment.offline import embed
 from edge_pse.model import DEFAULT_MODEL, Model
@@ -174,16 +174,16 @@ class Studio:
         enhancer = Enhancer(self.model)
         hops = 0
 
-        def hear(heard: Heard) -> None:
+        def hear(heard: FrameFeatures) -> None:
             nonlocal hops
             hops += 1
-            if gatherer.hear(heard):
+            if gatherer.add(heard):
                 stretch = gatherer.stretches[-1]
                 minute.stretches.append(stretch)
                 minute.ends_s.append(hops * HOP_SAMPLES / SAMPLE_RATE_HZ)
                 minute.foreign.append(_foreign(activity, hops, stretch))
 
-        enhancer.listen(hear)
+        enhancer.observe(hear)
         enhancer.process(samples)
         return minute
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edge_pse.enhancer import Enhancer, Heard
+from edge_pse.enhancer import Enhancer, FrameFeatures
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.voice_space import VoiceSpace
 from evaluation.data import DATA_VARIABLE, data_root
@@ -64,8 +64,8 @@ class Piece:
 def embed_prefixes(model: Model, samples: np.ndarray, lengths_s: Sequence[int]) -> dict[int, np.ndarray]:
     """The network's own embedding, see `Embed`: the mean over the hops of a stream without a profile."""
     enhancer = Enhancer(model)
-    hops: list[Heard] = []
-    enhancer.listen(hops.append)
+    hops: list[FrameFeatures] = []
+    enhancer.observe(hops.append)
     enhancer.process(samples)
     sums = np.cumsum([hop.embedding for hop in hops], axis=0, dtype=np.float64)
     ends = {seconds: seconds * SAMPLE_RATE_HZ // HOP_SAMPLES for seconds in lengths_s}
@@ -161,7 +161,7 @@ class Trials:
         """Only pieces that have an embedding of that length take part."""
         used = [[piece for piece in pieces if seconds in piece.embeddings] for pieces in (first, second)]
         units = [
-            space.place(np.array([piece.embeddings[seconds] for piece in pieces]))
+            space.project(np.array([piece.embeddings[seconds] for piece in pieces]))
             for pieces in used
             if pieces
         ]

@@ -128,7 +128,7 @@ def compare(model: Path, runtime: str, root: Path) -> Comparison:
     assert mixture.enrollment is not None
     own = Model.load(model, runtime)
     fp32 = Model.load(model.with_name(f"{own.contract.network}.fp32.onnx"), "onnx")
-    embedding = embed(mixture.enrollment, fp32.enroller())
+    embedding = embed(mixture.enrollment, fp32.profile_network())
     length = SECONDS * SAMPLE_RATE_HZ
     noisy, far_end = mixture.noisy[:length], mixture.far_end[:length] if own.contract.far_end else None
     with tempfile.TemporaryDirectory(dir=root / "work") as folder:

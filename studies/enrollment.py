@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from edge_pse.enrollment.offline import Listener
+from edge_pse.enrollment.offline import FeatureCollector
 from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST, trust_features
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.voice_space import VoiceSpace
@@ -57,19 +57,19 @@ class Trial:
     snr_db: float
     agreement: float | None
     continuity: float
-    """The least so far, see ``Listener.continuity``; infinite if it was never known."""
+    """The least so far, see ``FeatureCollector.continuity``; infinite if it was never known."""
 
 
-def _snapshot(listener: Listener, speaker: int, condition: str, continuity: float) -> Trial:
-    report = listener.report(clipped_share=0.0)
+def _snapshot(collector: FeatureCollector, speaker: int, condition: str, continuity: float) -> Trial:
+    report = collector.report(clipped_share=0.0)
     seconds, snr_db = report.speech_seconds, report.snr_db
     return Trial(
         speaker,
         condition,
-        listener.embedding(listener.voice()),
+        collector.embedding(collector.voice()),
         seconds,
         snr_db,
-        listener.agreement(),
+        collector.agreement(),
         continuity,
     )
 
@@ -78,17 +78,17 @@ def _listen(
     model: Model, samples: NDArray[np.float32], speaker: int, stops: Sequence[tuple[float, str]]
 ) -> Iterator[Trial]:
     """What is known of an enrollment at each of ``stops``, (seconds, condition)."""
-    listener = Listener(model)
+    collector = FeatureCollector(model)
     step = round(LISTEN_SECONDS * SAMPLE_RATE_HZ)
     least = np.inf
     waiting = list(stops)
     for start in range(0, samples.size, step):
-        listener.add(samples[start : start + step])
-        continuity = listener.continuity()
+        collector.add(samples[start : start + step])
+        continuity = collector.continuity()
         least = min(least, np.inf if continuity is None else continuity)
         at_end = start + step >= samples.size
-        while waiting and (listener.seconds >= waiting[0][0] or at_end):
-            yield _snapshot(listener, speaker, waiting.pop(0)[1], least)
+        while waiting and (collector.seconds >= waiting[0][0] or at_end):
+            yield _snapshot(collector, speaker, waiting.pop(0)[1], least)
 
 
 def _noisy(root: Path, enrollment: Enrollment, noise: NoiseSource, snr_db: float) -> NDArray[np.float32]:
@@ -272,7 +272,7 @@ def main(model_name: str, backend: str, data: Path | None) -> None:
     except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     noises = [noise for noise in read_noises(root) if not noise.babble]
-    model = Model.load(model_name, backend).enroller()
+    model = Model.load(model_name, backend).profile_network()
     trials: list[Trial] = []
     with click.progressbar(range(len(talkers)), label="speakers", file=sys.stderr) as numbers:
         for index in numbers:

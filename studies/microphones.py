@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment.offline import Listener
+from edge_pse.enrollment.offline import FeatureCollector
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.profiles import Profile, Recording
 from evaluation.data import DATA_VARIABLE, data_root
@@ -102,10 +102,10 @@ def read_voice(root: Path, talker: Talker) -> Voice:
 
 def enrolled(model: Model, samples: np.ndarray) -> Profile:
     """Whatever ``enroll`` would say of it."""
-    listener = Listener(model)
-    listener.add(samples)
-    listener.finish()
-    recording = Recording(listener.embedding(), 0.0, 0.0, half_band=listener.embedding(half_band=True))
+    collector = FeatureCollector(model)
+    collector.add(samples)
+    collector.finish()
+    recording = Recording(collector.embedding(), 0.0, 0.0, half_band=collector.embedding(half_band=True))
     return Profile.of_recordings("evaluation", model.contract.model_id, [recording])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edge_pse.enhancer import Enhancer, Heard
+from edge_pse.enhancer import Enhancer, FrameFeatures
 from edge_pse.enrollment.automatic import AutoEnrollment, Gathered
 from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import Profile, ProfileStore
@@ -27,7 +27,7 @@ class Keeper:
             raise ProfileError(
                 f"There is a profile {name!r} already: add --profile {name} to refine it, or choose another name."
             )
-        self._hop_seconds = enhancer.delay_samples / enhancer.sample_rate_hz
+        self._hop_seconds = enhancer.hop_samples / enhancer.sample_rate_hz
         known = self._refined.embedding if self._refined else None
         space = enhancer.model.contract.voice_space
         self._gatherer = AutoEnrollment(self._hop_seconds, space, known)
@@ -36,7 +36,7 @@ class Keeper:
         self.microphone: Callable[[], str] = str
         """Says what the voice is heard with; empty if unknown."""
         self._kept = False
-        enhancer.listen(self.hear)
+        enhancer.observe(self.hear)
 
     def keep(self) -> None:
         """At the wish of the user: make the profile, or say how far it is."""
@@ -48,9 +48,9 @@ class Keeper:
         else:
             self._say(self._progress(gathered))
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, features: FrameFeatures) -> None:
         """One hop more of the stream."""
-        if not self._gatherer.hear(heard) or self._told:
+        if not self._gatherer.add(features) or self._told:
             return
         gathered = self._gatherer.gathered()
         if not gathered.ready:
@@ -70,7 +70,7 @@ class Keeper:
                 return
             try:
                 profile = self._write(gathered)
-                self._enhancer.listen(None)
+                self._enhancer.observe(None)
                 self._enhancer.profile = profile
                 self._kept = True
             except EdgePseError as error:

@@ -97,7 +97,7 @@ def enroll(
             f"There is a profile {name!r} already: add --replace to enroll again or --add to add to it, or "
             "choose another name."
         )
-    model = edge_pse.Model.load(model_name, backend).enroller()
+    model = edge_pse.Model.load(model_name, backend).profile_network()
     if known is not None and known.model_id != model.contract.model_id:
         raise ProfileError(
             f"Profile {name!r} was made with model {known.model_id}, not with {model.contract.model_id}: "

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pse.enhancer import Heard
+from edge_pse.enhancer import FrameFeatures
 from edge_pse.enrollment.offline import MIN_SNR_DB, MIN_SPEECH_LEVEL_DBFS, find_speech
 from edge_pse.profiles import Recording
 from edge_pse.spectral import Samples
@@ -107,14 +107,14 @@ def gather(
         return Gathered(0.0, 0.0, (), False, space)
     loud_db = float(np.percentile([stretch.level_db for stretch in whole], _LOUD_PERCENTILE))
     near = [stretch for stretch in whole if stretch.level_db >= loud_db - rule.fainter_db]
-    units = space.place(np.stack([stretch.embedding for stretch in near]))
+    units = space.project(np.stack([stretch.embedding for stretch in near]))
     threshold = rule.alike if known is None else rule.alike_known
     if known is None:
         alike = units @ units.T >= rule.alike
         leading = alike[int(np.argmax(alike @ [stretch.seconds for stretch in near]))]
         # Around one stretch at first, then around the mean of those: the voice and not one phrase of it.
         known = _weighted_mean([near[index] for index in np.flatnonzero(leading)])
-    own = np.flatnonzero(units @ space.place(known) >= threshold)
+    own = np.flatnonzero(units @ space.project(known) >= threshold)
     taken = tuple(near[index] for index in own)
     if not taken:
         return Gathered(0.0, 1.0, (), False, space)
@@ -136,7 +136,7 @@ class _Block:
 
 
 class AutoEnrollment:
-    """Gathers a voice from a stream, hop by hop: ``enhancer.listen(auto_enrollment.hear)``.
+    """Gathers a voice from a stream, hop by hop: ``enhancer.observe(auto_enrollment.hear)``.
 
     ``hop_seconds``: length of a hop. ``space``: that of the model that is heard with. ``known``: the embedding of the
     voice to gather more of, (embedding_size,), None to find one.
@@ -151,7 +151,7 @@ class AutoEnrollment:
         self.stretches: deque[Stretch] = deque(maxlen=_REMEMBERED)
         self._hop_seconds = hop_seconds
         self._block_hops = round(_BLOCK_SECONDS / hop_seconds)
-        self._hops: list[Heard] = []
+        self._hops: list[FrameFeatures] = []
         self._run: list[_Block] = []
         self._pause_blocks = 0
         past = round(_NOISE_SECONDS / hop_seconds)
@@ -159,12 +159,12 @@ class AutoEnrollment:
         self._kept: deque[float] = deque(maxlen=past)
         self._in_speech_band: deque[tuple[float, float]] = deque(maxlen=past)
 
-    def hear(self, heard: Heard) -> bool:
+    def add(self, features: FrameFeatures) -> bool:
         """One hop more -> whether it has completed a stretch."""
-        self._hops.append(heard)
-        self._power.append(heard.power)
-        self._kept.append(heard.kept)
-        self._in_speech_band.append(heard.in_speech_band)
+        self._hops.append(features)
+        self._power.append(features.power)
+        self._kept.append(features.kept_power)
+        self._in_speech_band.append(features.in_speech_band)
         if len(self._hops) < self._block_hops:
             return False
         block, self._hops = self._hops, []
@@ -181,7 +181,7 @@ class AutoEnrollment:
         self.stretches.clear()
         self._run = []
 
-    def _add_block(self, block: list[Heard]) -> bool:
+    def _add_block(self, block: list[FrameFeatures]) -> bool:
         speech = find_speech(self._power, self._kept, self._in_speech_band)
         spoken = speech.where[-len(block) :]
         if spoken.mean() >= _TALK_SHARE:

@@ -11,7 +11,7 @@ from edge_pse.enrollment.offline import (
     MIN_SNR_DB,
     MIN_SPEECH_LEVEL_DBFS,
     EnrollmentReport,
-    Listener,
+    FeatureCollector,
     Speech,
     clipped_share,
     levels_db,
@@ -68,7 +68,7 @@ class LiveEnrollment:
     """
 
     def __init__(self, model: Model, sample_rate_hz: int, wanted_seconds: float):
-        self._listener = Listener(model)
+        self._collector = FeatureCollector(model)
         self._rate_hz = sample_rate_hz
         self._resampler = Resampler(sample_rate_hz, model.contract.sample_rate_hz)
         self._blocks: list[Samples] = []
@@ -78,19 +78,19 @@ class LiveEnrollment:
     def add(self, samples: Samples) -> None:
         """The next samples of the microphone, (n,) float32."""
         self._blocks.append(samples)
-        self._listener.add(self._resampler.process(samples))
+        self._collector.add(self._resampler.process(samples))
 
     def finish(self) -> None:
         """The end of the recording; nothing can be added after it."""
-        self._listener.add(self._resampler.flush())
-        self._listener.finish()
+        self._collector.add(self._resampler.flush())
+        self._collector.finish()
 
     def progress(self) -> Progress:
         """How it goes now."""
-        speech = self._listener.speech()
-        speech_seconds = float(speech.where.sum()) * self._listener.frame_seconds
+        speech = self._collector.speech()
+        speech_seconds = float(speech.where.sum()) * self._collector.frame_seconds
         missing = max(0.0, self._wanted_seconds - speech_seconds)
-        finished = self._listener.seconds >= self.limit_seconds
+        finished = self._collector.seconds >= self.limit_seconds
         if not missing and not finished:
             finished = not self.report().problems
         level_dbfs = self._level_dbfs(self._last(_LEVEL_SECONDS))
@@ -98,14 +98,14 @@ class LiveEnrollment:
 
     def report(self) -> EnrollmentReport:
         """What ``enroll`` thinks of the recording so far."""
-        return self._listener.report(clipped_share(self.audio()[:, None]))
+        return self._collector.report(clipped_share(self.audio()[:, None]))
 
     def recording(self, microphone: str = "") -> Recording:
         """What a profile keeps of it, from the first word to the last.
 
         EnrollmentError, with all that is wrong, if it will not do.
         """
-        return self._listener.recording(self.report(), microphone)
+        return self._collector.recording(self.report(), microphone)
 
     def audio(self) -> Samples:
         """All that was added, (n,) float32."""
@@ -119,7 +119,7 @@ class LiveEnrollment:
             return NO_SOUND
         if np.abs(window).max() > _LOUD_PEAK and clipped_share(window[:, None]) > MAX_CLIPPED_SHARE:
             return TOO_LOUD
-        frames = round(_WINDOW_SECONDS / self._listener.frame_seconds)
+        frames = round(_WINDOW_SECONDS / self._collector.frame_seconds)
         if not speech.where[-frames:].any():
             return TOO_NOISY if self._level_dbfs(window) > _LOUD_ROOM_DBFS else READ_ON
         level_dbfs, snr_db = levels_db(speech)
@@ -127,7 +127,7 @@ class LiveEnrollment:
             return TOO_QUIET
         if snr_db < MIN_SNR_DB:
             return TOO_NOISY
-        continuity = self._listener.continuity()
+        continuity = self._collector.continuity()
         return OTHER_VOICE if continuity is not None and continuity < OTHER_VOICE_COSINE else GOOD
 
     def _last(self, seconds: float) -> Samples:

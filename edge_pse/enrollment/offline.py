@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.band import of_any_band
 from edge_pse.channels import choose
-from edge_pse.enhancer import Enhancer, Heard
+from edge_pse.enhancer import Enhancer, FrameFeatures
 from edge_pse.enrollment.verification import PART_SECONDS, agreement
 from edge_pse.errors import EnrollmentError, ModelError
 from edge_pse.levels import without_hum
@@ -82,7 +82,7 @@ def assess(
     audio: ArrayLike, sample_rate_hz: float, model: Model | str | Path = DEFAULT_MODEL
 ) -> EnrollmentReport:
     """What ``enroll`` would think of a recording; the same arguments and errors, but for EnrollmentError."""
-    return _listen_to(audio, sample_rate_hz, Model.of(model).enroller())[1]
+    return _listen_to(audio, sample_rate_hz, Model.of(model).profile_network())[1]
 
 
 def enroll(
@@ -105,9 +105,9 @@ def enroll(
     that can't be used, ModelError for a damaged model and EnrollmentError, with all that is wrong, for a
     recording that would not make a good profile.
     """
-    listener, report = _listen_to(audio, sample_rate_hz, Model.of(model).enroller())
-    recording = listener.recording(report, microphone)
-    return Profile.of_recordings(name, listener.model.contract.model_id, [recording])
+    collector, report = _listen_to(audio, sample_rate_hz, Model.of(model).profile_network())
+    recording = collector.recording(report, microphone)
+    return Profile.of_recordings(name, collector.model.contract.model_id, [recording])
 
 
 def embed(mono: Samples, model: Model) -> Samples:
@@ -115,21 +115,21 @@ def embed(mono: Samples, model: Model) -> Samples:
 
     ``mono``: (samples,) float32 at the model's rate.
     """
-    listener = Listener(model)
-    listener.add(mono)
-    listener.finish()
-    return listener.embedding()
+    collector = FeatureCollector(model)
+    collector.add(mono)
+    collector.finish()
+    return collector.embedding()
 
 
 def conditioning(mono: Samples, model: Model) -> Samples:
     """What the network would be given of a profile of that recording alone; see ``embed``."""
-    listener = Listener(model)
-    listener.add(mono)
-    listener.finish()
-    return of_any_band(listener.embedding(), listener.embedding(half_band=True))
+    collector = FeatureCollector(model)
+    collector.add(mono)
+    collector.finish()
+    return of_any_band(collector.embedding(), collector.embedding(half_band=True))
 
 
-class Listener:
+class FeatureCollector:
     """Hears one voice, in a recording or as it is spoken, and says what there is to enroll.
 
     Samples are mono, at the rate of the model, in blocks of any size.
@@ -138,7 +138,7 @@ class Listener:
     def __init__(self, model: Model):
         self.model = model
         self._enhancer = Enhancer(model)
-        self._enhancer.listen(self._note)
+        self._enhancer.observe(self._note)
         self._power: list[float] = []
         self._kept: list[float] = []
         self._in_speech_band: list[tuple[float, float]] = []
@@ -166,7 +166,7 @@ class Listener:
         """The end: brings out the last frame, as in training, with a hop of silence."""
         self._enhancer.flush()
 
-    def hearing(self, start: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def frame_powers(self, start: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean square of each hop of ``start``, with which the recording begins, and what is kept of it."""
         hops = start.size // self.model.contract.hop_samples
         return np.array(self._power[:hops]), np.array(self._kept[:hops])
@@ -238,26 +238,28 @@ class Listener:
         if self._fault:
             raise ModelError(self._fault)
 
-    def _note(self, heard: Heard) -> None:
+    def _note(self, features: FrameFeatures) -> None:
         frame = len(self._power)
         if frame == len(self._embeddings):
             self._embeddings = np.concatenate([self._embeddings, np.empty_like(self._embeddings)])
-        self._embeddings[frame] = heard.embedding, heard.half_band
-        self._power.append(heard.power)
-        self._kept.append(heard.kept)
-        self._in_speech_band.append(heard.in_speech_band)
+        self._embeddings[frame] = features.embedding, features.half_band
+        self._power.append(features.power)
+        self._kept.append(features.kept_power)
+        self._in_speech_band.append(features.in_speech_band)
 
 
-def _listen_to(audio: ArrayLike, sample_rate_hz: float, model: Model) -> tuple[Listener, EnrollmentReport]:
+def _listen_to(
+    audio: ArrayLike, sample_rate_hz: float, model: Model
+) -> tuple[FeatureCollector, EnrollmentReport]:
     recording, rate = checked_recording(audio), checked_rate(sample_rate_hz)
     selection = choose(recording, rate)
     mono = at_rate(selection.of(recording), rate, model.contract.sample_rate_hz)
-    listener = Listener(model)
-    listener.add(mono)
-    listener.finish()
-    warn_of_pace(mono, model.contract.sample_rate_hz, rate, listener.hearing, stacklevel=4)
+    collector = FeatureCollector(model)
+    collector.add(mono)
+    collector.finish()
+    warn_of_pace(mono, model.contract.sample_rate_hz, rate, collector.frame_powers, stacklevel=4)
     # Clipping is looked for before resampling and mixing, which round off its edges.
-    return listener, listener.report(clipped_share(recording[:, list(selection.channels)]))
+    return collector, collector.report(clipped_share(recording[:, list(selection.channels)]))
 
 
 @dataclass(frozen=True)
@@ -277,7 +279,7 @@ class Speech:
 def find_speech(
     powers: Sequence[float], kept_powers: Sequence[float], in_speech_band: Sequence[tuple[float, float]]
 ) -> Speech:
-    """Tell speech from the rest by what the network keeps; of each hop, see ``enhancer.Heard``."""
+    """Tell speech from the rest by what the network keeps; of each hop, see ``enhancer.FrameFeatures``."""
     heard, left = without_hum(np.asarray(powers), np.asarray(kept_powers), np.asarray(in_speech_band))
     power, kept = _smoothed(heard), _smoothed(left)
     # Digital silence is what a device gives before it starts: it says nothing about the room.

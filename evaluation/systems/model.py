@@ -52,7 +52,7 @@ class ModelSystem:
         if path and path.exists():
             return np.load(path)
         # Too short and too noisy enrollments, which enroll refuses, are among the things that are tested.
-        embedding = conditioning(enrollment, self._model.enroller())
+        embedding = conditioning(enrollment, self._model.profile_network())
         if path:
             unfinished = path.with_suffix(f".{os.getpid()}")
             with unfinished.open("wb") as file:

@@ -39,7 +39,7 @@ def hops(model, voice):
     def listen(speaker, gain_db=0.0):
         heard = []
         enhancer = Enhancer(model)
-        enhancer.listen(heard.append)
+        enhancer.observe(heard.append)
         enhancer.process(voice(speaker, 60.0) * np.float32(10 ** (gain_db / 20)))
         return heard
 
@@ -60,7 +60,7 @@ def gather(model):
     def hear(hops, known=None, rule=None):
         gatherer = AutoEnrollment(HOP_SECONDS, model.contract.voice_space, known, rule)
         for hop in hops:
-            gatherer.hear(hop)
+            gatherer.add(hop)
         return gatherer
 
     return hear
@@ -122,7 +122,7 @@ def test_stretches_of_two_voices_do_not_count(model, gather, hops):
 
 def test_noise_is_no_voice(model, recording):
     enhancer, gatherer = Enhancer(model), AutoEnrollment(HOP_SECONDS, model.contract.voice_space)
-    enhancer.listen(gatherer.hear)
+    enhancer.observe(gatherer.add)
     enhancer.process(np.tile(0.2 * recording("helicopter"), 6))
     assert not gatherer.stretches and gatherer.gathered().seconds == 0
 

@@ -75,14 +75,16 @@ def test_all_formats_and_precisions_promise_the_same() -> None:
 
 
 @needs_litert
-@pytest.mark.parametrize(("maker", "user"), [("pvqe-s.int8", "pvqe-s.fp32"), ("pvqe-s.fp32", "pvqe-s.int8")])
+@pytest.mark.parametrize(
+    ("profile_model", "other_model"), [("pvqe-s.int8", "pvqe-s.fp32"), ("pvqe-s.fp32", "pvqe-s.int8")]
+)
 @pytest.mark.parametrize("runtime", ["onnx", "litert"])
 def test_a_profile_of_one_precision_serves_the_other(
-    maker: str, user: str, runtime: str, recording: Callable[[str], Samples]
+    profile_model: str, other_model: str, runtime: str, recording: Callable[[str], Samples]
 ) -> None:
-    profile = enroll(recording("ls2033_enrollment"), 16_000, model=Model.load(maker, runtime))
-    enhanced = Enhancer(Model.load(user), profile).enhance(recording("ls2033_speech"), 16_000)
-    own = Enhancer(Model.load(user), enroll(recording("ls2033_enrollment"), 16_000, model=user))
+    profile = enroll(recording("ls2033_enrollment"), 16_000, model=Model.load(profile_model, runtime))
+    enhanced = Enhancer(Model.load(other_model), profile).enhance(recording("ls2033_speech"), 16_000)
+    own = Enhancer(Model.load(other_model), enroll(recording("ls2033_enrollment"), 16_000, model=other_model))
     assert output_snr_db(own.enhance(recording("ls2033_speech"), 16_000), enhanced) > 35
 
 

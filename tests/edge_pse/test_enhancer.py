@@ -282,31 +282,31 @@ def test_what_is_heard_makes_the_profile_of_an_enrollment(
     speech = recording("ls367_enrollment")
     enhancer = Enhancer(model, male_profile if with_profile else None)
     heard = []
-    enhancer.listen(heard.append)
+    enhancer.observe(heard.append)
     enhancer.process(np.concatenate([speech, np.zeros(-speech.size % HOP + HOP, np.float32)]))
     embedding = np.mean([hop.embedding for hop in heard], axis=0)
     np.testing.assert_allclose(embedding, female_profile.embedding, atol=1e-5)
     assert np.mean([hop.power for hop in heard]) == pytest.approx(np.mean(speech**2), rel=0.05)
-    assert 0.2 < np.mean([hop.kept for hop in heard]) / np.mean([hop.power for hop in heard]) < 1
+    assert 0.2 < np.mean([hop.kept_power for hop in heard]) / np.mean([hop.power for hop in heard]) < 1
 
 
 def test_listening_leaves_the_stream_as_it_is(model, noisy, female_profile):
     plain = Enhancer(model, female_profile).process(noisy)
     listening = Enhancer(model, female_profile)
-    listening.listen(lambda hop: None)
+    listening.observe(lambda hop: None)
     np.testing.assert_array_equal(listening.process(noisy), plain)
 
 
 def test_reset_forgets_what_was_heard_as_well(model, noisy, male_profile):
     """While a profile is set, listening has a network state of its own."""
     enhancer, heard = Enhancer(model, male_profile), []
-    enhancer.listen(heard.append)
+    enhancer.observe(heard.append)
     for _ in range(2):
         enhancer.process(noisy[:4_000])
         enhancer.reset()
     first, second = heard[:25], heard[25:]
     np.testing.assert_array_equal([hop.embedding for hop in first], [hop.embedding for hop in second])
-    assert [hop.kept for hop in first] == [hop.kept for hop in second]
+    assert [hop.kept_power for hop in first] == [hop.kept_power for hop in second]
 
 
 def test_a_voice_that_is_chosen_in_the_middle_is_heard_at_once(model, recording):

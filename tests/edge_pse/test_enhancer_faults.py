@@ -85,7 +85,7 @@ def test_an_absurd_embedding_reaches_no_listener(model, noisy, male_profile):
         for profile in (None, male_profile):
             backend = FaultyBackend(model.backend, spoil, 20)
             enhancer, heard = Enhancer(dataclasses.replace(model, backend=backend), profile), []
-            enhancer.listen(heard.append)
+            enhancer.observe(heard.append)
             with pytest.warns(EdgePseWarning, match="is no sound"):
                 enhancer.process(noisy)
             steps_a_hop = 2 if profile is None else 3  # half of the band is listened to as well
@@ -128,7 +128,7 @@ def test_no_sound_is_taken_for_a_fault(model, recording, female_profile):
         warnings.simplefilter("error")
         for profile in (None, female_profile):
             enhancer = Enhancer(model, profile)
-            enhancer.listen(lambda heard: None)
+            enhancer.observe(lambda heard: None)
             for sound in [*sounds, noise]:
                 enhancer.process(sound)
             assert not enhancer.fault

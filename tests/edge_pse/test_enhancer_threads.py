@@ -30,13 +30,13 @@ def test_a_change_in_the_middle_of_a_hop_waits_for_the_next_one(model, noisy, fe
     """As another thread would at the worst moment: while the network runs."""
     expected = Enhancer(model, female_profile).process(noisy[: 20 * HOP])
     enhancer, heard, steps = Enhancer(model, female_profile), [], []
-    enhancer.listen(heard.append)
+    enhancer.observe(heard.append)
     step = enhancer._step
 
     def change_meanwhile(*arguments):
         steps.append(arguments)
         if len(steps) == 58:  # three in each hop, so that this is the first one of the last
-            enhancer.listen(None)
+            enhancer.observe(None)
             enhancer.strength = 0.0
             enhancer.profile = None
         return step(*arguments)
@@ -57,10 +57,10 @@ def test_a_stream_whose_settings_are_hammered_goes_on(
         try:
             while not ended.is_set():
                 for profile in (female_profile, male_profile, None):
-                    enhancer.listen(heard.append)
+                    enhancer.observe(heard.append)
                     enhancer.profile = profile
                     enhancer.strength = 0.0 if enhancer.strength else 1.0
-                    enhancer.listen(None)
+                    enhancer.observe(None)
         except BaseException as error:
             failures.append(error)
 
@@ -105,7 +105,7 @@ def test_a_second_thread_in_the_same_stream_is_refused_and_changes_nothing(model
         inside.set()
         assert go_on.wait(10)
 
-    enhancer.listen(wait_in_the_middle)
+    enhancer.observe(wait_in_the_middle)
     thread = threading.Thread(target=lambda: out.append(enhancer.process(noisy)))
     thread.start()
     try:
@@ -129,18 +129,18 @@ def test_a_listener_may_end_itself_and_one_that_fails_ends_only_the_call(model, 
 
     def once(hop):
         heard.append(hop)
-        enhancer.listen(None)
+        enhancer.observe(None)
 
-    enhancer.listen(once)
+    enhancer.observe(once)
     np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(model).process(noisy))
     assert len(heard) == 1
 
     def fail(hop):
         raise RuntimeError("a listener")
 
-    enhancer.listen(fail)
+    enhancer.observe(fail)
     with pytest.raises(RuntimeError, match="a listener"):
         enhancer.process(noisy)
-    enhancer.listen(None)
+    enhancer.observe(None)
     enhancer.reset()
     np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(model).process(noisy))

@@ -137,22 +137,22 @@ def test_the_variant_with_a_far_end_is_chosen_where_there_is_one(tmp_path, monke
 
 
 def test_a_variant_takes_the_profiles_of_the_model_beside_it(tmp_path):
-    maker = far_end_model(tmp_path / "one.onnx", 1, -1, model_id="one-0")
+    profile_network = far_end_model(tmp_path / "one.onnx", 1, -1, model_id="one-0")
     path = far_end_model(tmp_path / "one-far.onnx", 1, -1, model_id="one-far-0", profiles_of="one-0")
     variant = Model.load(path)
     lighter = far_end_model(tmp_path / "light.onnx", 1, -1, model_id="light-0", profiles_of="one-0")
-    assert variant.enroller().path == Model.load(lighter).enroller().path == maker
-    assert Model.load(maker).enroller().path == maker
+    assert variant.profile_network().path == Model.load(lighter).profile_network().path == profile_network
+    assert Model.load(profile_network).profile_network().path == profile_network
     mine, foreign = (Profile("me", model_id, np.ones(4), 9.0, 30.0) for model_id in ("one-0", "one-far-0"))
     assert Enhancer(variant, mine).profile is mine
     with pytest.raises(ProfileError, match="not with one-0"):
         Enhancer(variant, foreign)
-    far_end_model(maker, 1, -1, model_id="one-1")
+    far_end_model(profile_network, 1, -1, model_id="one-1")
     with pytest.raises(ModelError, match="from one release"):
-        variant.enroller()
-    maker.unlink()
+        variant.profile_network()
+    profile_network.unlink()
     with pytest.raises(ModelError, match="no model file"):
-        variant.enroller()
+        variant.profile_network()
 
 
 def test_what_makes_no_profiles_can_not_enroll_as_it_runs(tmp_path, refused):

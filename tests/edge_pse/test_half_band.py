@@ -118,7 +118,7 @@ def test_auto_enrollment_hears_both(model, recording):
     speech = np.tile(recording("ls367_enrollment"), 2)
     gatherer = AutoEnrollment(0.01, model.contract.voice_space)
     enhancer = Enhancer(model)
-    enhancer.listen(gatherer.hear)
+    enhancer.observe(gatherer.add)
     enhancer.process(speech)
     made = gatherer.gathered().recording()
     (explicit,) = enroll(speech, 16_000, model=model).recordings

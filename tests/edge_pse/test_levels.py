@@ -61,7 +61,7 @@ def test_an_offset_alone_is_no_sound(model):
 def test_auto_enrollment_hears_a_voice_over_an_offset(model, quiet):
     gatherer = AutoEnrollment(0.01, model.contract.voice_space)
     enhancer = Enhancer(model)
-    enhancer.listen(gatherer.hear)
+    enhancer.observe(gatherer.add)
     enhancer.process(quiet + np.float32(0.05))
     assert sum(stretch.seconds for stretch in gatherer.stretches) > 4
 

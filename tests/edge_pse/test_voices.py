@@ -29,8 +29,8 @@ def test_what_all_share_and_what_says_nothing_does_not_count():
     assert space.cosine(one, same) == pytest.approx(1)
     assert space.cosine(one, other) == pytest.approx(-1)
     assert VoiceSpace().cosine(one, same) < 0 < VoiceSpace().cosine(one, other)
-    placed = space.place(np.stack([one, same, other]).astype(np.float32))
-    np.testing.assert_allclose(placed, [[0, 1], [0, 1], [0, -1]])
+    projected = space.project(np.stack([one, same, other]).astype(np.float32))
+    np.testing.assert_allclose(projected, [[0, 1], [0, 1], [0, -1]])
     assert space == VoiceSpace.decode(SIMPLE, 3) != VoiceSpace()
 
 
@@ -58,7 +58,7 @@ def test_the_shipped_model_has_one_that_tells_voices_apart_better(model, recordi
     )
 
     def margin(space):
-        cosines = space.place(np.stack(first)) @ space.place(np.stack(second)).T
+        cosines = space.project(np.stack(first)) @ space.project(np.stack(second)).T
         return cosines.diagonal().min() - max(cosines[0, 1], cosines[1, 0])
 
     assert margin(model.contract.voice_space) > margin(VoiceSpace()) + 0.1

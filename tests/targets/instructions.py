@@ -34,7 +34,7 @@ for path in available_models():
         if runtime.suffix != path.suffix or runtime.installed_version() is None:
             continue
         enhancer = Enhancer(Model.load(path, name))
-        hop = enhancer.delay_samples
+        hop = enhancer.hop_samples
         frames = 0.05 * sound.standard_normal(({_WARM_UP_FRAMES} + {_BLOCKS * _FRAMES_PER_BLOCK}, hop))
         frames = frames.astype(np.float32)
         gc.disable()

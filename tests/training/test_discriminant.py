@@ -28,9 +28,9 @@ def test_it_looks_where_voices_differ_and_enrollments_of_one_do_not() -> None:
     matrix = discriminant(embeddings, voices, 2)
     assert matrix.shape == (2, 5) and np.abs(matrix).max() == 1
     assert np.abs(matrix[:, 2:4]).max() < 0.05 * np.abs(matrix[:, :2]).max()
-    placed = VoiceSpace(matrix).place(embeddings)
-    assert np.abs(placed.mean(0)).max() < 0.1
-    cosines = np.sum(placed[::2] * placed[1::2], axis=1)
+    projected = VoiceSpace(matrix).project(embeddings)
+    assert np.abs(projected.mean(0)).max() < 0.1
+    cosines = np.sum(projected[::2] * projected[1::2], axis=1)
     assert np.median(cosines) > 0.97
     strongest = discriminant(embeddings, voices, 1)
     assert np.allclose(strongest, matrix[:1] / np.abs(matrix[:1]).max(), atol=1e-5)
@@ -54,8 +54,8 @@ def test_the_command_leaves_the_network_and_its_id(
     assert after.voice_space is not None and after.voice_space.shape == (3, size + 1)
     exported = VoiceSpace.decode(contract(after, "fp32")["voice_space"], size)
     profiles = np.random.default_rng(0).normal(size=(20, size))
-    exact = VoiceSpace(after.voice_space.float().numpy()).place(profiles)
-    np.testing.assert_allclose(exported.place(profiles), exact, atol=0.03)
+    exact = VoiceSpace(after.voice_space.float().numpy()).project(profiles)
+    np.testing.assert_allclose(exported.project(profiles), exact, atol=0.03)
     # Profiles that change are no longer compared there; those that stay are.
     stage = Stage("s", 2, 1e-3, train_only=("decoder4",))
     trainer = Trainer(after, [stage], maker, None, seed=0)

@@ -13,7 +13,7 @@ import numpy as np
 from edge_pse.audio.files.reading import AudioReader, select_channels
 from edge_pse.audio.files.writing import AudioWriter
 from edge_pse.channels import Selection
-from edge_pse.enhancer import Enhancer, hearing_of
+from edge_pse.enhancer import Enhancer, frame_powers_of
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.pace import SECONDS, warn_of_pace
 from edge_pse.profiles import Profile
@@ -139,7 +139,7 @@ class _AlignedStream:
         """At the end: an EdgePseWarning if this sounds like speech of another rate than the file says."""
         enhancer = self._enhancer
         warn_of_pace(
-            self._start[: self._started], enhancer.sample_rate_hz, self._rate, hearing_of(enhancer.model)
+            self._start[: self._started], enhancer.sample_rate_hz, self._rate, frame_powers_of(enhancer.model)
         )
 
     def _through(self, at_model: Samples) -> Samples:
