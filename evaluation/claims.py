@@ -1,4 +1,4 @@
-"""Measured figures in the sentences of README and the model cards, each with where it comes from."""
+"""Measured figures in the sentences of README, results page and model cards, each with where it comes from."""
 
 from __future__ import annotations
 
@@ -63,30 +63,58 @@ def one_of(system: str, set_name: str, metric: str) -> Callable[[Published], str
     return lambda found: f"{100 / float(percent(found)):.0f}"
 
 
+def cost_of(system: str, value: str, digits: int) -> Callable[[Published], str]:
+    """A field of a system's `evaluation.cost.Cost` in so many digits. Raises ValueError where nothing was measured."""
+
+    def figure(found: Published) -> str:
+        if system not in found.costs:
+            raise ValueError(f"The results have no cost of {system}.")
+        return f"{getattr(found.costs[system], value):.{digits}f}"
+
+    return figure
+
+
 S, XS, FAR = "pvqe-s", "pvqe-xs", "pvqe-s-far"
-README, CARD, XS_CARD, FAR_CARD = "README.md", *(f"edge_pse/models/{name}.md" for name in (S, XS, FAR))
-GAIN, LOST = "si_sdr_gain", "tsos_active"
+README, RESULTS = "README.md", "docs/results.md"
+CARD, XS_CARD, FAR_CARD = (f"edge_pse/models/{name}.md" for name in (S, XS, FAR))
+GAIN, LOST, RATED = "si_sdr_gain", "tsos_active", "dnsmos_ovrl"
 HALF_AFTER_WHOLE, WHOLE_AFTER_HALF, HALF_AFTER_HALF = (
     {"band": band} for band in ("half after whole", "whole after half", "half after half")
 )
 ALONE, BESIDE = ({**HALF_AFTER_WHOLE, "situation": situation} for situation in ("alone", "two talkers"))
 
 CLAIMS = (
+    Claim(README, "a pair gains {} dB,", of(S, "two-talkers", GAIN, tags={"sexes": "same"})),
+    Claim(README, "differs in sex {} dB.", of(S, "two-talkers", GAIN, tags={"sexes": "cross"})),
+    Claim(README, "In one clip out of {} the other", one_of(S, "two-talkers", "wrong_talker")),
+    Claim(README, "Taken together they lose {} dB.", of(S, "interferer-only", POOLED)),
+    Claim(README, "DeepFilterNet3 ({})", of("deepfilternet3", "noise", RATED, 2)),
+    Claim(README, "RNNoise ({})", of("rnnoise", "noise", RATED, 2)),
+    Claim(README, "above this network ({}).", of(S, "noise", RATED, 2)),
+    Claim(README, "others have talked: {} % of its frames", of(S, "target-late", "tsos_onset", 0)),
     Claim(
-        README,
+        README, "whole band: {} % of the voice's frames", of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE)
+    ),
+    Claim(README, "A second of sound costs {} s", cost_of(S, "cpu_per_second", 3)),
+    Claim(README, "DeepFilterNet3 takes {} times as much.", cost_of("deepfilternet3", "ratio", 1)),
+    Claim(
+        RESULTS,
         "pairs that differ in sex gain {} dB on average",
         of(S, "two-talkers", GAIN, 0, tags={"sexes": "cross"}),
     ),
-    Claim(README, "dB on average and same-sex pairs {};", of(S, "two-talkers", GAIN, tags={"sexes": "same"})),
     Claim(
-        README, "clips of equally loud talkers gain {} dB", of(S, "two-talkers", GAIN, tags={"sir": "0 dB"})
+        RESULTS, "on average and same-sex pairs {} dB.", of(S, "two-talkers", GAIN, tags={"sexes": "same"})
     ),
     Claim(
-        README, "whose other talker is 10 dB quieter {}.", of(S, "two-talkers", GAIN, tags={"sir": "10 dB"})
+        RESULTS, "Clips of equally loud talkers gain {} dB", of(S, "two-talkers", GAIN, tags={"sir": "0 dB"})
     ),
+    Claim(RESULTS, "talker is 10 dB quieter gain {} dB.", of(S, "two-talkers", GAIN, tags={"sir": "10 dB"})),
+    Claim(RESULTS, "DeepFilterNet3 has {},", of("deepfilternet3", "noise", RATED, 2)),
+    Claim(RESULTS, "RNNoise {} and", of("rnnoise", "noise", RATED, 2)),
+    Claim(RESULTS, "and this network {}.", of(S, "noise", RATED, 2)),
     Claim(
-        README,
-        "where {} % of the voice's frames are lost",
+        RESULTS,
+        "There {} % of the voice's frames are lost",
         of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE),
     ),
     Claim(

@@ -1,4 +1,4 @@
-"""The figures that README and the model cards show: one committed file, written by the evaluation.
+"""The figures that README, results page and model cards show: one committed file, written by the evaluation.
 
 ``python -m evaluation ... --publish`` puts what it measured there, in the place of what was known of the same systems
 on the same sets; ``python -m evaluation.tables`` writes the documents from it.

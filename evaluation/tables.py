@@ -1,4 +1,4 @@
-"""``python -m evaluation.tables``: writes the measured tables and figures of README and the model cards.
+"""``python -m evaluation.tables``: writes the measured tables and figures of README, results page and model cards.
 
 They come from ``evaluation/results.json``. A table stands between ``<!-- table: NAME -->`` and ``<!-- end of table
 -->``, a figure in a sentence that ``evaluation.claims`` knows.
@@ -21,7 +21,10 @@ from evaluation.sets.scene import PROFILE_KINDS, ProfileKind
 from evaluation.summary import METRICS, PROFILE_LINES, formatted
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", *(f"edge_pse/models/{name}.md" for name in ("pvqe-s", "pvqe-xs", "pvqe-s-far")))
+DOCUMENTS = (
+    "README.md", "docs/results.md",
+    *(f"edge_pse/models/{name}.md" for name in ("pvqe-s", "pvqe-xs", "pvqe-s-far")),
+)  # fmt: skip
 _BLOCK = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 Cell = Callable[[Published, str], str]
@@ -29,6 +32,7 @@ Content = tuple[list[str], list[list[str]]]
 SYSTEMS = (
     "unprocessed", "pvqe-s", "pvqe-xs", "rnnoise", "webrtc-ns", "speex-ns", "nsnet2", "noisereduce", "deepfilternet3",
 )  # fmt: skip
+SUMMARY_SYSTEMS = tuple(name for name in SYSTEMS if name not in ("speex-ns", "noisereduce"))
 ECHO_SYSTEMS = ("unprocessed", "pvqe-s-far", "pvqe-s-far.fp32", "webrtc-aec3", "speex-mdf")
 COST_SYSTEMS = ("pvqe-s", "rnnoise", "webrtc-ns", "nsnet2", "deepfilternet3")
 NAMES = {
@@ -39,10 +43,12 @@ NAMES = {
 }
 
 
-def mean(set_name: str, metric: str, profile: ProfileKind | None = None, **tags: str) -> Cell:
-    """Mean and interval of a metric."""
+def mean(
+    set_name: str, metric: str, profile: ProfileKind | None = None, interval: bool = True, **tags: str
+) -> Cell:
+    """Mean of a metric, with its interval unless that is not asked for."""
     return lambda found, system: formatted(
-        found.find(system, set_name, metric, profile, tags), METRICS[metric]
+        found.find(system, set_name, metric, profile, tags), METRICS[metric], interval
     )
 
 
@@ -77,15 +83,23 @@ HEADLINE: dict[str, Cell] = {
     "only others: suppression, dB, median / pooled": _median_and_pooled,
     "noise: SI-SDR gain, dB": mean("noise", "si_sdr_gain"),
     "noise: PESQ-WB": mean("noise", "pesq"),
+    "noise: DNSMOS OVRL": mean("noise", "dnsmos_ovrl"),
     "clean: frames eaten (TSOS), %": mean("clean", "tsos"),
+}
+SUMMARY: dict[str, Cell] = {
+    "two talkers: SI-SDR gain, dB": mean("two-talkers", "si_sdr_gain", interval=False),
+    "only others talk: taken away, dB, median / pooled": _median_and_pooled,
+    "noise: SI-SDR gain, dB": mean("noise", "si_sdr_gain", interval=False),
+    "noise: PESQ-WB": mean("noise", "pesq", interval=False),
+    "noise: DNSMOS": mean("noise", "dnsmos_ovrl", interval=False),
+    "clean voice: frames lost, %": mean("clean", "tsos", interval=False),
 }
 CARD: dict[str, Cell] = {
     **{label: HEADLINE[label] for label in list(HEADLINE)[:4]},
     "wrong talker, %": mean("two-talkers", "wrong_talker"),
-    **{label: HEADLINE[label] for label in list(HEADLINE)[5:7]},
-    "noise: DNSMOS OVRL": mean("noise", "dnsmos_ovrl"),
+    **{label: HEADLINE[label] for label in list(HEADLINE)[5:8]},
     "VoiceBank subset: PESQ-WB": mean("voicebank", "pesq"),
-    **{label: HEADLINE[label] for label in (list(HEADLINE)[4], list(HEADLINE)[7])},
+    **{label: HEADLINE[label] for label in (list(HEADLINE)[4], list(HEADLINE)[8])},
     "clean: PESQ-WB": mean("clean", "pesq"),
 }
 FAR, BOTH, NEAR = "far-end single talk", "double talk", "near-end single talk"
@@ -167,6 +181,7 @@ def _cost(found: Published) -> Content:
 
 
 TABLES: dict[str, Callable[[Published], Content]] = {
+    "summary": lambda found: _rows(found, SUMMARY_SYSTEMS, SUMMARY),
     "systems": lambda found: _rows(found, SYSTEMS, HEADLINE),
     "echo": lambda found: _rows(found, ECHO_SYSTEMS, ECHO),
     "cost": _cost,
@@ -200,7 +215,7 @@ def rewritten(document: str, text: str, found: Published) -> str:
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; status 1 where a document differs.")
 def main(check: bool) -> None:
-    """Write the measured tables and figures of README and the model cards from evaluation/results.json."""
+    """Write the measured tables and figures of README, results page and model cards from evaluation/results.json."""
     stale = []
     try:
         found = Published.load(PUBLISHED)

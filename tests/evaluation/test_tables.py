@@ -1,4 +1,4 @@
-"""README and the model cards show what the results say, of the models that ship, and nothing that was typed."""
+"""README, results page and model cards show what the results say, of the models that ship, and nothing that was typed."""
 
 import re
 from dataclasses import replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_pse.model import MODELS_DIR, Model
-from evaluation.claims import CLAIMS, README
+from evaluation.claims import CLAIMS, RESULTS
 from evaluation.metrics.statistics import Summary
 from evaluation.published import GAP, POOLED, Published
 from evaluation.results import Row, SystemResult
@@ -49,16 +49,16 @@ def test_every_model_id_in_a_document_is_one_that_ships(shipped: set[str]) -> No
 
 
 def test_a_changed_result_changes_the_document(found: Published) -> None:
-    text = (ROOT / README).read_text(encoding="utf-8")
+    text = (ROOT / RESULTS).read_text(encoding="utf-8")
     changed = Published(dict(found.summaries), found.runs, found.costs)
     place = ("pvqe-s", "two-talkers")
     changed.summaries[place] = {at: replace(s, mean=9.87) for at, s in found.summaries[place].items()}
-    new = rewritten(README, text, changed)
-    assert "pairs 9.9; clips" in " ".join(new.split()) and "| 9.9 [" in new
+    new = rewritten(RESULTS, text, changed)
+    assert "pairs 9.9 dB. Clips" in " ".join(new.split()) and "| 9.9 [" in new
     with pytest.raises(ValueError, match="0 times the sentence"):
-        rewritten(README, text.replace("equally loud", "just as loud"), found)
+        rewritten(RESULTS, text.replace("equally loud", "just as loud"), found)
     with pytest.raises(ValueError, match="a table 'systms'"):
-        rewritten(README, text.replace("table: systems", "table: systms"), found)
+        rewritten(RESULTS, text.replace("table: systems", "table: systms"), found)
 
 
 def test_each_document_has_its_claims() -> None:
