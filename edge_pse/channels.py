@@ -103,7 +103,7 @@ class ChannelMeter:
     def __init__(self, channels: int, sample_rate_hz: float):
         self._channels = channels
         size = max(16, 2 * round(_FRAME_S * sample_rate_hz / 2))
-        self._hop = size // 2
+        self._hop_samples = size // 2
         self._window = np.hanning(size + 1)[:size].astype(np.float32)
         self._scale = 2 / (size * float(np.sum(self._window**2)))
         frequencies = np.fft.rfftfreq(size, 1 / sample_rate_hz)
@@ -166,12 +166,12 @@ class ChannelMeter:
 
     def _add(self, samples: Samples) -> None:
         """Measure the frames that are whole, keep the rest."""
-        count = (len(samples) - self._window.size) // self._hop + 1
+        count = (len(samples) - self._window.size) // self._hop_samples + 1
         if count < 1:
             self._rest = samples
             return
-        frames = sliding_window_view(samples, self._window.size, axis=0)[:: self._hop]
-        self._rest = samples[count * self._hop :].copy()
+        frames = sliding_window_view(samples, self._window.size, axis=0)[:: self._hop_samples]
+        self._rest = samples[count * self._hop_samples :].copy()
         spectra = np.fft.rfft(frames * self._window)
         powers = np.zeros(spectra.shape[:2])
         for band, bins in enumerate(self._bands):

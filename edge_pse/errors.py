@@ -32,5 +32,31 @@ class TargetError(EdgePseError):
     """There are no settings of that name."""
 
 
+class SoundServerError(AudioError):
+    """The sound server said nothing, or nothing that can be read: what was known of it counts on."""
+
+    def __init__(self, question: str):
+        super().__init__(
+            f"The sound server does not answer (pactl {question}): wait until it is less busy, or restart it "
+            "(systemctl --user restart pipewire pipewire-pulse, or pulseaudio -k)."
+        )
+
+
+class StreamHungError(EdgePseError):
+    """PortAudio did not come back: nothing but a new process helps.
+
+    PortAudio 19.6 spins in its own thread for ever when an ALSA device vanishes, and closing the stream, or
+    even leaving Python the usual way, may then wait for that thread. No AudioError: whoever waits for a device to
+    come back would wait for ever.
+    """
+
+
+class FfmpegError(Exception):
+    """ffmpeg finds no sound in a file, or something wrong with it; its text is a part of a sentence.
+
+    Never seen outside of ``edge_pse.audio.files``, where it becomes an AudioError.
+    """
+
+
 class EdgePseWarning(UserWarning):
     """Something that goes on, but not as it should; with a sentence for the person in front of the machine."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import click
 
 from edge_pse.audio.devices import sound_server
-from edge_pse.audio.devices.listing import THROUGH_SERVER, Device, find_format
-from edge_pse.audio.devices.listing import devices as all_devices
-from edge_pse.audio.devices.microphone_level import listen as listen_to
-from edge_pse.audio.devices.sound_server import NoAnswer
+from edge_pse.audio.devices.listing import THROUGH_SERVER, Device, find_format, list_devices
+from edge_pse.audio.devices.microphone_level import measure_level
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.output import show, table
-from edge_pse.errors import AudioError
+from edge_pse.errors import AudioError, SoundServerError
 
 _MODEL_RATE_HZ = 16_000
 
@@ -21,7 +19,7 @@ _MODEL_RATE_HZ = 16_000
 def devices(listen: bool) -> None:
     """List microphones and outputs, and whether they will work."""
     with quiet_libraries():
-        inputs, outputs = all_devices("input"), all_devices("output")
+        inputs, outputs = list_devices("input"), list_devices("output")
         trouble = _unheard_server(inputs)
         rows = table("", "name", "what it is", "rate", "channels", "opens as")
         for device in (*inputs, *outputs):
@@ -47,8 +45,8 @@ def _unheard_server(inputs: list[Device]) -> str:
     """A sentence if there is a sound server that does not tell what it has."""
     if any(device.name == THROUGH_SERVER for device in inputs) and not any(d.server_name for d in inputs):
         try:
-            sound_server.devices("input")
-        except NoAnswer as error:
+            sound_server.list_devices("input")
+        except SoundServerError as error:
             return str(error)
     return ""
 
@@ -68,7 +66,7 @@ def _compare(microphones: list[Device]) -> None:
     for device in microphones:
         try:
             with quiet_libraries():
-                heard[device.name] = result = listen_to(device, 1.0)
+                heard[device.name] = result = measure_level(device, 1.0)
         except AudioError as error:
             click.echo(str(error))
         else:

@@ -12,13 +12,12 @@ import soundfile
 
 from edge_pse import atomic
 from edge_pse.audio.devices.microphone import Microphone
-from edge_pse.audio.devices.streams import StreamHung
 from edge_pse.audio.pcm import to_pcm
 from edge_pse.cli.enroll_screen import view
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.reading import language_of_locale, sentences
 from edge_pse.enrollment.live import LiveEnrollment
-from edge_pse.errors import AudioError
+from edge_pse.errors import AudioError, StreamHungError
 from edge_pse.model import Model
 from edge_pse.profiles import Recording
 from edge_pse.spectral import Samples
@@ -49,7 +48,7 @@ def record(model: Model, wishes: Wishes) -> Recording:
     try:
         with quiet_libraries(), Microphone(wishes.source, model.contract.sample_rate_hz) as microphone:
             live, name = _listen(microphone, model, wishes), microphone.device.description
-    except StreamHung as error:
+    except StreamHungError as error:
         click.echo(f"Error: {error}", err=True)
         os._exit(1)  # the usual way out waits for the thread that hangs
     if wishes.keep_audio is not None:

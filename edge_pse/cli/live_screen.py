@@ -175,7 +175,7 @@ def _echo_row(far_end: FarEndStatus) -> tuple[str, str]:
         return "not heard yet", ""
     if far_end.echo_delay_ms < 0:
         return f"{far_end.echo_delay_ms:.0f} ms", "before the far end: try a smaller --latency"
-    return f"{far_end.echo_delay_ms:.0f} ms", f"far end held back {far_end.held_ms:.0f} ms"
+    return f"{far_end.echo_delay_ms:.0f} ms", f"far end held back {far_end.applied_delay_ms:.0f} ms"
 
 
 def _heat() -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 
 from edge_pse import targets
-from edge_pse.audio.devices.streams import StreamHung
 from edge_pse.audio.live.loopback import AUTO
 from edge_pse.audio.live.recorder import Recorder
 from edge_pse.audio.live.session import VIRTUAL, Options
@@ -25,7 +24,7 @@ from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.cli.terminal import is_terminal
 from edge_pse.enhancer import Enhancer
-from edge_pse.errors import EdgePseError, ProfileError
+from edge_pse.errors import EdgePseError, ProfileError, StreamHungError
 from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.service import Service
 
@@ -181,7 +180,7 @@ class _Run:
                         self._say_paces()
                         self._say(self._summary(time.monotonic() - began))
                     return
-                except StreamHung:
+                except StreamHungError:
                     self._end_recording()
                     self._prepare_replacement()
             os.execv(sys.executable, sys.orig_argv)
@@ -189,7 +188,7 @@ class _Run:
             self._end_recording()
 
     def _say_paces(self) -> None:
-        source, sink = self._live.paces
+        source, sink = self._live.clock_ratios
         if source is not None and sink is not None:
             self._say(f"Samples against the clock: input {source:.2%}, output {sink:.2%}.")
 

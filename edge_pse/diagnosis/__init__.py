@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edge_pse.audio.devices.streams import StreamHung, limited
+from edge_pse.audio.devices.streams import run_with_timeout
 from edge_pse.diagnosis import machine, network, sound, voices
 from edge_pse.diagnosis.finding import Finding, fail
-from edge_pse.errors import EdgePseError
+from edge_pse.errors import EdgePseError, StreamHungError
 
 Check = Callable[[], Finding]
 
@@ -51,8 +51,8 @@ def examine(checks: dict[str, Check] = CHECKS, limit_s: float = LIMIT_S) -> Iter
 def _made(name: str, check: Check, limit_s: float) -> Finding:
     found: list[Finding] = []
     try:
-        limited(lambda: found.append(check()), limit_s, name)
-    except StreamHung:
+        run_with_timeout(lambda: found.append(check()), limit_s, name)
+    except StreamHungError:
         return fail(
             f"No answer within {limit_s:.0f} s.",
             "Restart the sound server (systemctl --user restart pipewire pipewire-pulse, or pulseaudio -k), "

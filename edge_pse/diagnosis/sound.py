@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_pse.audio.devices import listing, sound_server, virtual_mic
 from edge_pse.diagnosis.finding import Finding, fail, ok, warn
 from edge_pse.diagnosis.machine import is_root
-from edge_pse.errors import AudioError
+from edge_pse.errors import AudioError, SoundServerError
 
 ROOT = Path("/")
 _GROUP = "audio"
@@ -71,7 +71,7 @@ def access(root: Path = ROOT) -> Finding:
 def microphone() -> Finding:
     """Whether there is something to record from."""
     try:
-        inputs = listing.devices("input")
+        inputs = listing.list_devices("input")
     except AudioError:
         return fail("Without PortAudio no microphone can be opened.", "See PortAudio above.")
     ways = ("default", listing.THROUGH_SERVER)
@@ -105,7 +105,7 @@ def server() -> Finding:
             "Start PipeWire or PulseAudio, or do without (targets/raspberry-pi/README.md, snd-aloop).",
         )
     try:
-        leads_there = any(device.name == listing.THROUGH_SERVER for device in listing.devices("input"))
+        leads_there = any(device.name == listing.THROUGH_SERVER for device in listing.list_devices("input"))
     except AudioError:
         leads_there = True  # another check says what is wrong
     if not leads_there:
@@ -117,7 +117,7 @@ def virtual_microphone() -> Finding:
     """Whether other programs see the virtual microphone, now and after a restart."""
     try:
         found = virtual_mic.status()
-    except sound_server.NoAnswer as error:
+    except SoundServerError as error:
         sentence, _, advice = str(error).partition(": ")
         return warn(f"{sentence}.", f"{advice[0].upper()}{advice[1:]}")
     if found.server is None and not _on_linux():

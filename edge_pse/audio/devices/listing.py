@@ -20,8 +20,8 @@ from types import ModuleType
 from typing import Any
 
 from edge_pse.audio.devices import sound_server
-from edge_pse.audio.devices.sound_server import Kind, NoAnswer
-from edge_pse.errors import AudioError
+from edge_pse.audio.devices.sound_server import Kind
+from edge_pse.errors import AudioError, SoundServerError
 from edge_pse.text import shown
 
 THROUGH_SERVER = "pulse"
@@ -92,10 +92,10 @@ def rescan() -> None:
     sd._initialize()
 
 
-def devices(kind: Kind, all_or_none: bool = False) -> list[Device]:
+def list_devices(kind: Kind, all_or_none: bool = False) -> list[Device]:
     """Everything that can be recorded from (``input``) or played to (``output``).
 
-    Where the sound server does not answer, what PortAudio lists; NoAnswer with ``all_or_none``.
+    Where the sound server does not answer, what PortAudio lists; SoundServerError with ``all_or_none``.
     """
     found = []
     through = None
@@ -111,8 +111,8 @@ def devices(kind: Kind, all_or_none: bool = False) -> list[Device]:
     if through is not None:
         found = [device for device in found if device.name != "default"]  # the same again
         try:
-            served_devices = sound_server.devices(kind)
-        except NoAnswer:
+            served_devices = sound_server.list_devices(kind)
+        except SoundServerError:
             if all_or_none:
                 raise
             served_devices = []
@@ -139,7 +139,7 @@ def resolve(kind: Kind, wanted: str | None = None, listed: bool = False) -> Devi
     None is the default: that of the sound server if one runs, else ALSA's. ``listed``: only devices that are
     listed, because to open other PCMs PortAudio must scan again, see ``rescan``. AudioError names what there is.
     """
-    known = devices(kind)
+    known = list_devices(kind)
     if wanted is None:
         return _default(kind, known)
     if wanted.isdigit():
@@ -149,7 +149,7 @@ def resolve(kind: Kind, wanted: str | None = None, listed: bool = False) -> Devi
     exact, part = _matching(known, wanted)
     if not exact and not part and any(device.name == THROUGH_SERVER for device in known):
         # Before anybody is told that there is none: the server may just not have answered.
-        exact, part = _matching(devices(kind, all_or_none=True), wanted)
+        exact, part = _matching(list_devices(kind, all_or_none=True), wanted)
     chosen = exact or part
     if len(chosen) == 1 or exact:
         return chosen[0]
@@ -287,7 +287,7 @@ def _alsa_device(kind: Kind, pcm: str) -> Device | None:
     if str(configuration) not in paths:
         os.environ[_ALSA_CONFIGURATION] = ":".join([*paths, str(configuration)])
     rescan()
-    for device in devices(kind):
+    for device in list_devices(kind):
         if device.name == name:
             return Device(kind, pcm, pcm, device.index, device.channels, device.rate_hz)
     return None

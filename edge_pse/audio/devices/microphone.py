@@ -23,7 +23,7 @@ _QUEUE_S = 60
 
 
 def resolve_microphone(wanted: str | None) -> Device:
-    """The microphone that a user means, see ``devices.resolve``; AudioError if it is the virtual one."""
+    """The microphone that a user means, see ``resolve``; AudioError if it is the virtual one."""
     device = resolve("input", wanted)
     name = device.server_name or (sound_server.default_source() if device.through_server else None)
     if name in virtual_mic.OWN_SOURCES:
@@ -37,7 +37,7 @@ def resolve_microphone(wanted: str | None) -> Device:
 class Microphone:
     """An open microphone; ``with`` closes it. AudioError if it does not open.
 
-    ``wanted``: see ``devices.resolve``. ``rate_hz``: the rate to open at where the device can.
+    ``wanted``: see ``resolve``. ``rate_hz``: the rate to open at where the device can.
     """
 
     def __init__(self, wanted: str | None, rate_hz: int):
@@ -74,7 +74,7 @@ class Microphone:
         return np.concatenate([np.zeros(0, np.int16), *blocks]).astype(np.float32) / np.float32(FULL_SCALE)
 
     def close(self) -> None:
-        """End the recording; StreamHung if PortAudio does not come back."""
+        """End the recording; StreamHungError if PortAudio does not come back."""
         self._stream.close()
 
     def _check(self) -> None:

@@ -20,7 +20,7 @@ _SPEECH_RATE_HZ = 16_000
 
 
 @dataclass(frozen=True)
-class Heard:
+class MicrophoneLevel:
     """What came from one microphone."""
 
     speech_dbfs: float
@@ -34,7 +34,7 @@ class Heard:
         return self.speech_dbfs - self.noise_dbfs
 
 
-def listen(device: Device, seconds: float) -> Heard:
+def measure_level(device: Device, seconds: float) -> MicrophoneLevel:
     """Record for a moment; AudioError if the device does not open or stays silent. Nothing is kept."""
     found = find_format(device, _SPEECH_RATE_HZ)
     wanted = round(seconds * BLOCKS_PER_SECOND)
@@ -51,4 +51,4 @@ def listen(device: Device, seconds: float) -> Heard:
         raise AudioError(f"{device.name} opens but gives no samples: it may be suspended or in use.")
     power = np.array([speech_power(block / FULL_SCALE, found.rate_hz).max() for block in blocks])
     soft, loud = 10 * np.log10(np.maximum(np.percentile(power, [10, 90]), 1e-12))
-    return Heard(float(loud), float(soft))
+    return MicrophoneLevel(float(loud), float(soft))

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edge_pse.errors import AudioError
+from edge_pse.errors import AudioError, SoundServerError
 
 Kind = Literal["input", "output"]
 
@@ -36,16 +36,6 @@ _RATE_HZ, _CHANNELS = 48_000, 2
 """Of a device whose specification can't be read; a server changes both as it is asked to."""
 
 
-class NoAnswer(AudioError):
-    """The sound server said nothing, or nothing that can be read: what was known of it counts on."""
-
-    def __init__(self, question: str):
-        super().__init__(
-            f"The sound server does not answer (pactl {question}): wait until it is less busy, or restart it "
-            "(systemctl --user restart pipewire pipewire-pulse, or pulseaudio -k)."
-        )
-
-
 @dataclass(frozen=True)
 class ServerDevice:
     """A source (input) or sink (output) of the server."""
@@ -60,7 +50,7 @@ class ServerDevice:
 
 
 @dataclass(frozen=True)
-class Places:
+class Routing:
     """Where the server has put the streams of a process, by the names of its devices; None without such a stream."""
 
     input: str | None
@@ -77,15 +67,15 @@ def kind_of_server() -> Literal["pulseaudio", "pipewire"] | None:
     """Which server answers, None if none does."""
     try:
         info = _json("info")
-    except NoAnswer:
+    except SoundServerError:
         return None
     if not isinstance(info, dict):
         return None
     return "pipewire" if "pipewire" in str(info.get("server_name")).lower() else "pulseaudio"
 
 
-def devices(kind: Kind) -> list[ServerDevice]:
-    """All sources or sinks, none where there is no ``pactl``; NoAnswer if the server does not tell."""
+def list_devices(kind: Kind) -> list[ServerDevice]:
+    """All sources or sinks, none where there is no ``pactl``; SoundServerError if the server does not tell."""
     return [
         ServerDevice(
             index=entry["index"],
@@ -100,22 +90,22 @@ def devices(kind: Kind) -> list[ServerDevice]:
 
 
 def default_source() -> str | None:
-    """Name of the source that programs get which name none; NoAnswer if the server does not tell."""
+    """Name of the source that programs get which name none; SoundServerError if the server does not tell."""
     return (_run("get-default-source") or "").strip() or None
 
 
 def default_sink() -> str | None:
-    """Name of the sink that programs play to which name none; NoAnswer if the server does not tell."""
+    """Name of the sink that programs play to which name none; SoundServerError if the server does not tell."""
     return (_run("get-default-sink") or "").strip() or None
 
 
-def places(process_id: int) -> Places:
-    """Which devices a process records from and plays to; NoAnswer if the server does not tell."""
+def routing(process_id: int) -> Routing:
+    """Which devices a process records from and plays to; SoundServerError if the server does not tell."""
     asked_s = time.monotonic()
-    return Places(
-        input=_place("input", process_id, loopback=False),
-        output=_place("output", process_id, loopback=False),
-        loopback=_place("input", process_id, loopback=True),
+    return Routing(
+        input=_device_of_stream("input", process_id, loopback=False),
+        output=_device_of_stream("output", process_id, loopback=False),
+        loopback=_device_of_stream("input", process_id, loopback=True),
         default_sink=default_sink(),
         asked_s=asked_s,
     )
@@ -124,9 +114,9 @@ def places(process_id: int) -> Places:
 def recorders(source: str, ignored_process_id: int) -> int:
     """How many programs record from a source, but for one process and the server's own streams.
 
-    NoAnswer if the server does not tell: that is not nobody.
+    SoundServerError if the server does not tell: that is not nobody.
     """
-    indices = {device.index for device in devices("input") if device.name == source}
+    indices = {device.index for device in list_devices("input") if device.name == source}
     processes = [
         _property(stream, "application.process.id")
         for stream in _list("source-outputs")
@@ -136,7 +126,7 @@ def recorders(source: str, ignored_process_id: int) -> int:
 
 
 def modules() -> dict[int, str]:
-    """Loaded modules: number -> name and arguments, as text; NoAnswer if the server does not tell."""
+    """Loaded modules: number -> name and arguments, as text; SoundServerError if the server does not tell."""
     listed = (_run("list", "short", "modules") or "").splitlines()
     fields = (line.split("\t") for line in listed)
     # PipeWire writes some arguments over several lines; those of ours are on one.
@@ -146,7 +136,7 @@ def modules() -> dict[int, str]:
 def load_module(name: str, *arguments: str) -> None:
     """Load a module until the server ends; AudioError if the server refuses."""
     # Asked once only: a module whose loading was not confirmed may be there, and would be there twice.
-    with suppress(NoAnswer):
+    with suppress(SoundServerError):
         _run("load-module", name, *arguments, tries=1)
         return
     if not any(arguments[0] in text.split() for text in modules().values()):
@@ -154,19 +144,19 @@ def load_module(name: str, *arguments: str) -> None:
 
 
 def unload_module(number: int) -> None:
-    """Unload a module; nothing happens if it is gone already. NoAnswer if it stays."""
-    with suppress(NoAnswer):
+    """Unload a module; nothing happens if it is gone already. SoundServerError if it stays."""
+    with suppress(SoundServerError):
         _run("unload-module", str(number), tries=1)
         return
     if number in modules():
         _run("unload-module", str(number))
 
 
-class Changes:
+class Subscription:
     """Calls back when anything about streams and devices changes at the server, which tells by itself.
 
-    ``on_change`` runs on a thread of this object, first when the watch begins. When it fails (NoAnswer, for one), it is
-    called again after a while. A watch that ends is begun again, for as long as this is not closed.
+    ``on_change`` runs on a thread of this object, first when the watch begins. When it fails (SoundServerError, for
+    one), it is called again after a while. A watch that ends is begun again, for as long as this is not closed.
     """
 
     def __init__(self, on_change: Callable[[], None]):
@@ -174,7 +164,7 @@ class Changes:
         self._due, self._closed = threading.Event(), threading.Event()
         self._due.set()
         try:
-            self._process = _subscription()
+            self._process = _pactl_subscribe()
         except OSError as error:
             raise AudioError(
                 "`pactl` is missing: install it with `sudo apt install pulseaudio-utils`."
@@ -206,7 +196,7 @@ class Changes:
             if self._closed.wait(_WATCH_AGAIN_S):
                 return
             with suppress(OSError):
-                self._process = _subscription()
+                self._process = _pactl_subscribe()
             if self._closed.is_set():
                 self._process.kill()
             self._due.set()  # whatever has changed meanwhile
@@ -237,7 +227,7 @@ class Changes:
                 again_s = min(2 * again_s, _LAST_ASK_AGAIN_S) if again_s else _FIRST_ASK_AGAIN_S
 
 
-def _subscription() -> subprocess.Popen[bytes]:
+def _pactl_subscribe() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["pactl", "subscribe"],
         stdin=subprocess.DEVNULL,
@@ -248,7 +238,7 @@ def _subscription() -> subprocess.Popen[bytes]:
 
 
 def _run(*arguments: str, tries: int = 1 + len(_TRY_AGAIN_S)) -> str | None:
-    """What ``pactl`` prints, None where it is not installed; NoAnswer if it fails each time."""
+    """What ``pactl`` prints, None where it is not installed; SoundServerError if it fails each time."""
     if shutil.which("pactl") is None:
         return None
     for pause_s in (*_TRY_AGAIN_S[: tries - 1], None):
@@ -268,11 +258,11 @@ def _run(*arguments: str, tries: int = 1 + len(_TRY_AGAIN_S)) -> str | None:
             return done.stdout.decode(errors="replace")
         if pause_s is not None:
             time.sleep(pause_s)
-    raise NoAnswer(" ".join(arguments))
+    raise SoundServerError(" ".join(arguments))
 
 
 def _json(*arguments: str) -> Any:
-    """What ``pactl`` says, None where it is not installed; NoAnswer for what is no JSON."""
+    """What ``pactl`` says, None where it is not installed; SoundServerError for what is no JSON."""
     text = _run("--format=json", *arguments)
     if text is None:
         return None
@@ -280,16 +270,16 @@ def _json(*arguments: str) -> Any:
         # Control characters in names are not escaped by every version.
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        raise NoAnswer(" ".join(arguments)) from None
+        raise SoundServerError(" ".join(arguments)) from None
 
 
 def _list(what: str) -> list[dict[str, Any]]:
-    """The entries of a listing; NoAnswer if it is none."""
+    """The entries of a listing; SoundServerError if it is none."""
     listed = _json("list", what)
     if listed is None:
         return []
     if not isinstance(listed, list):
-        raise NoAnswer(f"list {what}")
+        raise SoundServerError(f"list {what}")
     return [entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("index"), int)]
 
 
@@ -318,13 +308,13 @@ def _texts(listing: str) -> dict[int, dict[str, str]]:
     return found
 
 
-def _place(kind: Kind, process_id: int, loopback: bool) -> str | None:
+def _device_of_stream(kind: Kind, process_id: int, loopback: bool) -> str | None:
     what, streams = _OBJECTS[kind]
     for stream in _list(streams):
         marked = _property(stream, LOOPBACK_PROPERTY) is not None
         if marked == loopback and _property(stream, "application.process.id") == str(process_id):
             index = stream.get(what)
-            return next((device.name for device in devices(kind) if device.index == index), None)
+            return next((device.name for device in list_devices(kind) if device.index == index), None)
     return None
 
 

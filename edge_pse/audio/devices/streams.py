@@ -16,22 +16,14 @@ import numpy as np
 
 from edge_pse.audio.devices.listing import Device, Format, portaudio, server_device
 from edge_pse.audio.pcm import Pcm
-from edge_pse.errors import AudioError, EdgePseError
+from edge_pse.errors import AudioError, StreamHungError
 
 BLOCKS_PER_SECOND = 100
 _PRIMING_S = 0.3
 _SETTLED_S = 3.0
 """After so long a sound server has found its pace; a null sink of PulseAudio takes two seconds."""
-_OPEN_LIMIT_S = 4.0
-_CLOSE_LIMIT_S = 1.0
-
-
-class StreamHung(EdgePseError):
-    """PortAudio did not come back: nothing but a new process helps.
-
-    PortAudio 19.6 spins in its own thread for ever when an ALSA device vanishes, and closing the stream, or
-    even leaving Python the usual way, may then wait for that thread.
-    """
+_OPEN_TIMEOUT_S = 4.0
+_CLOSE_TIMEOUT_S = 1.0
 
 
 class Stream:
@@ -58,7 +50,7 @@ class Stream:
         return self.first_callback_s is not None and self.last_callback_s - self.first_callback_s > _PRIMING_S
 
     @property
-    def pace(self) -> float | None:
+    def clock_ratio(self) -> float | None:
         """Samples moved, as a share of what the clock asks for, since the stream settled; None before."""
         if self._settled is None or self.last_callback_s <= self._settled[0]:
             return None
@@ -71,10 +63,10 @@ class Stream:
         return float(self._stream.latency)
 
     def close(self) -> None:
-        """End the stream at once; StreamHung if PortAudio does not come back."""
+        """End the stream at once; StreamHungError if PortAudio does not come back."""
         self._closing = True
         if self._stream is not None:
-            limited(self._abort, _CLOSE_LIMIT_S, f"{self.device.name} can't be closed")
+            run_with_timeout(self._abort, _CLOSE_TIMEOUT_S, f"{self.device.name} can't be closed")
             self._stream = None
 
     def _abort(self) -> None:
@@ -97,7 +89,7 @@ class Stream:
             self._stream.start()
 
         try:
-            limited(open_and_start, _OPEN_LIMIT_S, f"{self.device.name} can't be opened")
+            run_with_timeout(open_and_start, _OPEN_TIMEOUT_S, f"{self.device.name} can't be opened")
         except (portaudio().PortAudioError, ValueError) as error:
             reason = error.args[0] if error.args else error
             raise AudioError(f"{self.device.name} can't be opened ({reason}): it may be in use.") from error
@@ -155,8 +147,8 @@ class OutputStream(Stream):
         np.frombuffer(data, np.int16).reshape(frames, -1)[:] = mono[:, None]
 
 
-def limited(work: Callable[[], None], limit_s: float, trouble: str) -> None:
-    """Do something that may never come back, on a thread of its own; StreamHung if it does not in time.
+def run_with_timeout(work: Callable[[], None], timeout_s: float, trouble: str) -> None:
+    """Do something that may never come back, on a thread of its own; StreamHungError if it does not in time.
 
     The caller stays free for signals meanwhile. Exceptions of ``work`` are raised here.
     """
@@ -170,8 +162,8 @@ def limited(work: Callable[[], None], limit_s: float, trouble: str) -> None:
 
     thread = threading.Thread(target=run, name=trouble, daemon=True)
     thread.start()
-    thread.join(limit_s)
+    thread.join(timeout_s)
     if thread.is_alive():
-        raise StreamHung(f"{trouble}: PortAudio hangs in it, and only a restart of this program helps.")
+        raise StreamHungError(f"{trouble}: PortAudio hangs in it, and only a restart of this program helps.")
     if failures:
         raise failures[0]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edge_pse import atomic
 from edge_pse.audio.devices import sound_server
-from edge_pse.errors import AudioError
+from edge_pse.errors import AudioError, SoundServerError
 
 SINK = "edge_pse"
 SOURCE = "edge_pse_microphone"
@@ -80,7 +80,7 @@ def status() -> Status:
     present = not _missing()
     try:
         return Status(server, present, permanent, sound_server.recorders(SOURCE, os.getpid()))
-    except sound_server.NoAnswer:
+    except SoundServerError:
         return Status(server, present, permanent, None)
 
 
@@ -147,7 +147,7 @@ def ensure() -> None:
             renewed = True
         try:
             _load_missing()
-        except sound_server.NoAnswer:
+        except SoundServerError:
             raise
         except AudioError as error:  # another program may be about to make it, or have just taken it away
             trouble = error
@@ -174,8 +174,8 @@ def _server() -> str:
 
 def _missing() -> bool:
     return not (
-        any(device.name == SINK for device in sound_server.devices("output"))
-        and any(device.name == SOURCE for device in sound_server.devices("input"))
+        any(device.name == SINK for device in sound_server.list_devices("output"))
+        and any(device.name == SOURCE for device in sound_server.list_devices("input"))
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_pse.errors import FfmpegError
 from edge_pse.spectral import Samples
 
 # Sun's format: the simplest one that tells rate and channels before the samples, of which it need not know the number.
@@ -22,10 +23,6 @@ _HEAD = struct.Struct(">4sIIIII")
 _ENOUGH = 1 << 20
 _TAGS = {"track": "tracknumber"}
 _TAGS_SECONDS = 20
-
-
-class FfmpegError(Exception):
-    """ffmpeg finds no sound in a file, or something wrong with it; what it says, as a part of a sentence."""
 
 
 def installed() -> bool:

@@ -14,9 +14,9 @@ import soundfile
 import soxr
 
 from edge_pse.audio.files import chunks, id3
-from edge_pse.audio.files.ffmpeg import FfmpegError, FfmpegFile, installed
+from edge_pse.audio.files.ffmpeg import FfmpegFile, installed
 from edge_pse.channels import Selection, choose_in, named
-from edge_pse.errors import AudioError
+from edge_pse.errors import AudioError, FfmpegError
 from edge_pse.samples import checked_samples
 from edge_pse.spectral import Samples
 

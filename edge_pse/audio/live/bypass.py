@@ -8,7 +8,7 @@ from edge_pse.enhancer import Enhancer
 from edge_pse.spectral import Samples
 
 
-class Pathway:
+class BypassSwitch:
     """Samples at the model's rate, through the network or past it, in whole hops and with the same delay.
 
     Both ways deliver the input of one hop before, so that changing between them is a cross-fade of one hop.

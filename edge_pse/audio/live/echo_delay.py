@@ -87,10 +87,10 @@ class EchoDelay:
         # A window of the microphone that begins ``start`` after the far end has its delay d at d - start.
         delays = np.arange(-self._after, self._length - self._after - self._window + 1)
         possible = correlation[delays - start]
-        place = int(np.argmax(possible))
+        peak = int(np.argmax(possible))
         spread = float(np.std(correlation))
-        self.certainty = float(possible[place]) / spread if spread else 0.0
-        before, found = self._candidate_s, float(delays[place]) / _RATE_HZ
+        self.certainty = float(possible[peak]) / spread if spread else 0.0
+        before, found = self._candidate_s, float(delays[peak]) / _RATE_HZ
         self._candidate_s = found if self.certainty >= _CERTAIN else None
         if self._candidate_s is None or before is None or abs(found - before) > _SAME_S:
             return False  # twice in a row, or it is not believed
@@ -114,32 +114,32 @@ class FarEndAligner:
         silence = np.zeros(hop_samples, np.float32)
         self._history = deque([silence] * (longest + 1), maxlen=longest + 1)
         self._rising = np.arange(1, hop_samples + 1, dtype=np.float32) / np.float32(hop_samples)
-        self._held_hops = 0
+        self._applied_hops = 0
 
     @property
-    def held_s(self) -> float:
+    def applied_delay_s(self) -> float:
         """How long the far end is held back now."""
-        return self._held_hops * self._hop_s
+        return self._applied_hops * self._hop_s
 
     @property
     def settled(self) -> bool:
         """The echo is known to come late enough after the far end."""
-        return self.echo.delay_s is not None and self.echo.delay_s - self.held_s >= self.LEAST_S
+        return self.echo.delay_s is not None and self.echo.delay_s - self.applied_delay_s >= self.LEAST_S
 
     def process(self, microphone: Samples, far_end: Samples) -> Samples:
         """The next hop of both, (hop,) float32 each -> that of the far end to give the network."""
         self._history.append(far_end)
-        before = self._held_hops
+        before = self._applied_hops
         if self.echo.process(microphone, far_end):
             self._decide()
-        held = self._history[-1 - self._held_hops]
-        if self._held_hops == before:
+        held = self._history[-1 - self._applied_hops]
+        if self._applied_hops == before:
             return held
         other = self._history[-1 - before]
         return other + self._rising * (held - other)
 
     def _decide(self) -> None:
         assert self.echo.delay_s is not None
-        if not self.LEAST_S <= self.echo.delay_s - self.held_s <= self.MOST_S:
+        if not self.LEAST_S <= self.echo.delay_s - self.applied_delay_s <= self.MOST_S:
             wanted = round((self.echo.delay_s - self.MARGIN_S) / self._hop_s)
-            self._held_hops = min(max(wanted, 0), len(self._history) - 1)
+            self._applied_hops = min(max(wanted, 0), len(self._history) - 1)

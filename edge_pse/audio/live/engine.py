@@ -16,9 +16,9 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from edge_pse.audio.live.bypass import Pathway
+from edge_pse.audio.live.bypass import BypassSwitch
 from edge_pse.audio.live.far_end import FarEnd
-from edge_pse.audio.live.jitter_buffer import DelayKeeper, PlaybackBuffer
+from edge_pse.audio.live.jitter_buffer import DelayController, JitterBuffer
 from edge_pse.audio.live.splicing import Splicer
 from edge_pse.audio.pcm import FULL_SCALE, Pcm, to_pcm
 from edge_pse.channels import ChannelChoice
@@ -64,11 +64,11 @@ class Engine:
         ``on_output`` is given what is played, in hops at the model's rate.
         """
         self.enhancer = enhancer
-        self.hop = enhancer.delay_samples
+        self.hop_samples = enhancer.delay_samples
         self.blocks: SimpleQueue[Pcm] = SimpleQueue()
-        self._output_hop = round(self.hop * output_rate_hz / enhancer.sample_rate_hz)
+        self._output_hop_samples = round(self.hop_samples * output_rate_hz / enhancer.sample_rate_hz)
         half_second = output_rate_hz // 2
-        self.playback = PlaybackBuffer(half_second, self._output_hop)
+        self.playback = JitterBuffer(half_second, self._output_hop_samples)
         self.bypass = False
         """Past the network, at the wish of the user."""
         self.far_end: FarEnd | None = None
@@ -81,15 +81,15 @@ class Engine:
         """What ended the worker, if it was not asked to end."""
         self._to_model = LowDelayResampler(input_rate_hz, enhancer.sample_rate_hz)
         self._from_model = LowDelayResampler(enhancer.sample_rate_hz, output_rate_hz)
-        self._pathway = Pathway(enhancer)
+        self._switch = BypassSwitch(enhancer)
         self._channels = ChannelChoice(channel, input_rate_hz)
-        self._splicer = Splicer(self.hop)
-        self._keeper = DelayKeeper(self.playback, self._output_hop)
+        self._splicer = Splicer(self.hop_samples)
+        self._delay_controller = DelayController(self.playback, self._output_hop_samples)
         self._on_output = on_output
         # A filter's delay in front, so that whole blocks bring out whole hops: else the last hop of each block
         # would wait for the next one.
         ahead = ceil(self._to_model.delay_s * enhancer.sample_rate_hz)
-        self._pending: Samples = np.zeros(ahead % self.hop, np.float32)
+        self._pending: Samples = np.zeros(ahead % self.hop_samples, np.float32)
         self._overload = Overload()
         self._thread = threading.Thread(target=self._run, name="edge-pse worker", daemon=True)
         self._stop = False
@@ -101,9 +101,10 @@ class Engine:
         What the devices have in their own latency does not count again: the hop of the network that a block
         fills, and what comes and goes with their bursts.
         """
-        network = self.hop / self.enhancer.sample_rate_hz
-        left = self.playback.level if self._keeper.waiting is None else self._keeper.waiting
-        waiting = left / self._output_hop * self.hop / self.enhancer.sample_rate_hz
+        network = self.hop_samples / self.enhancer.sample_rate_hz
+        measured = self._delay_controller.waiting
+        left = self.playback.level if measured is None else measured
+        waiting = left / self._output_hop_samples * self.hop_samples / self.enhancer.sample_rate_hz
         return network + self._to_model.delay_s + self._from_model.delay_s + waiting
 
     @property
@@ -114,7 +115,7 @@ class Engine:
     def start(self) -> None:
         """Run the network a little, because the first calls are slow, then begin to work."""
         for _ in range(_WARM_UP_HOPS):
-            self.enhancer.process(np.zeros(self.hop, np.float32))
+            self.enhancer.process(np.zeros(self.hop_samples, np.float32))
         # One that went wrong already goes on passing the sound: anew it would only say so again.
         if not self.enhancer.fault:
             self.enhancer.reset()
@@ -130,16 +131,16 @@ class Engine:
         """One block of the microphone, (n, channels) int16, all the way to the playback buffer."""
         mono = self._channels.pick(block).astype(np.float32) / np.float32(FULL_SCALE)
         samples = np.concatenate([self._pending, self._to_model.process(mono)])
-        whole = samples.size - samples.size % self.hop
+        whole = samples.size - samples.size % self.hop_samples
         self._pending = samples[whole:]
-        for start in range(0, whole, self.hop):
-            self._process_hop(samples[start : start + self.hop])
+        for start in range(0, whole, self.hop_samples):
+            self._process_hop(samples[start : start + self.hop_samples])
 
     def _process_hop(self, hop: Samples) -> None:
         began = time.perf_counter()
         far_end = self.far_end
         far_hop = None if far_end is None else far_end.next_hop(hop)
-        out = self._pathway.process(hop, self.bypass or self._overload.active, far_hop)
+        out = self._switch.process(hop, self.bypass or self._overload.active, far_hop)
         self.hop_times_s.append(time.perf_counter() - began)
         self.counters.hops += 1
         heard, given = speech_power(np.stack([hop, out], axis=1), self.enhancer.sample_rate_hz)
@@ -171,17 +172,17 @@ class Engine:
             if not self.bypass and self._overload.check(now, self.playback.underruns):
                 self.counters.overloads += 1
             block = None if self.blocks.empty() else self.blocks.get()
-        self.keep_delay(now)
+        self.control_delay(now)
 
-    def keep_delay(self, now: float) -> None:
+    def control_delay(self, now: float) -> None:
         """At the end of a window, add or give back what the playback buffer had too little or too much."""
-        wanted = self._keeper.look(now)
+        wanted = self._delay_controller.update(now)
         if wanted is not None:
             self._splicer.request(wanted)
-            self.counters.underruns = self._keeper.underruns
+            self.counters.underruns = self._delay_controller.underruns
         far_end = self.far_end
         if far_end is not None:
-            far_end.keep_delay(now)
+            far_end.control_delay(now)
 
 
 class Overload:

@@ -7,7 +7,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from edge_pse.audio.live.echo_delay import FarEndAligner
-from edge_pse.audio.live.jitter_buffer import DelayKeeper, PlaybackBuffer
+from edge_pse.audio.live.jitter_buffer import DelayController, JitterBuffer
 from edge_pse.audio.live.splicing import Splicer
 from edge_pse.audio.pcm import FULL_SCALE, Pcm, to_pcm
 from edge_pse.resampling import LowDelayResampler
@@ -29,12 +29,12 @@ class FarEnd:
         self.blocks: SimpleQueue[Pcm] = SimpleQueue()
         self.power = 0.0
         """Mean square, smoothed; of full scale 1."""
-        self._hop = hop_samples
+        self._hop_samples = hop_samples
         self._to_model = LowDelayResampler(input_rate_hz, model_rate_hz)
         self._pending: Samples = np.zeros(0, np.float32)
         self._splicer = Splicer(hop_samples)
-        self._buffer = PlaybackBuffer(round(_BUFFER_S * model_rate_hz), hop_samples)
-        self._keeper = DelayKeeper(self._buffer, hop_samples)
+        self._buffer = JitterBuffer(round(_BUFFER_S * model_rate_hz), hop_samples)
+        self._delay_controller = DelayController(self._buffer, hop_samples)
         self._aligner = FarEndAligner(model_rate_hz, hop_samples)
 
     @property
@@ -43,35 +43,35 @@ class FarEnd:
         return self._aligner.echo.delay_s
 
     @property
-    def held_s(self) -> float:
+    def applied_delay_s(self) -> float:
         """How much of that is taken away by holding the far end back."""
-        return self._aligner.held_s
+        return self._aligner.applied_delay_s
 
     def next_hop(self, microphone: Samples) -> Samples:
         """One hop of the microphone, (hop,) float32 -> that of the far end for the network; silence if it is late."""
         while not self.blocks.empty():
             self._take_in(self.blocks.get())
-        pcm = np.empty(self._hop, np.int16)
+        pcm = np.empty(self._hop_samples, np.int16)
         self._buffer.read_into(pcm)
         hop = pcm.astype(np.float32) / np.float32(FULL_SCALE)
         self.power += _SMOOTHING * (float(hop @ hop) / hop.size - self.power)
         return self._aligner.process(microphone, hop)
 
-    def keep_delay(self, now: float) -> None:
+    def control_delay(self, now: float) -> None:
         """Call often; ``now`` in monotonic seconds.
 
         What waits in the buffer holds the far end back too, and to drop it costs the network the place of the echo:
         it is dropped only while the echo is unknown or would come too soon.
         """
-        wanted = self._keeper.look(now)
+        wanted = self._delay_controller.update(now)
         if wanted is not None:
             self._splicer.request(wanted if wanted > 0 or not self._aligner.settled else 0)
 
     def _take_in(self, block: Pcm) -> None:
         mono = block.mean(axis=1, dtype=np.float32) / np.float32(FULL_SCALE)
         samples = np.concatenate([self._pending, self._to_model.process(mono)])
-        whole = samples.size - samples.size % self._hop
+        whole = samples.size - samples.size % self._hop_samples
         self._pending = samples[whole:]
-        for start in range(0, whole, self._hop):
-            for hop in self._splicer.process(samples[start : start + self._hop]):
+        for start in range(0, whole, self._hop_samples):
+            for hop in self._splicer.process(samples[start : start + self._hop_samples]):
                 self._buffer.write(to_pcm(hop))

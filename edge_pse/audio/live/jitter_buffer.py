@@ -16,7 +16,7 @@ from edge_pse.audio.pcm import Pcm
 _FADE_SAMPLES = 80
 
 
-class PlaybackBuffer:
+class JitterBuffer:
     """A ring of 16-bit samples with one writer (the worker) and one reader (the device's callback).
 
     Neither waits for the other: each moves only its own counter, and Python makes that one step.
@@ -98,7 +98,7 @@ class PlaybackBuffer:
         self.underruns += 1
 
 
-class DelayControl:
+class DelayPolicy:
     """Says how many hops of delay to add or to give back, from how full the playback buffer was.
 
     One rule serves clocks that drift apart, a backlog after a pause, and the reserve after an underrun. A
@@ -137,23 +137,23 @@ class DelayControl:
         return 0
 
 
-class DelayKeeper:
+class DelayController:
     """Watches a buffer in windows of two seconds and says what to add to the stream that fills it."""
 
     _WINDOW_S = 2.0
 
-    def __init__(self, buffer: PlaybackBuffer, hop_samples: int):
+    def __init__(self, buffer: JitterBuffer, hop_samples: int):
         self.underruns = 0
         """Of the buffer, without those of the first window, in which running dry is how the delay is found."""
         self.waiting: float | None = None
         """Samples left behind by a read, mean of the last window; None before its end."""
-        self._buffer, self._hop = buffer, hop_samples
-        self._control = DelayControl()
+        self._buffer, self._hop_samples = buffer, hop_samples
+        self._policy = DelayPolicy()
         self._window_ends: float | None = None
         self._settled = False
         self._underruns_seen = self._left_seen = self._reads_seen = 0
 
-    def look(self, now: float) -> int | None:
+    def update(self, now: float) -> int | None:
         """At the end of a window: hops to add, negative to drop; None at other times (monotonic seconds)."""
         least = self._buffer.least
         if least is None:
@@ -171,7 +171,7 @@ class DelayKeeper:
         if underruns and not settled:
             return 0  # found, and no reason to keep more in reserve
         self.underruns += underruns
-        return self._control.decide(least / self._hop, underruns > 0)
+        return self._policy.decide(least / self._hop_samples, underruns > 0)
 
     def _measure_waiting(self) -> None:
         left, reads = self._buffer.left, self._buffer.reads

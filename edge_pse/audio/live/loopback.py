@@ -34,7 +34,7 @@ class FarEndStatus:
     dbfs: float
     echo_delay_ms: float | None
     """How long after the far end its echo comes, as the devices deliver both; None while nothing is certain."""
-    held_ms: float
+    applied_delay_ms: float
     """How much of that is taken away by holding the far end back."""
 
 
@@ -44,7 +44,7 @@ class Loopback:
     def __init__(
         self, wanted: str, microphone: Device, output: Device, latency_s: float, say: Callable[[str], None]
     ):
-        """``wanted``: ``AUTO``, or see ``devices.resolve``. To be made before any stream is open.
+        """``wanted``: ``AUTO``, or see ``resolve``. To be made before any stream is open.
 
         ``latency_s``: that of the microphone. The far end has half of it, because it must be here before its echo.
         """
@@ -61,7 +61,7 @@ class Loopback:
             # Looking for an unlisted PCM restarts PortAudio, which can't be done later.
             self._device = self._find(listed=False)
         except AudioError as error:
-            self._wait_out(str(error))
+            self._report_trouble(str(error))
 
     @property
     def through_server(self) -> bool:
@@ -75,22 +75,22 @@ class Loopback:
             return FarEndStatus(None, dbfs(0), None, 0.0)
         delay_s = far_end.echo_delay_s
         delay_ms = None if delay_s is None else 1000 * delay_s
-        return FarEndStatus(device.description, dbfs(far_end.power), delay_ms, 1000 * far_end.held_s)
+        return FarEndStatus(device.description, dbfs(far_end.power), delay_ms, 1000 * far_end.applied_delay_s)
 
-    def look(self, engine: Engine, news: sound_server.Places | None) -> None:
+    def update(self, engine: Engine, routing: sound_server.Routing | None) -> None:
         """Call several times a second: opens the device if it is not, and closes it if something is wrong.
 
-        ``news``: what the sound server has told since the last call, None if nothing. Raises StreamHung when PortAudio
-        hangs.
+        ``routing``: what the sound server has told since the last call, None if nothing. Raises StreamHungError
+        when PortAudio hangs.
         """
         if self._stream is None:
             if time.monotonic() >= self._next_try_s:
                 self._open(engine)
             return
-        trouble = self._fault(self._stream, news)
+        trouble = self._fault(self._stream, routing)
         if trouble:
             self.close(engine)
-            self._wait_out(trouble)
+            self._report_trouble(trouble)
         elif self._stream.flowing and not self._told_running:
             self._told_running, self._trouble, self._retry_s = True, "", _FIRST_RETRY_S
             self._say(f"Listening to {self._stream.device.description} for the echo of it.")
@@ -111,11 +111,11 @@ class Loopback:
             if self._device is None or self._wanted == AUTO:
                 self._device = self._find(listed=True)
             found = find_format(self._device, rate_hz)
-            far_end = FarEnd(found.rate_hz, rate_hz, engine.hop)
+            far_end = FarEnd(found.rate_hz, rate_hz, engine.hop_samples)
             limit = round(_QUEUE_S * BLOCKS_PER_SECOND)
             self._stream = InputStream(self._device, found, self._latency_s, far_end.blocks, limit)
         except AudioError as error:
-            self._wait_out(str(error))
+            self._report_trouble(str(error))
         else:
             engine.far_end = self._far_end = far_end
             self._opened_s = time.monotonic()
@@ -147,25 +147,25 @@ class Loopback:
             raise AudioError(f"{device.description} is the microphone already: name another far end.")
         return replace(device, loopback=True)
 
-    def _fault(self, stream: InputStream, news: sound_server.Places | None) -> str:
+    def _fault(self, stream: InputStream, routing: sound_server.Routing | None) -> str:
         """What is wrong now, as a sentence; empty if nothing is."""
         name = stream.device.description
         if stream.finished:
             return f"{name} has ended its stream."
         if time.monotonic() - stream.last_callback_s > _STALL_S:
             return f"No samples come from {name}: it is suspended or gone."
-        if news is None or news.asked_s < self._opened_s or not stream.device.through_server:
+        if routing is None or routing.asked_s < self._opened_s or not stream.device.through_server:
             return ""
         # The server moves the streams of a source that is gone, and as far end a microphone would erase the voice.
-        if news.loopback not in (None, stream.device.server_name):
+        if routing.loopback not in (None, stream.device.server_name):
             return f"{name} is gone."
-        sink = news.default_sink
+        sink = routing.default_sink
         if self._wanted == AUTO and sink and f"{sink}{_MONITOR}" != stream.device.server_name:
             self._retry_s, self._next_try_s = _FIRST_RETRY_S, float("-inf")
             return "The sound server has another default output now."
         return ""
 
-    def _wait_out(self, trouble: str) -> None:
+    def _report_trouble(self, trouble: str) -> None:
         if not self._trouble:  # what follows from the first trouble is no news
             self._say(f"{trouble} Echo stays until there is a far end again.")
         self._trouble = trouble

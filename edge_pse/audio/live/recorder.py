@@ -73,24 +73,24 @@ class Recorder:
 
     def _begin(self) -> None:
         """A new file under the first name that is free."""
-        for place in _names(self._wanted):
+        for path in _names(self._wanted):
             try:
-                self._descriptor = os.open(place, _NEW, atomic.OWN)
+                self._descriptor = os.open(path, _NEW, atomic.OWN)
             except FileExistsError:
-                if not stat.S_ISREG(place.lstat().st_mode) and not place.is_file():
+                if not stat.S_ISREG(path.lstat().st_mode) and not path.is_file():
                     raise AudioError("it is not a file") from None
                 continue
             break
-        self.path, self._frames, self._began_here = place, 0, True
+        self.path, self._frames, self._began_here = path, 0, True
         """Where it is recorded."""
         try:
             self._file = self._opened("w")
         except BaseException:
             os.close(self._descriptor)
-            place.unlink()
+            path.unlink()
             raise
-        if place != self._wanted:
-            self._say(f"{self._wanted} is there already and stays: this is recorded to {place}.")
+        if path != self._wanted:
+            self._say(f"{self._wanted} is there already and stays: this is recorded to {path}.")
 
     def _go_on(self, path: Path) -> bool:
         """Open the file of before the restart at its end; False where that can't be done."""

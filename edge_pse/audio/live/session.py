@@ -41,9 +41,9 @@ class Options:
     """What to connect, and how."""
 
     input: str | None = None
-    """See ``devices.resolve``."""
+    """See ``resolve``."""
     output: str | None = None
-    """See ``devices.resolve``, or ``VIRTUAL``."""
+    """See ``resolve``, or ``VIRTUAL``."""
     latency_s: float = 0.04
     """Asked of each device."""
     channel: int | None = None
@@ -92,12 +92,12 @@ class Session:
         self.engine = Engine(enhancer, source_format.rate_hz, sink_format.rate_hz, options.channel, on_output)
         self.streams: list[Stream] = []
         self._say = say
-        self._changes: sound_server.Changes | None = None
+        self._subscription: sound_server.Subscription | None = None
         self._server_told = threading.Event()
-        self._places = sound_server.Places(None, None, None, None, float("-inf"))
-        self._places_before: dict[str, str] = {}
+        self._routing = sound_server.Routing(None, None, None, None, float("-inf"))
+        self._routed_before: dict[str, str] = {}
         self._rate_checked_s = time.monotonic()
-        self._excused_s = float("-inf")
+        self._timers_restarted_s = float("-inf")
         self._frames_before = [0, 0]
         try:
             self.engine.start()
@@ -110,7 +110,7 @@ class Session:
             self.streams.insert(0, self.input)
             loopback_served = self._loopback is not None and self._loopback.through_server
             if source.through_server or sink.through_server or loopback_served:
-                self._changes = sound_server.Changes(self._ask_server)
+                self._subscription = sound_server.Subscription(self._ask_server)
         except BaseException:
             self.close()
             raise
@@ -132,9 +132,9 @@ class Session:
         )
 
     @property
-    def paces(self) -> tuple[float | None, float | None]:
-        """Of the microphone and the output, see ``Stream.pace``."""
-        return self.input.pace, self.output.pace
+    def clock_ratios(self) -> tuple[float | None, float | None]:
+        """Of the microphone and the output, see ``Stream.clock_ratio``."""
+        return self.input.clock_ratio, self.output.clock_ratio
 
     def status(self) -> Status:
         """How it goes now."""
@@ -166,28 +166,28 @@ class Session:
             name = stream.device.description
             if stream.finished:
                 return f"{name} has ended its stream: unplugged, or the sound server stopped. Waiting for it."
-            if now - max(stream.last_callback_s, self._excused_s) > self._patience_s(stream):
+            if now - max(stream.last_callback_s, self._timers_restarted_s) > self._patience_s(stream):
                 way = "from" if stream is self.input else "to"
                 return f"No samples go {way} {name}: it is suspended, blocked or gone. Waiting for it."
         if now - self._rate_checked_s > _RATE_WINDOW_S:
             return self._wrong_rate(now)
-        news = None
+        routing = None
         if self._server_told.is_set():
             self._server_told.clear()
-            news = self._places
+            routing = self._routing
         if self._loopback is not None:
-            self._loopback.look(self.engine, news)
-        return None if news is None else self._moved(news)
+            self._loopback.update(self.engine, routing)
+        return None if routing is None else self._moved(routing)
 
-    def excuse(self) -> None:
+    def restart_timers(self) -> None:
         """The silence until now is not the fault of the streams: this program did not run."""
-        self._excused_s = self._rate_checked_s = time.monotonic()
+        self._timers_restarted_s = self._rate_checked_s = time.monotonic()
         self._frames_before = [0, 0]
 
     def close(self) -> None:
-        """End everything at once; StreamHung if PortAudio does not come back."""
-        if self._changes is not None:
-            self._changes.close()
+        """End everything at once; StreamHungError if PortAudio does not come back."""
+        if self._subscription is not None:
+            self._subscription.close()
         try:
             for stream in self.streams:
                 stream.close()
@@ -217,27 +217,25 @@ class Session:
         return None
 
     def _ask_server(self) -> None:
-        """On a thread of the watch, so that a slow server holds nothing up; raises NoAnswer, and is called again."""
-        self._places = sound_server.places(os.getpid())
+        """On a thread of the watch, so that a slow server holds nothing up; SoundServerError has it called again."""
+        self._routing = sound_server.routing(os.getpid())
         self._server_told.set()
 
-    def _moved(self, places: sound_server.Places) -> str | None:
+    def _moved(self, routing: sound_server.Routing) -> str | None:
         """Whether the sound server has put a stream to another device, as it does when one is gone."""
         for stream in self.streams:
             device = stream.device
-            place = places.input if device.kind == "input" else places.output
-            if place is None or not device.through_server:
+            routed_to = routing.input if device.kind == "input" else routing.output
+            if routed_to is None or not device.through_server:
                 continue
-            if device.server_name not in (None, place):
-                return (
-                    f"{device.description} is gone, the sound server chose {place}. Waiting for its return."
-                )
-            if place in virtual_mic.OWN_SOURCES:
+            if device.server_name not in (None, routed_to):
+                return f"{device.description} is gone, the sound server chose {routed_to}. Waiting for its return."
+            if routed_to in virtual_mic.OWN_SOURCES:
                 return f"The {device.kind} is gone, and only the virtual microphone is left. Waiting for it."
-            before = self._places_before.setdefault(device.kind, place)
-            if place != before:
-                self._places_before[device.kind] = place
-                self._say(f"The sound server moved the {device.kind} to {place}.")
+            before = self._routed_before.setdefault(device.kind, routed_to)
+            if routed_to != before:
+                self._routed_before[device.kind] = routed_to
+                self._say(f"The sound server moved the {device.kind} to {routed_to}.")
         return None
 
 

@@ -9,18 +9,18 @@ from dataclasses import fields
 
 from edge_pse.audio.devices.demand import Demand
 from edge_pse.audio.devices.listing import rescan
-from edge_pse.audio.devices.streams import limited
+from edge_pse.audio.devices.streams import run_with_timeout
 from edge_pse.audio.live.engine import Counters
 from edge_pse.audio.live.session import Options, Session, Status
 from edge_pse.enhancer import Enhancer
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
 
-_LOOK_S = 0.1
+_POLL_S = 0.1
 _HELD_UP_S = 0.4
 """So long over a look, this program does not get to run."""
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 0.5
-_RESCAN_LIMIT_S = 4.0
+_RESCAN_TIMEOUT_S = 4.0
 _UNDERRUN_TALK_S = 10.0
 """At least so long between two sentences on underruns."""
 
@@ -29,7 +29,7 @@ class Live:
     """From a microphone through an enhancer to an output, until told to stop.
 
     ``say`` is given one sentence for each thing that the user should know. ``on_output`` is given what is
-    played, in hops at the model's rate, on the worker's thread. ``alive`` is called several times a second while
+    played, in hops at the model's rate, on the worker's thread. ``heartbeat`` is called several times a second while
     sound moves, or while what is missing (a device, somebody who records) is waited for.
     """
 
@@ -39,18 +39,18 @@ class Live:
         options: Options,
         say: Callable[[str], None],
         on_output: Callable[[Samples], None] | None = None,
-        alive: Callable[[], None] = lambda: None,
+        heartbeat: Callable[[], None] = lambda: None,
     ):
         self.enhancer = enhancer
         self.options = options
         self.restarts = 0
         """How often a fault has closed the devices."""
-        self.paces: tuple[float | None, float | None] = (None, None)
-        """Of the devices that were open last, see ``Session.paces``."""
+        self.clock_ratios: tuple[float | None, float | None] = (None, None)
+        """Of the devices that were open last, see ``Session.clock_ratios``."""
         self._bypass = False
         self._say = say
         self._on_output = on_output
-        self._alive = alive
+        self._heartbeat = heartbeat
         self._session: Session | None = None
         self._past = Counters()
         self._trouble = ""
@@ -84,7 +84,7 @@ class Live:
         """Stream until ``stop`` is set.
 
         Raises AudioError if a device can't be opened at the very first time, unless ``patient``; later it is
-        waited for. Raises StreamHung when PortAudio hangs, after which the process must be replaced.
+        waited for. Raises StreamHungError when PortAudio hangs, after which the process must be replaced.
         """
         if self.options.on_demand:
             self._run_on_demand(stop)
@@ -95,15 +95,15 @@ class Live:
 
     def _run_on_demand(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self._alive()
+            self._heartbeat()
             try:
                 demand = Demand()
             except AudioError as error:
-                self._wait_out(str(error))
+                self._report_trouble(str(error))
                 stop.wait(_LAST_RETRY_S)
                 continue
             try:
-                while demand.wait(stop, self._alive):
+                while demand.wait(stop, self._heartbeat):
                     self._rescan()
                     self._reopen(stop, demand)
             finally:
@@ -112,15 +112,15 @@ class Live:
     def _reopen(self, stop: threading.Event, demand: Demand | None) -> None:
         """Open and open again, with longer and longer pauses, until ``stop`` or the end of demand."""
         retry_s = _FIRST_RETRY_S
-        while not stop.wait(retry_s) and (demand is None or demand.wanted):
-            self._alive()
+        while not stop.wait(retry_s) and (demand is None or demand.active):
+            self._heartbeat()
             retry_s = min(2 * retry_s, _LAST_RETRY_S)
             try:
                 self._rescan()
                 if self._run_session(stop, demand):
                     retry_s = _FIRST_RETRY_S
             except AudioError as error:
-                self._wait_out(f"{error} Waiting for it.")
+                self._report_trouble(f"{error} Waiting for it.")
 
     def _run_session(self, stop: threading.Event, demand: Demand | None) -> bool:
         """One session from its opening to its end -> whether it ever ran."""
@@ -133,7 +133,7 @@ class Live:
                 fault = session.fault()
                 if fault is not None:
                     self.restarts += 1
-                    self._wait_out(fault)
+                    self._report_trouble(fault)
                     break
                 if session.running and not ran:
                     ran = True
@@ -142,13 +142,13 @@ class Live:
                 hops, hops_before = session.counters.hops, hops
                 # Devices may move samples that the worker has ceased to enhance.
                 if hops > hops_before or not session.running:
-                    self._alive()
+                    self._heartbeat()
                 if demand is not None and demand.released(stop):
                     self._say("Nobody records any more: the microphone is closed.")
                     break
         finally:
             self._session = None
-            self.paces = session.paces
+            self.clock_ratios = session.clock_ratios
             session.close()
             self._past = _sum(self._past, session.counters)
         return ran
@@ -156,17 +156,17 @@ class Live:
     def _pause(self, session: Session, stop: threading.Event) -> bool:
         """Until the next look -> whether to stop."""
         began = time.monotonic()
-        stopped = stop.wait(_LOOK_S)
-        held_up_s = time.monotonic() - began - _LOOK_S
+        stopped = stop.wait(_POLL_S)
+        held_up_s = time.monotonic() - began - _POLL_S
         if held_up_s > _HELD_UP_S:
-            session.excuse()
+            session.restart_timers()
             self._say(f"This program was held up for {held_up_s:.1f} s, and the sound has a gap.")
         return stopped
 
     def _rescan(self) -> None:
-        limited(rescan, _RESCAN_LIMIT_S, "The sound system can't be searched for devices")
+        run_with_timeout(rescan, _RESCAN_TIMEOUT_S, "The sound system can't be searched for devices")
 
-    def _wait_out(self, trouble: str) -> None:
+    def _report_trouble(self, trouble: str) -> None:
         if not self._trouble:  # what follows from the first trouble is no news
             self._say(trouble)
         self._trouble = trouble

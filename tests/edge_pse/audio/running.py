@@ -60,7 +60,7 @@ class Command:
         words = self.lines[-1].removeprefix("Stopped after ").rstrip(".").replace(" s:", " seconds,")
         return {name: float(value) for value, name in (part.split()[:2] for part in words.split(", "))}
 
-    def paces(self) -> dict[str, float]:
+    def clock_ratios(self) -> dict[str, float]:
         """Samples that each device moved, as a share of what the clock asks for; of a run that has stopped."""
         (line,) = (line for line in self.lines if line.startswith("Samples against the clock"))
         return {device: float(share) / 100 for device, share in re.findall(r"(\w+) ([\d.]+)%", line)}

@@ -69,18 +69,18 @@ def live(minutes: float) -> dict[str, object]:
         settled = memory[len(memory) // 10 :]
         third = max(1, len(delays) // 3)
         grown_ms = float(np.median(delays[-third:]) - np.median(delays[:third])) if delays else 0.0
-        paces = run.paces()
+        clock_ratios = run.clock_ratios()
         return {
             **numbers,
             "load_average": os.getloadavg(),
-            "samples_against_clock": paces,
+            "samples_against_clock": clock_ratios,
             "memory_mb": [round(settled[0], 1), round(settled[-1], 1)],
             "delay_ms": delays,
             "delay_grown_ms": grown_ms,
             "said": said,
             "passed": numbers["restarts"] == 0
             and numbers["samples"] == numbers["overruns"] == 0
-            and all(abs(pace - 1) < CLOCK_TOLERANCE for pace in paces.values())
+            and all(abs(ratio - 1) < CLOCK_TOLERANCE for ratio in clock_ratios.values())
             and grown_ms < MOST_GROWTH_MS
             and settled[-1] - settled[0] < MOST_GROWTH_MB,
         }
@@ -100,7 +100,7 @@ def simulated(hours: float) -> dict[str, object]:
         while owed >= 1:
             owed -= 1
             engine.playback.read_into(out)
-        engine.keep_delay(burst / 10)
+        engine.control_delay(burst / 10)
         if burst % 600 == 0:
             levels.append(engine.playback.level // HOP)
             memory.append(resident_mb("self"))

@@ -43,15 +43,19 @@ class Watched:
             hop = slice(start, start + HOP)
             out.append(aligner.process(microphone[hop], far[hop]))
             delays.append(np.nan if aligner.echo.delay_s is None else aligner.echo.delay_s)
-            held.append(aligner.held_s)
-        self.delay_s, self.held_s, self.far_end = np.array(delays), np.array(held), np.concatenate(out)
+            held.append(aligner.applied_delay_s)
+        self.delay_s, self.applied_delay_s, self.far_end = (
+            np.array(delays),
+            np.array(held),
+            np.concatenate(out),
+        )
 
     def after(self, seconds):
         return slice(round(seconds * RATE_HZ / HOP), None)
 
     def ahead_s(self, true_delay_s):
         """How long the far end that is given comes before its echo."""
-        return true_delay_s + DIRECT_S - self.held_s
+        return true_delay_s + DIRECT_S - self.applied_delay_s
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.04, 0.2, 0.5, 0.8, 1.5])
@@ -62,15 +66,15 @@ def test_the_delay_is_found_and_most_of_it_taken_away(far, echo, delay_s):
     ahead_s = watched.ahead_s(delay_s)
     assert (ahead_s[found] <= FarEndAligner.MOST_S).all()
     assert (ahead_s >= min(delay_s, FarEndAligner.LEAST_S)).all(), "never behind its echo, not even at first"
-    assert len(set(watched.held_s)) <= 2, "one change is enough"
+    assert len(set(watched.applied_delay_s)) <= 2, "one change is enough"
 
 
 def test_what_is_given_is_the_far_end_held_back_that_long(far, echo):
     watched = Watched(delayed(echo, 0.5), far)
-    held_s = watched.held_s[-1]
-    assert held_s == pytest.approx(0.45, abs=0.01)
+    applied_delay_s = watched.applied_delay_s[-1]
+    assert applied_delay_s == pytest.approx(0.45, abs=0.01)
     settled = slice(round(5 * RATE_HZ), watched.far_end.size)
-    np.testing.assert_array_equal(watched.far_end[settled], delayed(far, held_s)[settled])
+    np.testing.assert_array_equal(watched.far_end[settled], delayed(far, applied_delay_s)[settled])
     steps = np.abs(np.diff(watched.far_end)).max()
     assert steps <= 1.5 * np.abs(np.diff(far)).max(), "no click where it changes"
 
@@ -110,7 +114,7 @@ def test_clocks_that_differ_are_followed(recording, skew_ppm):
     skewed = soxr.resample(echo, RATE_HZ, RATE_HZ * (1 + skew_ppm * 1e-6))
     size = min(skewed.size, far.size)
     watched = Watched(skewed[:size], far[:size])
-    true_s = 0.3 + np.arange(watched.held_s.size) * HOP / RATE_HZ * skew_ppm * 1e-6
+    true_s = 0.3 + np.arange(watched.applied_delay_s.size) * HOP / RATE_HZ * skew_ppm * 1e-6
     found = watched.after(FOUND_WITHIN_S)
     np.testing.assert_allclose(watched.delay_s[found], true_s[found] + DIRECT_S, atol=0.004)
     assert (watched.ahead_s(true_s)[found] > 0.01).all()
@@ -120,7 +124,7 @@ def test_without_an_echo_nothing_is_believed_and_nothing_held_back(recording):
     far = voices(recording, FAR_VOICES, 60)
     watched = Watched(voices(recording, NEAR_VOICES, 60), far)
     assert np.isnan(watched.delay_s).all()
-    assert not watched.held_s.any()
+    assert not watched.applied_delay_s.any()
 
 
 def test_while_the_far_end_is_silent_the_delay_stays(far, echo, recording):
@@ -135,7 +139,7 @@ def test_while_the_far_end_is_silent_the_delay_stays(far, echo, recording):
 def test_an_echo_before_the_far_end_is_seen_and_nothing_held_back(far, echo):
     watched = Watched(delayed(echo, -0.1), far)
     np.testing.assert_allclose(watched.delay_s[watched.after(FOUND_WITHIN_S)], -0.1 + DIRECT_S, atol=0.002)
-    assert not watched.held_s.any()
+    assert not watched.applied_delay_s.any()
 
 
 @pytest.mark.parametrize(("rate_hz", "channels", "skew"), [(16_000, 1, 200e-6), (48_000, 2, -200e-6)])
@@ -154,7 +158,7 @@ def test_a_device_with_a_clock_of_its_own_stays_in_step(recording, rate_hz, chan
             far_end.blocks.put(np.repeat(card[taken : taken + burst, None], channels, axis=1))
             taken += burst
         given.append(far_end.next_hop(microphone[index * HOP : (index + 1) * HOP]))
-        far_end.keep_delay(now)
+        far_end.control_delay(now)
     given = np.concatenate(given)
     # Piece by piece: how long before its echo does the far end come?
     for begin in range(10 * RATE_HZ, given.size - 2 * RATE_HZ, 5 * RATE_HZ):
@@ -175,12 +179,12 @@ def test_what_waits_is_given_back_unless_the_echo_is_known_to_come_late_enough(f
             far_end.blocks.put(pcm[start : start + backlog])
         far_end.blocks.put(pcm[start + backlog : start + backlog + HOP])
         given.append(far_end.next_hop(microphone[start : start + HOP]))
-        far_end.keep_delay(start / RATE_HZ)
+        far_end.control_delay(start / RATE_HZ)
     last = slice(16 * RATE_HZ, 18 * RATE_HZ)
     behind_s = lag_s(far[last], np.concatenate(given)[last])
     if known:
         assert far_end.echo_delay_s == pytest.approx(0.4, abs=0.03)
-        assert 0 < behind_s - far_end.held_s < 0.03, "still as late as before"
+        assert 0 < behind_s - far_end.applied_delay_s < 0.03, "still as late as before"
     else:
         assert far_end.echo_delay_s is None
         assert -0.1 <= behind_s < -0.05, "all that came early is given early"

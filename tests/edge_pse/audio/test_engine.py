@@ -10,7 +10,7 @@ import pytest
 from edge_pse import Enhancer
 from edge_pse.audio.live.engine import Engine, Overload
 from edge_pse.audio.live.far_end import FarEnd
-from edge_pse.audio.live.jitter_buffer import DelayControl, DelayKeeper, PlaybackBuffer
+from edge_pse.audio.live.jitter_buffer import DelayController, DelayPolicy, JitterBuffer
 from edge_pse.audio.pcm import FULL_SCALE, to_pcm
 from edge_pse.levels import dbfs
 from edge_pse.resampling import LowDelayResampler
@@ -56,7 +56,7 @@ def test_equal_rates_pass_every_bit(speech):
 
 
 def test_the_playback_buffer_gives_back_what_it_got_in_any_blocks(speech_pcm):
-    buffer = PlaybackBuffer(1_000, HOP)
+    buffer = JitterBuffer(1_000, HOP)
     read = []
     position = 0
     for size in np.random.default_rng(0).integers(1, 300, 400):
@@ -74,7 +74,7 @@ def test_the_playback_buffer_gives_back_what_it_got_in_any_blocks(speech_pcm):
 
 def test_running_dry_is_counted_once_and_fades(speech_pcm):
     loud = np.full(400, 10_000, np.int16)
-    buffer = PlaybackBuffer(1_000, HOP)
+    buffer = JitterBuffer(1_000, HOP)
     buffer.write(loud)
     out = np.empty(HOP, np.int16)
     pieces = []
@@ -87,7 +87,7 @@ def test_running_dry_is_counted_once_and_fades(speech_pcm):
 
 
 def test_running_dry_between_two_reads_fades_from_the_last_sample():
-    buffer = PlaybackBuffer(1_000, HOP)
+    buffer = JitterBuffer(1_000, HOP)
     buffer.write(np.full(3 * HOP, 10_000, np.int16))
     for _ in range(4):
         out = np.full(HOP, -30_000, np.int16)
@@ -97,26 +97,26 @@ def test_running_dry_between_two_reads_fades_from_the_last_sample():
 
 
 def test_underruns_are_counted_and_a_backlog_dropped_once_the_delay_was_found():
-    buffer = PlaybackBuffer(8_000, HOP)
-    keeper, out = DelayKeeper(buffer, HOP), np.empty(HOP, np.int16)
+    buffer = JitterBuffer(8_000, HOP)
+    controller, out = DelayController(buffer, HOP), np.empty(HOP, np.int16)
     hop = np.ones(HOP, np.int16)
     buffer.write(np.tile(hop, 2))
     for now in (0.0, 1.0, 2.5):  # the first window, in which it runs dry to find the delay
         buffer.read_into(out)
-        wanted = keeper.look(now)
-    assert (wanted, keeper.underruns) == (0, 0)
+        wanted = controller.update(now)
+    assert (wanted, controller.underruns) == (0, 0)
     buffer.write(np.tile(hop, 3))
     for now in (3.0, 3.5, 4.0, 4.1, 5.0):
         buffer.read_into(out)
-        wanted = keeper.look(now)
-    assert (wanted, keeper.underruns) == (0, 1)
+        wanted = controller.update(now)
+    assert (wanted, controller.underruns) == (0, 1)
     buffer.write(np.tile(hop, 12))
     for now in (5.1, 7.5):
         buffer.read_into(out)
-        wanted = keeper.look(now)
+        wanted = controller.update(now)
     # Ten hops are left at the least; one and a half is the most, and one more since it ran dry.
-    assert (wanted, keeper.underruns) == (-8, 1)
-    assert keeper.waiting == pytest.approx(10.5 * HOP)
+    assert (wanted, controller.underruns) == (-8, 1)
+    assert controller.waiting == pytest.approx(10.5 * HOP)
 
 
 @pytest.mark.parametrize("size", [100, 160, 250])
@@ -138,7 +138,7 @@ def test_the_far_end_comes_through_in_blocks_of_any_size(speech_pcm, size):
 
 
 def test_a_buffer_that_nobody_reads_drops_and_goes_on_with_the_present(speech_pcm):
-    buffer = PlaybackBuffer(1_000, HOP)
+    buffer = JitterBuffer(1_000, HOP)
     out = np.empty(HOP, np.int16)
     buffer.write(speech_pcm[: 2 * HOP])
     buffer.read_into(out)
@@ -151,14 +151,14 @@ def test_a_buffer_that_nobody_reads_drops_and_goes_on_with_the_present(speech_pc
 
 
 def test_the_delay_is_given_back_after_calm():
-    control = DelayControl()
-    assert control.decide(0.0, ran_dry=True) == 0
-    assert control.decide(2.0, ran_dry=False) == 0, "one hop of reserve after an underrun"
-    for _ in range(DelayControl.CALM_WINDOWS):
-        wanted = control.decide(2.0, ran_dry=False)
+    policy = DelayPolicy()
+    assert policy.decide(0.0, ran_dry=True) == 0
+    assert policy.decide(2.0, ran_dry=False) == 0, "one hop of reserve after an underrun"
+    for _ in range(DelayPolicy.CALM_WINDOWS):
+        wanted = policy.decide(2.0, ran_dry=False)
     assert wanted == -1
-    assert control.decide(30.0, ran_dry=False) <= -28, "a backlog is dropped at once"
-    assert control.decide(0.1, ran_dry=False) == 1
+    assert policy.decide(30.0, ran_dry=False) <= -28, "a backlog is dropped at once"
+    assert policy.decide(0.1, ran_dry=False) == 1
 
 
 def test_the_far_end_comes_and_goes_while_the_engine_runs(tmp_path, speech_pcm):
@@ -212,9 +212,9 @@ def test_nobody_who_plays_costs_half_a_second_of_memory_and_a_machine_at_ease_no
 
 def test_the_far_end_is_kept_in_step_by_the_engine(model):
     engine, seen = Engine(Enhancer(model), 16_000, 16_000), []
-    engine.keep_delay(1.0)
-    engine.far_end = SimpleNamespace(keep_delay=seen.append)
-    engine.keep_delay(2.0)
+    engine.control_delay(1.0)
+    engine.far_end = SimpleNamespace(control_delay=seen.append)
+    engine.control_delay(2.0)
     assert seen == [2.0]
 
 
@@ -323,7 +323,7 @@ def test_drift_and_bursts_leave_no_trace_in_the_delay(model, speech_pcm):
         while owed >= 1:
             owed -= 1
             engine.playback.read_into(out)
-        engine.keep_delay(index / 100)
+        engine.control_delay(index / 100)
         levels.append(engine.playback.level)
     late = np.array(levels[len(levels) // 2 :])
     assert late.max() < 5 * HOP

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_pse import Enhancer
-from edge_pse.audio.live.bypass import Pathway
+from edge_pse.audio.live.bypass import BypassSwitch
 from edge_pse.audio.live.splicing import Splicer
 
 HOP = 160
@@ -96,9 +96,9 @@ def test_in_unbroken_noise_the_cut_waits_no_longer_than_its_patience_and_in_sile
 def test_past_the_network_and_back_keeps_the_delay_and_has_no_step(model, recording, mix):
     noisy = mix(recording("ls367_speech")[: 200 * HOP], recording("helicopter"), 0)
     hops = noisy.reshape(-1, HOP)
-    pathway, network = Pathway(Enhancer(model)), Enhancer(model)
+    switch, network = BypassSwitch(Enhancer(model)), Enhancer(model)
     past = range(50, 100)
-    out = np.stack([pathway.process(hop, index in past) for index, hop in enumerate(hops)])
+    out = np.stack([switch.process(hop, index in past) for index, hop in enumerate(hops)])
     dry = np.concatenate([np.zeros((1, HOP), np.float32), hops[:-1]])
     enhanced = dry.copy()
     for index, hop in enumerate(hops):

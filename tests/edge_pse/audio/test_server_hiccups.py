@@ -13,6 +13,7 @@ import pytest
 
 from edge_pse.audio.devices import sound_server as server_side
 from edge_pse.audio.devices import virtual_mic
+from edge_pse.errors import SoundServerError
 from tests.edge_pse.audio.running import need_pulseaudio
 
 SOURCE = virtual_mic.SOURCE
@@ -114,7 +115,7 @@ def test_an_exception_while_asking_does_not_end_the_watch(sound_server, monkeypa
             raise KeyError("something that nobody thought of")
         asked_again.set()
 
-    changes = server_side.Changes(on_change)
+    changes = server_side.Subscription(on_change)
     try:
         assert asked_again.wait(3)
     finally:
@@ -127,14 +128,14 @@ def test_what_the_server_does_not_tell_is_not_made_up(asked, monkeypatch, mood):
     asked.is_now(mood)
     for question in (
         lambda: server_side.recorders(SOURCE, 1),
-        lambda: server_side.devices("input"),
-        lambda: server_side.places(1),
+        lambda: server_side.list_devices("input"),
+        lambda: server_side.routing(1),
     ):
-        with pytest.raises(server_side.NoAnswer, match="does not answer"):
+        with pytest.raises(SoundServerError, match="does not answer"):
             question()
     if mood in ("fail", "slow"):
         for question in (server_side.default_sink, server_side.default_source, server_side.modules):
-            with pytest.raises(server_side.NoAnswer):
+            with pytest.raises(SoundServerError):
                 question()
         assert server_side.kind_of_server() is None
 
@@ -149,7 +150,7 @@ def test_entries_that_lack_something_do_not_hide_the_others(asked):
         {"index": 4, "name": "good", "description": "A\ttab", "sample_specification": "s16le 6ch 96000Hz"},
     ]
     asked.is_now(json.dumps(sources).replace("\\t", "\t"))
-    found = {device.name: device for device in server_side.devices("input")}
+    found = {device.name: device for device in server_side.list_devices("input")}
     assert set(found) == {"bare", "odd", "good"}
     assert (found["bare"].description, found["odd"].description) == ("bare", "An odd one")
     assert (found["good"].rate_hz, found["good"].channels) == (96_000, 6)
@@ -161,7 +162,7 @@ def test_a_question_that_failed_once_is_asked_again(sound_server, asked, monkeyp
             monkeypatch.setenv(name, value)
     asked.is_now("fail")
     threading.Timer(0.15, asked.is_now, [""]).start()
-    assert "desk" in {device.name for device in server_side.devices("input")}
+    assert "desk" in {device.name for device in server_side.list_devices("input")}
 
 
 DESCRIPTIONS = {"usbmic": "Микрофон-Größe", "plainmic": "Jabra"}
