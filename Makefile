@@ -69,6 +69,7 @@ report: $(VENV)/.development peers
 	$(BIN)/python -m evaluation pvqe-s pvqe-xs --input --reference --peer all $(if $(DATA),--data $(DATA)) --out report --publish
 	$(BIN)/python -m evaluation pvqe-s-far pvqe-s-far.fp32 --input --peer webrtc-aec3 --peer speex-mdf --sets echo \
 		$(if $(DATA),--data $(DATA)) --out report/echo --no-cost --publish
+	$(BIN)/python -m quantization.publish
 	$(BIN)/python -m evaluation.tables
 
 format: $(VENV)/.development

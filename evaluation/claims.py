@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from evaluation.published import POOLED, Published
@@ -70,6 +70,25 @@ def cost_of(system: str, value: str, digits: int) -> Callable[[Published], str]:
         if system not in found.costs:
             raise ValueError(f"The results have no cost of {system}.")
         return f"{getattr(found.costs[system], value):.{digits}f}"
+
+    return figure
+
+
+def int8_of(
+    network: str, value: str, choose: Callable[[Iterable[float]], float], digits: int = 0
+) -> Callable[[Published], str]:
+    """The least or the largest (``min``, ``max``) of a field of `evaluation.published.Int8File` over a network's files.
+
+    Raises ValueError where nothing was measured.
+    """
+
+    def figure(found: Published) -> str:
+        values = [getattr(file, value) for file in found.int8 if file.file.startswith(f"{network}.")]
+        if not values:
+            raise ValueError(
+                f"The results have no int8 file of {network}: run python -m quantization.publish."
+            )
+        return f"{choose(values):.{digits}f}"
 
     return figure
 
@@ -170,4 +189,10 @@ CLAIMS = (
         "(the interval begins at {})",
         of(FAR, "echo", "erle_db", 0, value="low", tags={"source": "real"}),
     ),
+    Claim(XS_CARD, "the int8 outputs are {} to", int8_of(XS, "snr_db", min)),
+    Claim(XS_CARD, "to {} dB SNR from the fp32", int8_of(XS, "snr_db", max)),
+    Claim(FAR_CARD, "the outputs are {} to", int8_of(FAR, "snr_db", min)),
+    Claim(FAR_CARD, "to {} dB SNR from the fp32", int8_of(FAR, "snr_db", max)),
+    Claim(FAR_CARD, "four mixtures, {} to", int8_of(FAR, "median_snr_db", min)),
+    Claim(FAR_CARD, "to {} dB in their median", int8_of(FAR, "median_snr_db", max)),
 )

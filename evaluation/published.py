@@ -48,15 +48,36 @@ class Run:
     """What the system said of itself: of a model its network, precision and id."""
 
 
+@dataclass(frozen=True)
+class Int8File:
+    """What an int8 model file costs in one runtime, against the fp32 file of its format there."""
+
+    file: str
+    runtime: str
+    model_id: str
+    size_mb: float
+    frame_ms: float
+    """Median time of a frame, in turns with the fp32 file."""
+    fp32_frame_ms: float
+    snr_db: float
+    """Of the output against that of fp32, over all mixtures."""
+    median_snr_db: float
+    """The same of each mixture for itself, their median."""
+    worst_cosine: float | None
+    """Between the profiles that both make of the same recording; None where another network makes them."""
+
+
 @dataclass
 class Published:
-    """Everything that is published: summaries, costs, and how they came about."""
+    """Everything that is published: summaries, costs, what int8 loses, and how they came about."""
 
     summaries: dict[tuple[str, str], dict[str, Summary]] = field(default_factory=dict)
     """By (system, set), then by `key`."""
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
     cost_command: str = ""
+    int8: list[Int8File] = field(default_factory=list)
+    int8_command: str = ""
 
     @classmethod
     def load(cls, path: Path = PUBLISHED) -> Published:
@@ -70,6 +91,8 @@ class Published:
             found.runs[place] = Run(entry["command"], entry["about"])
             found.summaries[place] = {key: Summary(*values) for key, values in entry["values"].items()}
         found.costs = {cost["system"]: Cost(**cost) for cost in content["cost"]["systems"]}
+        found.int8 = [Int8File(**file) for file in content["int8"]["files"]]
+        found.int8_command = content["int8"]["command"]
         return found
 
     def add(self, results: list[SystemResult], costs: list[Cost], command: str) -> None:
@@ -82,6 +105,12 @@ class Published:
         if costs:
             self.costs = {cost.system: cost for cost in costs}
             self.cost_command = command
+
+    def add_int8(self, files: list[Int8File], command: str) -> None:
+        """Take in what was measured of int8 files, in the place of what was known of them in the same runtimes."""
+        by_place = {(file.file, file.runtime): file for file in [*self.int8, *files]}
+        self.int8 = sorted(by_place.values(), key=lambda file: (file.file.partition(".")[0], file.runtime))
+        self.int8_command = command
 
     def find(
         self,
@@ -108,9 +137,9 @@ class Published:
             for place, summaries in sorted(self.summaries.items())
         ]
         cost = {"command": self.cost_command, "systems": [cost.to_dict() for cost in self.costs.values()]}
-        text = json.dumps(
-            {"schema_version": SCHEMA_VERSION, "cost": cost, "results": results}, ensure_ascii=False, indent=1
-        )
+        int8 = {"command": self.int8_command, "files": [_rounded_file(file) for file in self.int8]}
+        content = {"schema_version": SCHEMA_VERSION, "cost": cost, "int8": int8, "results": results}
+        text = json.dumps(content, ensure_ascii=False, indent=1)
         path.write_text(_LIST_OF_NUMBERS.sub(_on_one_line, text) + "\n", encoding="utf-8")
 
 
@@ -160,3 +189,10 @@ def _on_one_line(found: re.Match[str]) -> str:
 def _rounded(summary: Summary) -> list[float]:
     count, *values = asdict(summary).values()
     return [count, *(float(f"{value:.{DIGITS}g}") for value in values)]
+
+
+def _rounded_file(file: Int8File) -> dict[str, object]:
+    values = asdict(file)
+    return {
+        name: round(value, DIGITS) if isinstance(value, float) else value for name, value in values.items()
+    }

@@ -180,11 +180,31 @@ def _cost(found: Published) -> Content:
     return header, lines
 
 
+RUNTIME_NAMES = {"litert": "LiteRT", "onnx": "ONNX Runtime", "tflite-runtime": "tflite-runtime"}
+
+
+def _int8(found: Published) -> Content:
+    header = [
+        "file", "runtime", "MB", "a frame, ms", "in fp32, ms", "output SNR, dB", "median of the mixtures, dB",
+        "worst cosine of profiles",
+    ]  # fmt: skip
+    lines = []
+    for file in found.int8:
+        times = f"{file.frame_ms:.2f}", f"{file.fp32_frame_ms:.2f}"
+        snrs = f"{file.snr_db:.1f}", f"{file.median_snr_db:.1f}"
+        cosine = "-" if file.worst_cosine is None else f"{file.worst_cosine:.5f}"
+        lines.append(
+            [f"`{file.file}`", RUNTIME_NAMES[file.runtime], f"{file.size_mb:.2f}", *times, *snrs, cosine]
+        )
+    return header, lines
+
+
 TABLES: dict[str, Callable[[Published], Content]] = {
     "summary": lambda found: _rows(found, SUMMARY_SYSTEMS, SUMMARY),
     "systems": lambda found: _rows(found, SYSTEMS, HEADLINE),
     "echo": lambda found: _rows(found, ECHO_SYSTEMS, ECHO),
     "cost": _cost,
+    "int8": _int8,
     "scores of pvqe-s": lambda found: _columns(found, ("pvqe-s", "unprocessed"), CARD),
     "scores of pvqe-xs": lambda found: _columns(found, ("pvqe-xs", "pvqe-s", "unprocessed"), CARD),
     "scores of pvqe-s-far": lambda found: _columns(found, ECHO_SYSTEMS, ECHO_CARD),

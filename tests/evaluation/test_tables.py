@@ -1,4 +1,4 @@
-"""README, results page and model cards show what the results say, of the models that ship, and nothing that was typed."""
+"""README, results page and cards show what the results say, of the models that ship, and nothing that was typed."""
 
 import re
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from edge_pse.model import MODELS_DIR, Model
 from evaluation.claims import CLAIMS, RESULTS
 from evaluation.metrics.statistics import Summary
-from evaluation.published import GAP, POOLED, Published
+from evaluation.published import GAP, POOLED, Int8File, Published
 from evaluation.results import Row, SystemResult
 from evaluation.systems.spec import SystemInfo, SystemSpec
 from evaluation.tables import DOCUMENTS, ROOT, rewritten
@@ -39,6 +39,7 @@ def test_the_results_are_those_of_the_models_that_ship(found: Published, shipped
     for (system, set_name), run in found.runs.items():
         if system.startswith("pvqe-"):
             assert run.about.split(", ")[1] in shipped, f"publish {system} on {set_name} again"
+    assert {file.model_id for file in found.int8} == shipped, "run python -m quantization.publish"
 
 
 def test_every_model_id_in_a_document_is_one_that_ships(shipped: set[str]) -> None:
@@ -50,11 +51,12 @@ def test_every_model_id_in_a_document_is_one_that_ships(shipped: set[str]) -> No
 
 def test_a_changed_result_changes_the_document(found: Published) -> None:
     text = (ROOT / RESULTS).read_text(encoding="utf-8")
-    changed = Published(dict(found.summaries), found.runs, found.costs)
+    int8 = [replace(file, snr_db=12.34) for file in found.int8]
+    changed = Published(dict(found.summaries), found.runs, found.costs, int8=int8)
     place = ("pvqe-s", "two-talkers")
     changed.summaries[place] = {at: replace(s, mean=9.87) for at, s in found.summaries[place].items()}
     new = rewritten(RESULTS, text, changed)
-    assert "pairs 9.9 dB. Clips" in " ".join(new.split()) and "| 9.9 [" in new
+    assert "pairs 9.9 dB. Clips" in " ".join(new.split()) and "| 9.9 [" in new and "| 12.3 |" in new
     with pytest.raises(ValueError, match="0 times the sentence"):
         rewritten(RESULTS, text.replace("equally loud", "just as loud"), found)
     with pytest.raises(ValueError, match="a table 'systms'"):
@@ -78,7 +80,8 @@ def test_what_is_published_is_read_back_and_replaces_the_same_set_alone(tmp_path
         _row("b", "wrong", -8.0, "cross"),
         Row("it", "interferer-only", "c", "right", {}, silenced),
     ]  # fmt: skip
-    published = Published()
+    file = Int8File("it.int8.onnx", "onnx", "it-0123", 1.2, 0.25, 0.5, 40.0, 41.0, None)
+    published = Published(int8=[file], int8_command="measure it")
     published.add([result], [], "first")
     published.write(tmp_path / "results.json")
     read = Published.load(tmp_path / "results.json")
@@ -88,6 +91,10 @@ def test_what_is_published_is_read_back_and_replaces_the_same_set_alone(tmp_path
     assert gap is not None and gap.mean == gap.median == 16.0
     assert read.find("it", "interferer-only", POOLED) == Summary(1, 10.0, 10.0, 10.0, 10.0)
     assert read.find("it", "two-talkers", "si_sdr_gain", "none") is None
+    assert (read.int8, read.int8_command) == ([file], "measure it")
+    elsewhere = replace(file, file="it.int8.tflite", runtime="litert")
+    read.add_int8([replace(file, snr_db=39.0), elsewhere], "again")
+    assert [(file.runtime, file.snr_db) for file in read.int8] == [("litert", 40.0), ("onnx", 39.0)]
     result.rows = result.rows[:1]
     read.add([result], [], "second")
     assert read.runs["it", "two-talkers"].command == "second"
