@@ -4,8 +4,9 @@
 >>> profile = edge_pse.enroll(ten_seconds_of_one_voice, sample_rate_hz)
 >>> enhanced = edge_pse.Enhancer(profile=profile).enhance(noisy, sample_rate_hz)
 
-Arrays hold floating-point samples, full scale -1 to 1; ``Enhancer.process`` takes a stream in blocks. What this
-package offers is loaded when it is first named, the inference runtime with the first model.
+``enhance_file`` does the same with a file, ``Live`` with a microphone. Arrays hold floating-point samples, full scale
+-1 to 1; ``Enhancer.process`` takes a stream in blocks. What this package offers is loaded when it is first named, the
+inference runtime with the first model.
 """
 
 import importlib
@@ -17,33 +18,70 @@ from typing import TYPE_CHECKING, Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
+    from edge_pse.audio.files import enhance_file
+    from edge_pse.audio.live import Live
     from edge_pse.enhancer import Enhancer
-    from edge_pse.enrollment.offline import enroll
-    from edge_pse.errors import EdgePseError, EdgePseWarning
-    from edge_pse.model import Model
+    from edge_pse.enrollment import assess, enroll
+    from edge_pse.errors import (
+        AudioError,
+        EdgePseError,
+        EdgePseWarning,
+        EnrollmentError,
+        ModelError,
+        ProfileError,
+        SoundServerError,
+        StreamHungError,
+        TargetError,
+        ThreadError,
+    )
+    from edge_pse.model import Model, available_models
     from edge_pse.profiles import Profile, ProfileStore
 
     __version__: str
 
 _MODULES = {
-    "Model": "model",
+    "AudioError": "errors",
     "EdgePseError": "errors",
     "EdgePseWarning": "errors",
     "Enhancer": "enhancer",
+    "EnrollmentError": "errors",
+    "Live": "audio.live",
+    "Model": "model",
+    "ModelError": "errors",
     "Profile": "profiles",
+    "ProfileError": "errors",
     "ProfileStore": "profiles",
+    "SoundServerError": "errors",
+    "StreamHungError": "errors",
+    "TargetError": "errors",
+    "ThreadError": "errors",
+    "assess": "enrollment",
+    "available_models": "model",
+    "enhance_file": "audio.files",
     "enroll": "enrollment",
 }
 """Where the names are that this package offers."""
 
 __all__ = [
+    "AudioError",
     "EdgePseError",
     "EdgePseWarning",
     "Enhancer",
+    "EnrollmentError",
+    "Live",
     "Model",
+    "ModelError",
     "Profile",
+    "ProfileError",
     "ProfileStore",
+    "SoundServerError",
+    "StreamHungError",
+    "TargetError",
+    "ThreadError",
     "__version__",
+    "assess",
+    "available_models",
+    "enhance_file",
     "enroll",
 ]
 

@@ -1,1 +1,7 @@
-"""Where sound comes from and goes to: files, and the change of sample rates on the way to the network."""
+"""Where sound comes from and goes to; what happens to it is the work of ``edge_pse.enhancer``.
+
+- ``files``: audio files, read and written in blocks, enhanced from end to end.
+- ``devices``: microphones and outputs, the sound server, and the virtual microphone.
+- ``live``: the stream between devices, which stands on the other two.
+- ``pcm``: samples of 16 bits from and to floating point.
+"""

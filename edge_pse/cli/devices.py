@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import click
 
-from edge_pse.audio.devices import sound_server
-from edge_pse.audio.devices.listing import THROUGH_SERVER, Device, find_format, list_devices
-from edge_pse.audio.devices.microphone_level import measure_level
+from edge_pse.audio.devices import (
+    THROUGH_SERVER,
+    Device,
+    find_format,
+    list_devices,
+    measure_level,
+    sound_server,
+)
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.output import show, table
 from edge_pse.errors import AudioError, SoundServerError

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import edge_pse
-from edge_pse.audio.files import enhancing
+from edge_pse.audio.files import ProgressCallback, enhance_file
 from edge_pse.cli import options, output
 from edge_pse.cli.terminal import Area, is_terminal
 from edge_pse.text import shown
@@ -70,7 +70,7 @@ def enhance(
         far_end = None
     started = time.monotonic()
     with _bar(shown(source.name)) as on_progress:
-        done = enhancing.enhance_file(
+        done = enhance_file(
             source, target, model, profile, strength, keep_channels, on_progress, far_end, channel
         )
     took = time.monotonic() - started
@@ -85,7 +85,7 @@ def enhance(
 
 
 @contextmanager
-def _bar(description: str) -> Iterator[enhancing.Progress]:
+def _bar(description: str) -> Iterator[ProgressCallback]:
     """A progress bar, for files that are long and people who watch."""
     columns = (
         TextColumn("{task.description}", markup=False),

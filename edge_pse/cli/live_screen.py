@@ -14,9 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edge_pse.audio.live.loopback import FarEndStatus
-from edge_pse.audio.live.session import Status
-from edge_pse.audio.live.supervisor import Live
+from edge_pse.audio.live import FarEndStatus, Live, Status
 from edge_pse.cli.terminal import Area
 from edge_pse.diagnosis.machine import NOW, firmware_bits, hottest_c
 from edge_pse.text import shown

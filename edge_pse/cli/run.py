@@ -7,15 +7,14 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
 from edge_pse import targets
-from edge_pse.audio.live.loopback import AUTO
-from edge_pse.audio.live.recorder import Recorder
-from edge_pse.audio.live.session import VIRTUAL, Options
-from edge_pse.audio.live.supervisor import Live
+from edge_pse.audio.live import AUTO, VIRTUAL, Live, Recorder
 from edge_pse.cli import options, output, resuming
 from edge_pse.cli.auto_enroll import Keeper
 from edge_pse.cli.libraries import quiet_libraries
@@ -115,12 +114,19 @@ def run(
             f"{model.contract.network} makes no profiles: enroll first, or leave --auto-enroll or --loopback away."
         )
     enhancer = Enhancer(model, profile, settings.strength)
-    wanted = Options(
-        source, sink, settings.latency_ms / 1000, channel - 1 if channel else None, on_demand, loopback
+    live = partial(
+        Live,
+        enhancer,
+        input=source,
+        output=sink,
+        latency_ms=settings.latency_ms,
+        channel=channel,
+        on_demand=on_demand,
+        loopback=loopback,
     )
     stop = threading.Event()
     stop_on_signals(stop)
-    _Run(enhancer, wanted, record, stop, resumed is not None, bypass, auto_enroll).until_stopped()
+    _Run(enhancer, live, record, stop, resumed is not None, bypass, auto_enroll).until_stopped()
 
 
 def _profile(name: str, resumed: bool) -> Profile | None:
@@ -140,7 +146,7 @@ class _Run:
     def __init__(
         self,
         enhancer: Enhancer,
-        wanted: Options,
+        live: Callable[..., Live],
         record: Path | None,
         stop: threading.Event,
         resumed: bool,
@@ -161,7 +167,7 @@ class _Run:
             self._recorder = Recorder(record, enhancer.sample_rate_hz, self._say, append=resumed)
             self._recording = str(self._recorder.path)
         on_output = self._recorder.add if self._recorder else None
-        self._live = Live(enhancer, wanted, self._say, on_output, self._service.alive)
+        self._live = live(say=self._say, on_output=on_output, heartbeat=self._service.alive)
         self._live.bypass = bypass
 
     def until_stopped(self) -> None:

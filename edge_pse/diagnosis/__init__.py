@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edge_pse.audio.devices.streams import run_with_timeout
+from edge_pse.audio.devices import run_with_timeout
 from edge_pse.diagnosis import machine, network, sound, voices
 from edge_pse.diagnosis.finding import Finding, fail
 from edge_pse.errors import EdgePseError, StreamHungError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from typing import Self
 
 from edge_pse.audio.devices import sound_server, virtual_mic
 
@@ -14,12 +15,21 @@ _POLL_S = 0.5
 
 
 class Demand:
-    """Watches the virtual microphone; between two changes at the server it costs nothing."""
+    """Watches the virtual microphone until ``close``, or the end of ``with``.
+
+    Between two changes at the server it costs nothing.
+    """
 
     def __init__(self) -> None:
         virtual_mic.ensure()
         self._active = threading.Event()
         self._subscription = sound_server.Subscription(self._count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def alive(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from queue import Empty, SimpleQueue
+from typing import Self
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Microphone:
         self._blocks: SimpleQueue[Pcm] = SimpleQueue()
         self._stream = InputStream(self.device, found, _LATENCY_S, self._blocks, _QUEUE_S * BLOCKS_PER_SECOND)
 
-    def __enter__(self) -> Microphone:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

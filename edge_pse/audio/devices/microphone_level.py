@@ -39,13 +39,10 @@ def measure_level(device: Device, seconds: float) -> MicrophoneLevel:
     found = find_format(device, _SPEECH_RATE_HZ)
     wanted = round(seconds * BLOCKS_PER_SECOND)
     queue: SimpleQueue[Pcm] = SimpleQueue()
-    stream = InputStream(device, found, _LATENCY_S, queue, wanted)
-    try:
+    with InputStream(device, found, _LATENCY_S, queue, wanted) as stream:
         until = time.monotonic() + _START_S + seconds
         while queue.qsize() < wanted and time.monotonic() < until and not stream.finished:
             time.sleep(0.05)
-    finally:
-        stream.close()
     blocks = [queue.get() for _ in range(queue.qsize())]
     if not blocks:
         raise AudioError(f"{device.name} opens but gives no samples: it may be suspended or in use.")

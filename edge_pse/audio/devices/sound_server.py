@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from edge_pse.errors import AudioError, SoundServerError
 
@@ -156,7 +156,7 @@ class Subscription:
     """Calls back when anything about streams and devices changes at the server, which tells by itself.
 
     ``on_change`` runs on a thread of this object, first when the watch begins. When it fails (SoundServerError, for
-    one), it is called again after a while. A watch that ends is begun again, for as long as this is not closed.
+    one), it is called again after a while. A watch that ends is begun again, until ``close`` or the end of ``with``.
     """
 
     def __init__(self, on_change: Callable[[], None]):
@@ -175,6 +175,12 @@ class Subscription:
         ]
         for thread in self._threads:
             thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def alive(self) -> bool:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,7 +27,7 @@ _CLOSE_TIMEOUT_S = 1.0
 
 
 class Stream:
-    """What recording and playing have in common. Opened and started by its subclasses."""
+    """What recording and playing have in common; ``with`` closes it. Opened and started by its subclasses."""
 
     def __init__(self, device: Device, format_: Format):
         self.device = device
@@ -43,6 +43,12 @@ class Stream:
         self._closing = self._in_xrun = False
         self._settled: tuple[float, int] | None = None
         self._stream: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def flowing(self) -> bool:

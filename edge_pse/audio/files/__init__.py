@@ -1,1 +1,23 @@
-"""Audio files: read and written in blocks, enhanced from end to end."""
+"""Audio files: read and written in blocks, enhanced from end to end, in constant memory.
+
+- ``reading``: files of any format, in blocks of checked samples; several as one recording.
+- ``writing``: new files that come to their place whole, with the tags and the coding of their source.
+- ``enhancing``: a whole file through the network.
+- ``chunks``: the chunks of WAV and its relatives, and headers that were never finished.
+- ``id3``: titles and artists of MP3 files.
+- ``ffmpeg``: formats that libsndfile does not know.
+"""
+
+from edge_pse.audio.files.enhancing import EnhancedFile, ProgressCallback, enhance_file
+from edge_pse.audio.files.reading import AudioReader, read_recordings, select_channels
+from edge_pse.audio.files.writing import AudioWriter
+
+__all__ = [
+    "AudioReader",
+    "AudioWriter",
+    "EnhancedFile",
+    "ProgressCallback",
+    "enhance_file",
+    "read_recordings",
+    "select_channels",
+]

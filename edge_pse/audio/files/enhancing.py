@@ -20,7 +20,7 @@ from edge_pse.profiles import Profile
 from edge_pse.resampling import Resampler
 from edge_pse.spectral import Samples
 
-Progress = Callable[[float, float | None], None]
+ProgressCallback = Callable[[float, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def enhance_file(
     profile: Profile | None = None,
     strength: float = 1.0,
     keep_channels: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: ProgressCallback | None = None,
     far_end: str | Path | None = None,
     channel: int | None = None,
 ) -> EnhancedFile:

@@ -17,9 +17,9 @@ class BypassSwitch:
 
     def __init__(self, enhancer: Enhancer):
         self.enhancer = enhancer
-        hop = enhancer.delay_samples
-        self._rising = np.arange(1, hop + 1, dtype=np.float32) / np.float32(hop)
-        self._before: Samples = np.zeros(hop, np.float32)
+        hop_samples = enhancer.hop_samples
+        self._rising = np.arange(1, hop_samples + 1, dtype=np.float32) / np.float32(hop_samples)
+        self._before: Samples = np.zeros(hop_samples, np.float32)
         self._hops_at_network = 3
 
     def process(self, hop: Samples, past_network: bool, far_end: Samples | None = None) -> Samples:

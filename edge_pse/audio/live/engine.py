@@ -64,7 +64,7 @@ class Engine:
         ``on_output`` is given what is played, in hops at the model's rate.
         """
         self.enhancer = enhancer
-        self.hop_samples = enhancer.delay_samples
+        self.hop_samples = enhancer.hop_samples
         self.blocks: SimpleQueue[Pcm] = SimpleQueue()
         self._output_hop_samples = round(self.hop_samples * output_rate_hz / enhancer.sample_rate_hz)
         half_second = output_rate_hz // 2

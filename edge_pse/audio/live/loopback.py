@@ -6,9 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edge_pse.audio.devices import sound_server, virtual_mic
-from edge_pse.audio.devices.listing import Device, find_format, resolve
-from edge_pse.audio.devices.streams import BLOCKS_PER_SECOND, InputStream
+from edge_pse.audio.devices import (
+    BLOCKS_PER_SECOND,
+    Device,
+    InputStream,
+    find_format,
+    resolve,
+    sound_server,
+    virtual_mic,
+)
 from edge_pse.audio.live.engine import Engine
 from edge_pse.audio.live.far_end import FarEnd
 from edge_pse.errors import AudioError

@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Self
 
 import numpy as np
 import soundfile
@@ -30,7 +31,9 @@ _SILENCE_FRAMES = 1 << 16
 
 
 class Recorder:
-    """A file that grows while it is recorded; hops are written on a thread of its own.
+    """A file that grows while it is recorded, until ``close`` or the end of ``with``.
+
+    Hops are written on a thread of its own.
 
     Only its owner may read it. An earlier recording stays: where the name is taken the next free one is used, and told
     to ``say``. Raises AudioError if the file can't be begun. If the disk fails later, the recording ends with a
@@ -51,6 +54,12 @@ class Recorder:
         self._hops: SimpleQueue[Samples | int | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="edge-pse recorder", daemon=True)
         self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def add(self, hop: Samples) -> None:
         """The next samples, float32; if the disk is too far behind there is silence instead, which is said."""

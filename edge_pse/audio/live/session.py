@@ -7,13 +7,22 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
-from edge_pse.audio.devices import sound_server, virtual_mic
-from edge_pse.audio.devices.listing import Device, find_format, resolve
-from edge_pse.audio.devices.microphone import resolve_microphone
-from edge_pse.audio.devices.streams import BLOCKS_PER_SECOND, InputStream, OutputStream, Stream
+from edge_pse.audio.devices import (
+    BLOCKS_PER_SECOND,
+    Device,
+    InputStream,
+    OutputStream,
+    Stream,
+    find_format,
+    resolve,
+    resolve_microphone,
+    sound_server,
+    virtual_mic,
+)
 from edge_pse.audio.live.engine import Counters, Engine
 from edge_pse.audio.live.loopback import FarEndStatus, Loopback
 from edge_pse.enhancer import Enhancer
@@ -74,7 +83,10 @@ class Status:
 
 
 class Session:
-    """Open streams. The constructor raises AudioError, leaving nothing open, if a device does not open."""
+    """Open streams, until ``close`` or the end of ``with``.
+
+    The constructor raises AudioError, leaving nothing open, if a device does not open.
+    """
 
     def __init__(
         self,
@@ -114,6 +126,12 @@ class Session:
         except BaseException:
             self.close()
             raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def running(self) -> bool:
