@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from evaluation.cost import CLIP_SECONDS, Cost, measure_costs
-from evaluation.data import DATA_VARIABLE, data_root
+from evaluation.data import DataError, data_option, data_root
 from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.peers import PEERS
 from evaluation.published import PUBLISHED, Published
@@ -21,7 +21,7 @@ from evaluation.results import SystemResult
 from evaluation.run import Evaluation, Listening
 from evaluation.sets import SETS_FOLDER
 from evaluation.sets.pairs import pair_scenes
-from evaluation.sets.render import DataError, render
+from evaluation.sets.render import render
 from evaluation.sets.scene import Scene, read_scenes
 from evaluation.summary import worst_clips
 from evaluation.systems.spec import SystemSpec
@@ -107,13 +107,7 @@ def _listening(evaluation: Evaluation, results: list[SystemResult]) -> Listening
     metavar="CLEAN NOISY",
     help="Score on two folders of recordings instead of the dev sets.",
 )
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar=DATA_VARIABLE,
-    show_envvar=True,
-    help="Folder of the evaluation data.",
-)
+@data_option
 @click.option("--quick", is_flag=True, help="The small set, without DNSMOS: under a minute.")
 @click.option("--sets", multiple=True, type=click.Choice(SET_NAMES), help="Only these sets.")
 @click.option(

@@ -5,7 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import click
+
 DATA_VARIABLE = "EDGE_PSE_DATA"
+
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path), envvar=DATA_VARIABLE, show_envvar=True,
+    help="Folder of the evaluation data.",
+)  # fmt: skip
+"""Of a command that gives it to `data_root`."""
+
+
+class DataError(Exception):
+    """The data of a scene is missing or cannot be read; the text says which file."""
 
 
 def data_root(given: Path | None = None) -> Path:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluation.data import DataError
 from evaluation.results import Row, SystemResult
 from evaluation.scoring import Depth, score
-from evaluation.sets.render import Clip, DataError, render
+from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import ProfileKind, Scene
 from evaluation.systems.process import ONE_THREAD
 from evaluation.systems.running import RunningSystem

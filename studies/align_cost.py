@@ -57,7 +57,3 @@ def main(name: str) -> None:
         reach = f"{frame_ms * config.align_frames:.0f} ms" if model.contract.far_end else "no far end"
         floats = sum(math.prod(state.shape) for state in model.contract.states)
         click.echo(f"{config.name}, {reach}: {ms:.3f} ms a frame, {4 * floats / 1000:.0f} kB of state")
-
-
-if __name__ == "__main__":
-    main()

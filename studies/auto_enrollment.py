@@ -8,7 +8,6 @@ SI-SDR on a mixture of the two talkers at 0 dB.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,16 +18,16 @@ import numpy as np
 from edge_pse.enhancer import Enhancer, FrameFeatures
 from edge_pse.enrollment.automatic import AutoEnrollment, Gathered, Rule, Stretch, gather
 from edge_pse.enrollment.offline import embed
-from edge_pse.model import DEFAULT_MODEL, Model
+from edge_pse.model import Model
 from edge_pse.profiles import Profile
 from edge_pse.voice_space import VoiceSpace
-from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.metrics.signal import HOP_SAMPLES, SAMPLE_RATE_HZ, active_rms, si_sdr
 from evaluation.metrics.statistics import summarise
 from evaluation.report.markdown import table
 from evaluation.sets.builder import SetBuilder, is_adult
 from evaluation.sets.corpus import Talker, read_noises, read_talkers
 from evaluation.sets.render import read_segment, render_enrollment
+from studies import options
 
 STREAM_SECONDS = 60
 NEAR_DBFS = -26.0
@@ -318,11 +317,10 @@ def rule_table(minutes: dict[str, list[Minute]]) -> str:
 def report(studio: Studio, count: int) -> str:
     """All tables, as Markdown."""
     minutes: dict[str, list[Minute]] = {name: [] for name in SETTINGS}
-    with click.progressbar(range(count), label="speakers", file=sys.stderr) as bar:
-        for number in bar:
-            own = studio.speaker(number)
-            for name, setting in SETTINGS.items():
-                minutes[name].append(studio.minute(own, setting))
+    for number in options.progress(range(count), "speakers"):
+        own = studio.speaker(number)
+        for name, setting in SETTINGS.items():
+            minutes[name].append(studio.minute(own, setting))
     return "\n\n".join(
         [
             f"{count} dev speakers, {STREAM_SECONDS} s each; means with 95 % intervals where they are given.",
@@ -334,30 +332,12 @@ def report(studio: Studio, count: int) -> str:
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar=DATA_VARIABLE,
-    show_envvar=True,
-    help="Folder of the evaluation data.",
-)
-@click.option(
-    "--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="Name or path of a model."
-)
-@click.option(
-    "--backend", default="auto", show_default=True, help="Inference runtime; litert is the fastest."
-)
+@options.data
+@options.model
+@options.backend
 @click.option(
     "--speakers", type=click.IntRange(2), default=10, show_default=True, help="How many to sit down."
 )
-def main(data: Path | None, model_name: str, backend: str, speakers: int) -> None:
+def main(root: Path, model_name: str, backend: str, speakers: int) -> None:
     """Say how long auto-enrollment takes to be as good as an explicit one, and how often it takes the wrong voice."""
-    try:
-        root = data_root(data)
-    except OSError as error:
-        raise click.ClickException(str(error)) from None
     click.echo(report(Studio(root, Model.load(model_name, backend)), speakers))
-
-
-if __name__ == "__main__":
-    main()

@@ -20,16 +20,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluation.data import DATA_VARIABLE, data_root
+import studies.options
 from evaluation.metrics.statistics import summarise
 from evaluation.report.markdown import table
 from evaluation.scoring import score
 from evaluation.sets import SETS_FOLDER
-from evaluation.sets.render import Clip, DataError, render
+from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import ProfileKind, read_scenes
 from studies.describing import DVector, FilterbankStatistics, Nobody
 from studies.questions.measuring import Measured, cell
-from studies.questions.page import PAGE, Answer
+from studies.questions.page import Answer
 from studies.questions.plot import Panel, draw
 from training import options
 from training.dev import enhance
@@ -281,17 +281,11 @@ def answer(name: str, scored: Mapping[str, Scored], steps: int, hours: float, co
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option(
-    "--data", type=click.Path(path_type=Path), envvar=DATA_VARIABLE, show_envvar=True,
-    help="Folder of the evaluation data.",
-)  # fmt: skip
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True,
-    help=f"Folder of {PAGE} and its plots.",
-)  # fmt: skip
+@studies.options.data
+@studies.options.out
 def main(
     names: tuple[str, ...], question: str, corpora: Corpora, folder: Path, minutes: float, device: str, threads: int,
-    seed: int, data: Path | None, out: Path,
+    seed: int, root: Path, out: Path,
 ) -> None:  # fmt: skip
     """Train and score the contestants NAMES (default: those of the question)."""
     arena = Arena(corpora.scenes(options.start(threads, seed, device), seed), folder, seed)
@@ -306,23 +300,15 @@ def main(
             raise click.ClickException(
                 f"{name} stopped at step {trainer.steps}: run the command again to go on."
             )
-    try:
-        root = data_root(data)
-        clips = {name: [render(s, root) for s in read_scenes(SETS_FOLDER / f"{name}.jsonl")] for name in SETS}
-        scored = {
-            name: Scored(trainer.averaged, trainer.enroller or trainer.averaged, clips)
-            for name, trainer in trainers.items()
-        }
-        hours = max(trainer.seconds for trainer in trainers.values()) / 3600
-        where = "--speech DIR --noise DIR --rooms DIR --run DIR --data DIR --out docs"
-        command = " ".join(["python -m studies comparison", f"--question {question}", *names, where])
-        steps = max(trainer.steps for trainer in trainers.values())
-        found = answer(question, scored, steps, hours, command)
-        found.write(out)
-    except (OSError, ValueError, DataError) as error:
-        raise click.ClickException(str(error)) from None
+    clips = {name: [render(s, root) for s in read_scenes(SETS_FOLDER / f"{name}.jsonl")] for name in SETS}
+    scored = {
+        name: Scored(trainer.averaged, trainer.enroller or trainer.averaged, clips)
+        for name, trainer in trainers.items()
+    }
+    hours = max(trainer.seconds for trainer in trainers.values()) / 3600
+    where = "--speech DIR --noise DIR --rooms DIR --run DIR --data DIR --out docs"
+    command = " ".join(["python -m studies comparison", f"--question {question}", *names, where])
+    steps = max(trainer.steps for trainer in trainers.values())
+    found = answer(question, scored, steps, hours, command)
+    found.write(out)
     click.echo(found.section())
-
-
-if __name__ == "__main__":
-    main()

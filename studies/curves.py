@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from evaluation.data import DATA_VARIABLE, data_root
+from studies import options
 from training.checkpoint import load_checkpoint
 from training.dev import dev_scores
 
@@ -132,24 +132,19 @@ def log(file: Path, run: str, after_hours: float, log_file: Path) -> None:
 @_AFTER
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--enroller", type=click.Path(exists=True, path_type=Path), help="Makes the profiles.")
-@click.option("--data", type=click.Path(path_type=Path), envvar=DATA_VARIABLE, show_envvar=True)
+@options.data
 def score(
-    file: Path, run: str, after_hours: float, checkpoints: tuple[Path, ...], enroller: Path | None,
-    data: Path | None,
-) -> None:  # fmt: skip
+    file: Path, run: str, after_hours: float, checkpoints: tuple[Path, ...], enroller: Path | None, root: Path
+) -> None:
     """Add the dev scores of a run's checkpoints."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    try:
-        root = data_root(data)
-        maker = load_checkpoint(enroller)[0] if enroller else None
-        for checkpoint in checkpoints:
-            network, history = load_checkpoint(checkpoint)
-            hours = round(after_hours + history.get("hours_presented", 0.0), 2)
-            scores = dev_scores(network, root, maker)
-            add(file, [{"run": run, "step": history.get("steps", 0), "hours": hours, "dev": scores}])
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+    maker = load_checkpoint(enroller)[0] if enroller else None
+    for checkpoint in checkpoints:
+        network, history = load_checkpoint(checkpoint)
+        hours = round(after_hours + history.get("hours_presented", 0.0), 2)
+        scores = dev_scores(network, root, maker)
+        add(file, [{"run": run, "step": history.get("steps", 0), "hours": hours, "dev": scores}])
 
 
 @main.command()
@@ -161,7 +156,3 @@ def plot(file: Path, output: Path) -> None:
     if not rows:
         raise click.ClickException(f"{file} has no curves: add some with the log and score commands.")
     output.write_bytes(drawn(rows))
-
-
-if __name__ == "__main__":
-    main()

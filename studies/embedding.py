@@ -8,7 +8,6 @@ one speaker are missed as pairs of two are accepted.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,9 +17,8 @@ import click
 import numpy as np
 
 from edge_pse.enhancer import Enhancer, FrameFeatures
-from edge_pse.model import DEFAULT_MODEL, Model
+from edge_pse.model import Model
 from edge_pse.voice_space import VoiceSpace
-from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.metrics.signal import HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from evaluation.metrics.statistics import BOOTSTRAP_SEED
 from evaluation.report.markdown import table
@@ -28,6 +26,7 @@ from evaluation.sets.builder import INDOOR_ROOMS, SetBuilder
 from evaluation.sets.corpus import Talker, read_noises, read_talkers
 from evaluation.sets.render import render_enrollment
 from evaluation.sets.scene import Enrollment
+from studies import options
 
 LENGTHS_S = (1, 2, 3, 5, 10, 20)
 CONDITION_S = 5
@@ -110,13 +109,12 @@ class Listener:
         """The embeddings of enrollments; those too short for any of the lengths are left out."""
         talkers = {talker.speaker: talker for talker in self.build.talkers}
         made = []
-        with click.progressbar(enrollments, label=label.ljust(28), file=sys.stderr) as bar:
-            for enrollment in bar:
-                samples = render_enrollment(self.root, enrollment)
-                embeddings = self._embed(samples, lengths_s)
-                if embeddings:
-                    spectrum = mean_spectrum_db(samples[: CONDITION_S * SAMPLE_RATE_HZ])
-                    made.append(Piece(talkers[enrollment.speaker], embeddings, spectrum))
+        for enrollment in options.progress(enrollments, label.ljust(28)):
+            samples = render_enrollment(self.root, enrollment)
+            embeddings = self._embed(samples, lengths_s)
+            if embeddings:
+                spectrum = mean_spectrum_db(samples[: CONDITION_S * SAMPLE_RATE_HZ])
+                made.append(Piece(talkers[enrollment.speaker], embeddings, spectrum))
         return made
 
 
@@ -371,33 +369,15 @@ def report(listener: Listener, space: VoiceSpace = AS_THEY_ARE) -> str:
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar=DATA_VARIABLE,
-    show_envvar=True,
-    help="Folder of the evaluation data.",
-)
-@click.option(
-    "--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="Name or path of a model."
-)
-@click.option(
-    "--backend", default="auto", show_default=True, help="Inference runtime; litert is the fastest."
-)
+@options.data
+@options.model
+@options.backend
 @click.option("--resemblyzer", "reference", is_flag=True, help="Score Resemblyzer's d-vector instead.")
-def main(data: Path | None, model_name: str, backend: str, reference: bool) -> None:
+def main(root: Path, model_name: str, backend: str, reference: bool) -> None:
     """Say how well the embedding tells speakers apart, by length, noise and microphone, and what it gives away."""
-    try:
-        root = data_root(data)
-    except OSError as error:
-        raise click.ClickException(str(error)) from None
     if reference:
         click.echo(report(Listener(root, resemblyzer())))
         return
     model = Model.load(model_name, backend)
     listener = Listener(root, partial(embed_prefixes, model))
     click.echo(report(listener, model.contract.voice_space))
-
-
-if __name__ == "__main__":
-    main()

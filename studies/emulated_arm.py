@@ -216,7 +216,3 @@ def main(root: Path, models: tuple[Path, ...]) -> None:
                     wrong.append(model.name)
     if wrong:
         raise click.ClickException(f"Not what this machine gives: {', '.join(wrong)}.")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,6 @@ to the reference of its own speaker than to that of the other; trust is the shar
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,15 +20,15 @@ from scipy.optimize import minimize
 
 from edge_pse.enrollment.offline import FeatureCollector
 from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST, trust_features
-from edge_pse.model import DEFAULT_MODEL, Model
+from edge_pse.model import Model
 from edge_pse.voice_space import VoiceSpace
-from evaluation.data import DATA_VARIABLE, data_root
+from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.report.markdown import table
 from evaluation.sets.corpus import NoiseSource, Talker, read_noises, read_talkers, take
 from evaluation.sets.render import DEVICES, render_enrollment
 from evaluation.sets.scene import Enrollment, Noise
+from studies import options
 
-SAMPLE_RATE_HZ = 16_000
 REFERENCE_SECONDS = 8.0
 CLEAN_SECONDS = (3, 6, 10)
 SHORT_SECONDS = 6.0
@@ -253,35 +252,18 @@ def _mean(values: Sequence[float]) -> str:
 
 
 @click.command()
-@click.option(
-    "--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="Name or path of a model."
-)
-@click.option("--backend", default="auto", show_default=True, help="Inference runtime.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar=DATA_VARIABLE,
-    show_envvar=True,
-    help="Folder of the dev data.",
-)
-def main(model_name: str, backend: str, data: Path | None) -> None:
+@options.model
+@options.backend
+@options.data
+def main(model_name: str, backend: str, root: Path) -> None:
     """Calibrate verification and trust on the dev speakers: a minute or two of one core."""
-    try:
-        root = data_root(data)
-        talkers = read_talkers(root)
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+    talkers = read_talkers(root)
     noises = [noise for noise in read_noises(root) if not noise.babble]
     model = Model.load(model_name, backend).profile_network()
     trials: list[Trial] = []
-    with click.progressbar(range(len(talkers)), label="speakers", file=sys.stderr) as numbers:
-        for index in numbers:
-            trials += _trials_of(root, model, talkers, noises, index)
+    for index in options.progress(range(len(talkers)), "speakers"):
+        trials += _trials_of(root, model, talkers, noises, index)
     calibration = Calibration(trials, model.contract.voice_space)
     click.echo(f"{model.contract.model_id}, {len(talkers)} speakers\n\n{calibration.conditions()}\n")
     click.echo(f"{calibration.trust_table()}\n\n{calibration.verification_table()}\n")
     click.echo(f"For edge_pse/enrollment/verification.py:\n\n{calibration.constants()}")
-
-
-if __name__ == "__main__":
-    main()

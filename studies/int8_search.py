@@ -1,5 +1,4 @@
-"""neural-compressor looks for a recipe: ``python -m studies int8-search edge_pse/models/pvqe-s.fp32.onnx -o
-FILE``.
+"""neural-compressor looks for a recipe: ``python -m studies int8-search edge_pse/models/pvqe-s.fp32.onnx -o FILE``.
 
 Runs in the environment of ``quantization/requirements-search.txt``. The accuracy that steers it is ours: the
 mean SI-SDR gain of the enhanced mixtures of ``quantization.calibration.CHECK``, with the state carried along
@@ -21,8 +20,6 @@ from typing import Any
 import click
 import numpy as np
 import onnx
-from neural_compressor import PostTrainingQuantConfig, quantization, set_workspace
-from neural_compressor.config import AccuracyCriterion, TuningCriterion
 
 from edge_pse.backends import open_model
 from edge_pse.enrollment.offline import embed
@@ -135,6 +132,9 @@ class CalibrationFrames:
 
 def search(source: Path, approach: str, accuracy: Accuracy) -> list[tuple[Trial, bytes]]:
     """All trials of a search with ``approach`` ``dynamic`` or ``static``; the first one is fp32."""
+    from neural_compressor import PostTrainingQuantConfig, quantization, set_workspace
+    from neural_compressor.config import AccuracyCriterion, TuningCriterion
+
     frames = CalibrationFrames(Model.load(source))
     config = PostTrainingQuantConfig(
         approach=approach,
@@ -158,6 +158,8 @@ def search(source: Path, approach: str, accuracy: Accuracy) -> list[tuple[Trial,
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The best candidate.")
 def main(source: Path, output: Path) -> None:
     """Search int8 recipes for the fp32 ONNX file SOURCE."""
+    import neural_compressor  # noqa: F401  (missing in most environments: said before anything is measured)
+
     logging.disable(logging.WARNING)
     accuracy = Accuracy(Model.load(source))
     by_hand = source.with_name(source.name.replace(".fp32.", ".int8."))
@@ -174,7 +176,3 @@ def main(source: Path, output: Path) -> None:
     best, content = min(trials, key=lambda item: (item[0].size_mb, -item[0].snr))
     output.write_bytes(content)
     click.echo(f"smallest that keeps the gain: {best}")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,7 @@ alone, and beside another one as loud.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +16,14 @@ import numpy as np
 
 from edge_pse.enhancer import Enhancer
 from edge_pse.enrollment.offline import FeatureCollector
-from edge_pse.model import DEFAULT_MODEL, Model
+from edge_pse.model import Model
 from edge_pse.profiles import Profile, Recording
-from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.metrics.signal import SAMPLE_RATE_HZ, si_sdr
 from evaluation.report.markdown import table
 from evaluation.sets.corpus import Talker, read_talkers, take
 from evaluation.sets.render import NARROW_BAND, render_enrollment, through_device
 from evaluation.sets.scene import Enrollment
+from studies import options
 
 ENROLLMENT_SECONDS, SPEECH_SECONDS, FIRST_SECONDS = 10.0, 7.0, 2.0
 LEVEL_DBFS = -26.0
@@ -136,37 +135,15 @@ def measure(model: Model, voices: list[Voice], case: str) -> list[str]:
     return [case, *means, f"{min(alone):.1f}", f"{lost} of {len(voices)}"]
 
 
-def report(model: Model, voices: list[Voice], cases: list[str]) -> Iterator[list[str]]:
-    """The rows, with a bar on standard error."""
-    with click.progressbar(cases, label="microphones", file=sys.stderr) as bar:
-        for case in bar:
-            yield measure(model, voices, case)
-
-
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar=DATA_VARIABLE,
-    show_envvar=True,
-    help="Folder of the evaluation data.",
-)
-@click.option(
-    "--model", "model_name", default=DEFAULT_MODEL, show_default=True, help="Name or path of a model."
-)
-@click.option("--backend", default="auto", show_default=True, help="Inference runtime.")
+@options.data
+@options.model
+@options.backend
 @click.option("--case", "cases", multiple=True, type=click.Choice(list(CASES)), help="Only that one.")
-def main(data: Path | None, model_name: str, backend: str, cases: tuple[str, ...]) -> None:
+def main(root: Path, model_name: str, backend: str, cases: tuple[str, ...]) -> None:
     """Say how much of an enrolled voice is left behind other microphones than in training."""
-    try:
-        root = data_root(data)
-    except OSError as error:
-        raise click.ClickException(str(error)) from None
     voices = [read_voice(root, talker) for talker in read_talkers(root)]
-    rows = list(report(Model.load(model_name, backend), voices, list(cases or CASES)))
+    model = Model.load(model_name, backend)
+    rows = [measure(model, voices, case) for case in options.progress(cases or list(CASES), "microphones")]
     header = ["microphone", "alone, dB", f"its first {FIRST_SECONDS:.0f} s", "beside another, SI-SDR gain dB"]
     click.echo(table([*header, "worst voice, dB", "lose over 3 dB"], rows))
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import click
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -69,6 +70,7 @@ def measure_size(config: NetworkConfig) -> Size:
     )
 
 
+@click.command()
 def main() -> None:
     """Print the table."""
     table = Table(title="Parameters, multiply-adds and state of one 10 ms frame")
@@ -81,7 +83,3 @@ def main() -> None:
             f"{size.profile_multiply_adds / 1e3:.0f} k", f"{size.state_floats:,}",
         )  # fmt: skip
     Console().print(table)
-
-
-if __name__ == "__main__":
-    main()

@@ -113,7 +113,3 @@ def main(
     table.add_row("all", f"{1000 * total / steps:.0f}", "100%", f"{seconds / total:.0f}")
     precision = "bf16" if trainer.bfloat16 else "fp32"
     Console().print(table, f"{name}, stage {stage_name}, {device}, {threads} threads, {precision}")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from evaluation.data import data_option, data_root
 from evaluation.sets import SETS_FOLDER
 from evaluation.sets.builder import CLIP_SECONDS, INDOOR_ROOMS, SetBuilder, is_adult
 from evaluation.sets.corpus import Talker, read_manifest, read_noises, read_talkers, take
@@ -290,20 +291,19 @@ SETS: dict[str, Callable[[SetBuilder], None]] = {
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    envvar="EDGE_PSE_DATA",
-    required=True,
-)
+@data_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=SETS_FOLDER, show_default=True
 )
-def main(data: Path, out: Path) -> None:
-    """Build every set file from the dev manifests under DATA."""
-    talkers, noises = read_talkers(data), read_noises(data)
+def main(data: Path | None, out: Path) -> None:
+    """Build every set file from the dev manifests of the evaluation data."""
+    try:
+        root = data_root(data)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    talkers, noises = read_talkers(root), read_noises(root)
     for name, recipe in SETS.items():
-        build = SetBuilder(name, data, talkers, noises)
+        build = SetBuilder(name, root, talkers, noises)
         recipe(build)
         write_scenes(out / f"{name}.jsonl", build.scenes)
         click.echo(

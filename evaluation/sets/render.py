@@ -11,6 +11,7 @@ import soundfile
 import soxr
 from scipy.signal import butter, fftconvolve, sosfilt
 
+from evaluation.data import DataError
 from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.sets.scene import Echo, Enrollment, Noise, ProfileKind, Scene, Segment, Voice
 
@@ -27,10 +28,6 @@ DEVICES: dict[str, tuple[float, float]] = {
 NARROW_BAND = "narrow-band"
 NARROW_BAND_RATE_HZ = 8000
 """One more device keeps what this rate carries, and nothing else, as telephones and older Bluetooth headsets do."""
-
-
-class DataError(Exception):
-    """The data of a scene is missing or cannot be read; the text says which file."""
 
 
 @dataclass(frozen=True)

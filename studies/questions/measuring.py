@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import click
 import numpy as np
 
 from evaluation.metrics.statistics import summarise
@@ -17,6 +15,7 @@ from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import ProfileKind, Scene
 from evaluation.summary import METRICS, formatted
 from evaluation.systems.model import ModelSystem
+from studies import options
 
 SIR_DB, SNR_DB = 0.0, 20.0
 """Of all mixtures, if nothing else is said: as loud as each other, with light noise."""
@@ -62,9 +61,9 @@ def cell(values: np.ndarray, metric: str = "si_sdr") -> str:
     return formatted(summarise(values), METRICS[metric])
 
 
-def command(name: str) -> str:
+def command(name: str, *more: str) -> str:
     """What asks a question again."""
-    return f"python -m studies questions {name} --data DIR --out docs"
+    return " ".join(["python -m studies questions", name, *more, "--data DIR --out docs"])
 
 
 class Studio:
@@ -86,13 +85,12 @@ class Studio:
         """Run the model on every scene with each of its profiles."""
         measured = Measured()
         todo = [(condition, scene) for condition, scenes in conditions.items() for scene in scenes]
-        with click.progressbar(todo, label="scenes", file=sys.stderr) as bar:
-            for condition, scene in bar:
-                clip = render(scene, self.root)
-                for profile in scene.profiles:
-                    output = self.system.enhance(clip.mixture, clip.enrollment(profile), None)
-                    metrics = score(clip, output, "signal").metrics | also(clip, output)
-                    measured.add(condition, profile, metrics)
+        for condition, scene in options.progress(todo, "scenes"):
+            clip = render(scene, self.root)
+            for profile in scene.profiles:
+                output = self.system.enhance(clip.mixture, clip.enrollment(profile), None)
+                metrics = score(clip, output, "signal").metrics | also(clip, output)
+                measured.add(condition, profile, metrics)
         return measured
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluation.data import DataError
 from evaluation.metrics.signal import active_rms, si_sdr, suppression_db
 from evaluation.sets import SETS_FOLDER
 from evaluation.sets.build import SETS, quick
 from evaluation.sets.builder import SetBuilder
 from evaluation.sets.corpus import read_noises, read_talkers
 from evaluation.sets.pairs import pair_scenes
-from evaluation.sets.render import NARROW_BAND, DataError, render, render_enrollment
+from evaluation.sets.render import NARROW_BAND, render, render_enrollment
 from evaluation.sets.scene import Echo, Scene, Segment, read_scenes
 
 COMMITTED = {name: read_scenes(SETS_FOLDER / f"{name}.jsonl") for name in SETS}

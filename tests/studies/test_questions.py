@@ -6,12 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from evaluation.metrics.signal import active_rms
 from evaluation.sets.render import read_segment, render, render_enrollment
 from evaluation.sets.scene import Scene
-from studies.questions import __main__ as command
+from studies.questions import command
 from studies.questions.enrolling import (
     CLEAN,
     _disturbed,
@@ -201,9 +200,9 @@ def test_an_answer_takes_the_place_of_an_older_one(tmp_path):
     assert (tmp_path / "questions-one.png").read_bytes().startswith(PNG)
 
 
-def test_the_command_writes_what_it_is_asked_for(data, tmp_path, monkeypatch):
+def test_the_command_writes_what_it_is_asked_for(study, data, tmp_path, monkeypatch):
     monkeypatch.setitem(command.QUESTIONS, "overlap", lambda studio: overlap(studio, 1, (100,)))
-    result = CliRunner().invoke(command.main, ["overlap", "--data", str(data), "--out", str(tmp_path)])
+    result = study("questions", "overlap", "--data", data, "--out", tmp_path)
     assert result.exit_code == 0, result.output
     text = (tmp_path / PAGE).read_text()
     assert "python -m studies questions overlap" in text and "pvqe-s" in text
@@ -214,9 +213,9 @@ def test_the_command_writes_what_it_is_asked_for(data, tmp_path, monkeypatch):
     ("given", "said"),
     [(["--data", "none", "--out", "out"], "does not exist"), (["--out", "o", "--model", "x.onnx"], "x.onnx")],
 )
-def test_what_is_missing_is_one_sentence(data, tmp_path, monkeypatch, given, said):
+def test_what_is_missing_is_one_sentence(study, data, tmp_path, monkeypatch, given, said):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EDGE_PSE_DATA", str(data))
-    result = CliRunner().invoke(command.main, given)
+    result = study("questions", *given)
     assert result.exit_code == 1 and said in result.output and "Traceback" not in result.output
     assert not any(tmp_path.iterdir())

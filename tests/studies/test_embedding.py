@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from edge_pse.enrollment.offline import embed
 from evaluation.sets.corpus import Talker
@@ -14,7 +13,6 @@ from studies.embedding import (
     embed_prefixes,
     equal_error_rate,
     explained,
-    main,
     mean_spectrum_db,
     report,
     same_corpus_and_sex,
@@ -91,6 +89,6 @@ def test_every_table_is_printed(data):
     assert "sex of an adult" in text and "nan" not in text.split("Ridge")[0].split("corpus and sex")[0]
 
 
-def test_missing_data_is_one_sentence(tmp_path):
-    result = CliRunner().invoke(main, ["--data", str(tmp_path / "none")])
+def test_missing_data_is_one_sentence(study, tmp_path):
+    result = study("embedding", "--data", tmp_path / "none")
     assert result.exit_code == 1 and "does not exist" in result.output

@@ -1,31 +1,22 @@
-"""Questions about the embedding that need the network itself: ``python -m studies network-questions``.
-
-Where it should be taken from, and how many numbers it needs. See `studies.questions` for all the others; the answers
-go to the same page.
-"""
+"""Questions about the embedding that need the network itself: where it is taken from, how many numbers it needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import click
 import numpy as np
 import torch
 
-from evaluation.data import DATA_VARIABLE, data_root
 from evaluation.metrics.statistics import Summary, summarise
 from evaluation.report.markdown import table
 from evaluation.scoring import score
 from evaluation.sets.builder import ENROLLMENT_SECONDS, SetBuilder
 from evaluation.sets.corpus import Talker
-from evaluation.sets.render import Clip, DataError, render
+from evaluation.sets.render import Clip, render
 from studies.embedding import CONDITION_S, MICROPHONES, ErrorRate, Listener, any_other, same_corpus_and_sex
-from studies.questions.measuring import GAIN_LABEL, SEXES, SIR_DB, SNR_DB, Measured, cell, two_talkers
-from studies.questions.page import PAGE, Answer
-from studies.questions.plot import Panel, draw
-from studies.questions.taps import (
+from studies.questions.activations import (
     SHIPPED,
     TAPS,
     Components,
@@ -36,6 +27,9 @@ from studies.questions.taps import (
     standardised,
     tapped,
 )
+from studies.questions.measuring import GAIN_LABEL, SEXES, SIR_DB, SNR_DB, Measured, Studio, cell, two_talkers
+from studies.questions.page import Answer
+from studies.questions.plot import Panel, draw
 from training.checkpoint import load_checkpoint, model_id
 from training.dev import enhance
 from training.network import HOP_SAMPLES, Network
@@ -249,36 +243,15 @@ def embedding_size(
 QUESTIONS: dict[str, Callable[[Network, Path, str], Answer]] = {"tap": tap_point, "size": embedding_size}
 
 
-@click.command()
-@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("names", nargs=-1, type=click.Choice(list(QUESTIONS)))
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar=DATA_VARIABLE,
-    show_envvar=True,
-    help="Folder of the evaluation data.",
-)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help=f"Folder of {PAGE} and its plots.",
-)
-def main(checkpoint: Path, names: tuple[str, ...], data: Path | None, out: Path) -> None:
-    """Answer the questions NAMES (default: all) of a CHECKPOINT, a minute or two of one core each."""
+def open_questions(checkpoint: Path, commands: Mapping[str, str]) -> dict[str, Callable[[Studio], Answer]]:
+    """Those of ``commands``, which ask them again, to be asked of the network of a checkpoint.
+
+    Raises ValueError when it is none.
+    """
     torch.set_num_threads(1)
-    try:
-        root = data_root(data)
-        network, _ = load_checkpoint(checkpoint)
-        for name in names or QUESTIONS:
-            command = f"python -m studies network-questions {checkpoint} {name} --data DIR --out docs"
-            answer = QUESTIONS[name](network, root, command)
-            answer.write(out)
-            click.echo(answer.section())
-    except (OSError, ValueError, DataError) as error:
-        raise click.ClickException(str(error)) from None
+    network, _ = load_checkpoint(checkpoint)
 
+    def question(name: str) -> Callable[[Studio], Answer]:
+        return lambda studio: QUESTIONS[name](network, studio.root, commands[name])
 
-if __name__ == "__main__":
-    main()
+    return {name: question(name) for name in commands}

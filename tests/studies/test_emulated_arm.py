@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from click.testing import CliRunner
 
-from studies.emulated_arm import Comparison, main
+from studies.emulated_arm import Comparison
 
 
-def test_it_says_why_it_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_says_why_it_does_not_run(study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    result = CliRunner().invoke(main, ["--root", "/nowhere/root"])
+    result = study("emulated-arm", "--root", "/nowhere/root")
     assert result.exit_code == 0
     assert result.output == "Skipped: qemu-aarch64-static is missing: apt-get install qemu-user-static.\n"
 

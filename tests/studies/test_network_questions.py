@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 
 from edge_pse import Model
 from edge_pse.enrollment.offline import embed
 from evaluation.sets.corpus import Talker
 from studies.embedding import Piece
-from studies.questions import embedding as questions
-from studies.questions.embedding import Halves, embedding_size, main, tap_point
+from studies.questions import network as questions
+from studies.questions.activations import SHIPPED, Components, Parts, separability, tapped
+from studies.questions.command import CHECKPOINT
+from studies.questions.network import Halves, embedding_size, tap_point
 from studies.questions.page import PAGE
-from studies.questions.taps import SHIPPED, Components, Parts, separability, tapped
-from tests.evaluation.conftest import lay_out
 from training.checkpoint import load_checkpoint
 from training.network import Network
-
-CHECKPOINT = Path(__file__).parents[2] / "training/checkpoints/pvqe-s.pt"
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
     torch.set_num_threads(1)
     return load_checkpoint(CHECKPOINT)[0]
-
-
-@pytest.fixture(scope="module")
-def data(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The evaluation's small data folder."""
-    return lay_out(tmp_path_factory.mktemp("data"), fixtures)
 
 
 def talker(name: str) -> Talker:
@@ -106,17 +96,17 @@ def test_a_profile_of_no_size_is_worth_less_than_one_as_it_is(network, data):
     assert gaps[0] < gaps[2]
 
 
-def test_the_command_writes_to_the_page(network, data, tmp_path, monkeypatch):
+def test_the_command_writes_to_the_page(study, data, tmp_path, monkeypatch):
     monkeypatch.setitem(questions.QUESTIONS, "size", partial(embedding_size, clips=1, sizes=(8,)))
-    result = CliRunner().invoke(main, [str(CHECKPOINT), "size", "--data", str(data), "--out", str(tmp_path)])
+    result = study("questions", "size", "--data", data, "--out", tmp_path)
     assert result.exit_code == 0, result.output
     assert "| 8 |" in (tmp_path / PAGE).read_text()
     assert (tmp_path / "questions-size.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_something_else_than_a_checkpoint_is_refused(data, tmp_path):
+def test_something_else_than_a_checkpoint_is_refused(study, data, tmp_path):
     other = tmp_path / "other.pt"
     torch.save({"schema_version": 0}, other)
-    result = CliRunner().invoke(main, [str(other), "--data", str(data), "--out", str(tmp_path / "out")])
+    result = study("questions", "tap", "--checkpoint", other, "--data", data, "--out", tmp_path / "out")
     assert result.exit_code == 1 and "schema" in result.output
     assert not (tmp_path / "out").exists()

@@ -9,16 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 
-from evaluation.sets.build import quick
-from evaluation.sets.builder import SetBuilder
-from evaluation.sets.corpus import read_noises, read_talkers
 from evaluation.sets.scene import write_scenes
 from studies import comparison
 from studies.describing import DVector, FilterbankStatistics, Nobody
 from studies.questions.page import PAGE
-from tests.evaluation.conftest import lay_out
 from training.schedule import load_schedule
 from training.simulation.scenes import SceneMaker
 from training.spectral import analyse
@@ -81,22 +76,19 @@ def test_the_levers_differ_in_one_thing_and_in_no_hours() -> None:
 
 
 def test_the_command_trains_goes_on_and_answers(
-    recordings: Path, fixtures: Path, tmp_path, monkeypatch
+    study, recordings: Path, data: Path, quick_scenes, tmp_path, monkeypatch
 ) -> None:
     schedule = tmp_path / "short.toml"
     schedule.write_text(STAGE)
-    data = lay_out(tmp_path / "data", fixtures)
-    builder = SetBuilder("quick", data, read_talkers(data), read_noises(data))
-    quick(builder)
     for name, count in (("two-talkers", 2), ("noise", 1), ("interferer-only", 1), ("clean", 1)):
-        write_scenes(tmp_path / f"{name}.jsonl", [s for s in builder.scenes if s.set == name][:count])
+        write_scenes(tmp_path / f"{name}.jsonl", [s for s in quick_scenes if s.set == name][:count])
     monkeypatch.setattr(comparison, "SCHEDULE", schedule)
     monkeypatch.setattr(comparison, "SETS_FOLDER", tmp_path)
-    arguments = ["nobody", "untaught", "--question", "teaching", "--speech", str(recordings / "speech"),
+    arguments = ["comparison", "nobody", "untaught", "--question", "teaching", "--speech", str(recordings / "speech"),
                  "--noise", str(recordings / "noise"), "--simulated-rooms", "2", "--run", str(tmp_path / "run"),
                  "--cache", str(tmp_path / "cache"), "--threads", "1", "--data", str(data),
                  "--out", str(tmp_path / "out")]  # fmt: skip
-    result = CliRunner().invoke(comparison.main, arguments)
+    result = study(*arguments)
     assert result.exit_code == 0, result.output
     logs = [(tmp_path / "run" / name / "log.jsonl").read_text() for name in ("nobody", "untaught")]
     page = (tmp_path / "out" / PAGE).read_text()
@@ -105,7 +97,7 @@ def test_the_command_trains_goes_on_and_answers(
     assert f"## {comparison.QUESTIONS['teaching'].title}" in page
     assert rows[0][4].startswith("0.0 ")  # it has no profile that could be wrong
     assert rows[1][4] != rows[0][4]
-    again = CliRunner().invoke(comparison.main, arguments)
+    again = study(*arguments)
     assert again.exit_code == 0, again.output
     assert [(tmp_path / "run" / n / "log.jsonl").read_text() for n in ("nobody", "untaught")] == logs
     assert (tmp_path / "out" / PAGE).read_text() == page

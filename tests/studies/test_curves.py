@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
+from click.testing import Result
 
-from evaluation.sets.build import quick as build_quick
-from evaluation.sets.builder import SetBuilder
-from evaluation.sets.corpus import read_noises, read_talkers
 from evaluation.sets.scene import write_scenes
 from studies import curves
-from tests.evaluation.conftest import lay_out
 from training.checkpoint import save_checkpoint
 from training.dev import dev_scores
 from training.network import CONFIGS, Network
@@ -35,12 +32,16 @@ def log(tmp_path: Path) -> Path:
     return file
 
 
-def run(*arguments: object) -> None:
-    result = CliRunner().invoke(curves.main, list(map(str, arguments)))
-    assert result.exit_code == 0, result.output
+@pytest.fixture
+def run(study: Callable[..., Result]) -> Callable[..., None]:
+    def succeeds(*arguments: object) -> None:
+        result = study("curves", *arguments)
+        assert result.exit_code == 0, result.output
+
+    return succeeds
 
 
-def test_a_log_is_condensed_and_put_after_the_hours_before(log: Path, tmp_path: Path) -> None:
+def test_a_log_is_condensed_and_put_after_the_hours_before(run, log: Path, tmp_path: Path) -> None:
     file = tmp_path / "curves.jsonl"
     run("log", file, "--run", "second", "--after", 10, log)
     rows = curves.read(file)
@@ -54,12 +55,9 @@ def test_a_log_is_condensed_and_put_after_the_hours_before(log: Path, tmp_path: 
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_checkpoints_are_scored(fixtures: Path, tmp_path: Path, monkeypatch) -> None:
+def test_checkpoints_are_scored(run, data: Path, quick_scenes, tmp_path: Path, monkeypatch) -> None:
     torch.set_num_threads(1)
-    data = lay_out(tmp_path / "data", fixtures)
-    builder = SetBuilder("quick", data, read_talkers(data), read_noises(data))
-    build_quick(builder)
-    few = {name: [scene for scene in builder.scenes if scene.set == name][:1] for name in SETS}
+    few = {name: [scene for scene in quick_scenes if scene.set == name][:1] for name in SETS}
     write_scenes(tmp_path / "quick.jsonl", [scene for scenes in few.values() for scene in scenes])
     monkeypatch.setattr("evaluation.quick.SCENES", tmp_path / "quick.jsonl")
     networks = []
@@ -77,9 +75,7 @@ def test_checkpoints_are_scored(fixtures: Path, tmp_path: Path, monkeypatch) -> 
     assert rows[0]["dev"]["two_talkers_gain_right"] != rows[1]["dev"]["two_talkers_gain_right"]
 
 
-def test_nothing_to_plot_is_said(tmp_path: Path) -> None:
-    result = CliRunner().invoke(
-        curves.main, ["plot", str(tmp_path / "none.jsonl"), "-o", str(tmp_path / "x.png")]
-    )
+def test_nothing_to_plot_is_said(study, tmp_path: Path) -> None:
+    result = study("curves", "plot", tmp_path / "none.jsonl", "-o", tmp_path / "x.png")
     assert result.exit_code == 1 and "has no curves" in result.output
     assert not (tmp_path / "x.png").exists()

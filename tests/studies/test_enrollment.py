@@ -5,10 +5,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from edge_pse.enrollment import verification
-from studies.enrollment import INTRUDER, REFERENCE, Calibration, Trial, _listen, main
+from studies.enrollment import INTRUDER, REFERENCE, Calibration, Trial, _listen
 
 VOICES = ("ls367", "ls2033")
 
@@ -79,8 +78,8 @@ def test_a_trial_without_speech_is_left_out_of_the_fit(trials, space):
     assert len(Calibration([*trials, mute], space).usable) == len(Calibration(trials, space).usable)
 
 
-def test_the_command_prints_the_tables_and_the_constants(data):
-    result = CliRunner().invoke(main, ["--data", str(data)])
+def test_the_command_prints_the_tables_and_the_constants(study, data):
+    result = study("enrollment", "--data", data)
     assert result.exit_code == 0, result.output
     for part in ("4 speakers", "| clean, 10 s | 4 |", "| noise, 15 dB | 1 |", "| another speaker | 36 |"):
         assert part in result.stdout
@@ -89,7 +88,7 @@ def test_the_command_prints_the_tables_and_the_constants(data):
     assert len(ast.literal_eval(constants["TRUST_WEIGHTS"])) == len(verification.TRUST_WEIGHTS)
 
 
-def test_without_data_the_command_says_what_to_give(tmp_path):
-    result = CliRunner().invoke(main, ["--data", str(tmp_path / "missing")])
+def test_without_data_the_command_says_what_to_give(study, tmp_path):
+    result = study("enrollment", "--data", tmp_path / "missing")
     assert result.exit_code == 1
     assert "does not exist" in result.output

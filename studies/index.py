@@ -1,0 +1,96 @@
+"""All studies: what each answers, what it needs beside the packages of the evaluation, and how long it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_DATA, _PYTORCH = "the evaluation data", "PyTorch"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A line of the index."""
+
+    module: str
+    """Below this package; its click command is ``main``."""
+    question: str
+    """That it answers, in one sentence."""
+    needs: str
+    takes: str
+    """About how long, on one core."""
+
+
+STUDIES = {
+    "questions": Study(
+        "questions.command",
+        "What do enrollment, other talkers and the embedding depend on, of all that the paper leaves open?",
+        f"{_DATA}; two of its questions {_PYTORCH}",
+        "two or three minutes a question",
+    ),
+    "comparison": Study(
+        "comparison",
+        "What should a voice be described by, and what are a teacher, longer clips or more context worth?",
+        f"{_DATA}, the training recordings, {_PYTORCH}, Resemblyzer",
+        "an hour or two a contestant",
+    ),
+    "embedding": Study(
+        "embedding",
+        "How well does the embedding tell speakers apart, and what does it give away about them?",
+        f"{_DATA}; Resemblyzer, to compare with it",
+        "five minutes",
+    ),
+    "enrollment": Study(
+        "enrollment",
+        "At which cosines is a voice the same, and how far is an enrollment to be trusted?",
+        _DATA,
+        "two minutes",
+    ),
+    "auto-enrollment": Study(
+        "auto_enrollment",
+        "How long does auto-enrollment take to be as good as an enrollment, and how often takes it the wrong voice?",
+        _DATA,
+        "five minutes",
+    ),
+    "microphones": Study(
+        "microphones",
+        "What becomes of an enrolled voice behind microphones unlike those of the training?",
+        _DATA,
+        "ten minutes",
+    ),
+    "curves": Study(
+        "curves",
+        "How did a network learn over all of its runs?",
+        f"the logs of the runs; {_PYTORCH} and {_DATA}, to score checkpoints",
+        "seconds; a minute a checkpoint",
+    ),
+    "size": Study(
+        "size",
+        "How many parameters, multiply-adds and floats of state does each network cost?",
+        _PYTORCH,
+        "seconds",
+    ),
+    "align-cost": Study(
+        "align_cost",
+        "What does a frame cost more, the further back a network looks for the echo?",
+        f"{_PYTORCH}, ONNX Runtime",
+        "half a minute",
+    ),
+    "training-speed": Study(
+        "training_speed",
+        "Where does the time of a training step go on this machine?",
+        _PYTORCH,
+        "a minute",
+    ),
+    "int8-search": Study(
+        "int8_search",
+        "Does neural-compressor find a better int8 recipe than ours?",
+        "the environment of quantization/requirements-search.txt",
+        "half an hour",
+    ),
+    "emulated-arm": Study(
+        "emulated_arm",
+        "Do the model files give the same output on an emulated Cortex-A53 as here?",
+        "root, QEMU, both runtimes, Debian and PyPI at hand",
+        "ten minutes",
+    ),
+}

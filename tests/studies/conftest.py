@@ -1,0 +1,18 @@
+"""The command, the small data folder of the evaluation's tests, and the recordings of the training's."""
+
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+
+from studies.__main__ import main
+from tests.evaluation.conftest import build, data, quick_scenes
+from tests.training.conftest import maker, recordings
+
+__all__ = ["build", "data", "maker", "quick_scenes", "recordings"]
+
+
+@pytest.fixture(scope="session")
+def study() -> Callable[..., Result]:
+    """``study("size")``: what ``python -m studies size`` does and says."""
+    return lambda *arguments: CliRunner().invoke(main, list(map(str, arguments)))
