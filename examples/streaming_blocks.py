@@ -1,0 +1,33 @@
+"""A long file as a stream: blocks of any size go in, enhanced samples come out, and memory stays small.
+
+python examples/streaming_blocks.py noisy.wav clean.wav
+"""
+
+import sys
+
+import soundfile
+
+import edge_pse
+
+BLOCK_SAMPLES = 1000  # any number
+
+
+def main(noisy: str, clean: str) -> None:
+    """The stream is mono and has the rate of the model: 16 kHz."""
+    enhancer = edge_pse.Enhancer()
+    rate_hz = enhancer.sample_rate_hz
+    late_samples = enhancer.delay_samples  # the output begins with so many samples of silence
+    with soundfile.SoundFile(noisy) as source, soundfile.SoundFile(clean, "w", rate_hz, 1) as sink:
+        if (source.samplerate, source.channels) != (rate_hz, 1):
+            sys.exit(
+                f"{noisy} is not mono at {rate_hz} Hz: Enhancer.enhance takes any rate and any channels."
+            )
+        for block in source.blocks(BLOCK_SAMPLES, dtype="float32"):
+            enhanced = enhancer.process(block)
+            sink.write(enhanced[late_samples:])
+            late_samples -= min(late_samples, enhanced.size)
+        sink.write(enhancer.flush())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,83 @@
+"""The examples with devices, each between a simulated microphone and output, in real time."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_pse.audio.pcm import to_pcm
+from tests.edge_pse.audio.running import aligned
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+RATE_HZ = 16_000
+NOISE = slice(RATE_HZ, 2 * RATE_HZ)  # the network has had a second to hear what it is
+
+
+@pytest.fixture(scope="module")
+def noisy(recording):
+    """Speech that begins after two seconds of helicopter, which goes on below it."""
+    speech = np.concatenate([np.zeros(2 * RATE_HZ, np.float32), recording("ls367_speech")])
+    return speech, speech + 0.3 * np.resize(recording("helicopter"), speech.size)
+
+
+@pytest.fixture
+def played(cards, tmp_path, noisy):
+    """``played("name", ...)`` -> what an example with these arguments played and printed until Ctrl-C."""
+    to_pcm(noisy[1]).tofile(tmp_path / "mic.raw")
+    env = cards(
+        tmp_path,
+        mic=f'infile "{tmp_path}/mic.raw" rate 16000 channels 1 started "{tmp_path}/started"',
+        speaker=f'outfile "{tmp_path}/speaker.raw" rate 16000 channels 1',
+    )
+
+    def run(name, *arguments):
+        command = [sys.executable, EXAMPLES / f"{name}.py", *arguments]
+        process = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        until = time.monotonic() + 20
+        while not (tmp_path / "started").exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(noisy[1].size / RATE_HZ + 0.5)
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=20)
+        assert process.returncode == 0, printed
+        return np.fromfile(tmp_path / "speaker.raw", np.int16).astype(np.float32) / 32768, printed
+
+    return run
+
+
+def check_speech_without_noise(noisy, out, si_sdr):
+    """The noise before the speech is 10 dB fainter, and the speech is there; second by second, as some may be lost."""
+    speech, heard = noisy
+    where = slice(NOISE.start, 5 * RATE_HZ)  # found by the speech in it
+    noise = aligned(speech[where], out)[: NOISE.stop - NOISE.start]
+    assert 10 * np.log10(np.mean(heard[NOISE] ** 2) / np.mean(noise**2)) > 10
+    seconds = [slice(second * RATE_HZ, (second + 1) * RATE_HZ) for second in range(3, 7)]
+    gains = [
+        si_sdr(speech[second], aligned(speech[second], out)) - si_sdr(speech[second], heard[second])
+        for second in seconds
+    ]
+    assert np.median(gains) > 3, gains
+
+
+def test_sounddevice_callback_plays_speech_without_noise(played, noisy, si_sdr):
+    out, printed = played("sounddevice_callback", "mic", "speaker")
+    assert printed == ""
+    check_speech_without_noise(noisy, out, si_sdr)
+
+
+def test_live_microphone_plays_speech_without_noise_and_says_how_it_goes(played, noisy, si_sdr):
+    out, printed = played("live_microphone", "mic", "speaker")
+    running, *status = printed.splitlines()
+    assert running.startswith("Running: ")
+    assert len(status) > 5, printed
+    assert all(re.fullmatch(r"-?\d+ dBFS in, (-?\d+|-inf) dBFS out, \d+ ms late", line) for line in status), (
+        printed
+    )
+    check_speech_without_noise(noisy, out, si_sdr)
