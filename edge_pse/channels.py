@@ -233,12 +233,12 @@ class ChannelChoice:
         self._remaining = 0 if channel is not None else round(_CHOICE_SECONDS * sample_rate_hz)
         self._meter: ChannelMeter | None = None
 
-    def pick(self, block: NDArray[np.int16]) -> NDArray[np.int16]:
-        """(n, channels) int16 -> (n,)."""
+    def pick(self, block: Samples) -> Samples:
+        """(n, channels) float32, full scale -1 to 1 -> (n,)."""
         if self._remaining > 0 and block.shape[1] > 1:
             if self._meter is None:
                 self._meter = ChannelMeter(block.shape[1], self._rate)
-            self._meter.add(block.astype(np.float32) / np.float32(32768))
+            self._meter.add(block)
             self._remaining -= len(block)
             speech, _ = self._meter.speech_levels()
             loudest = int(np.argmax(speech))

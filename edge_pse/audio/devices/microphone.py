@@ -11,7 +11,7 @@ import numpy as np
 from edge_pse.audio.devices import sound_server, virtual_mic
 from edge_pse.audio.devices.listing import Device, find_format, resolve
 from edge_pse.audio.devices.streams import BLOCKS_PER_SECOND, InputStream
-from edge_pse.audio.pcm import FULL_SCALE, Pcm
+from edge_pse.audio.pcm import Pcm, to_float
 from edge_pse.channels import ChannelChoice
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
@@ -65,14 +65,14 @@ class Microphone:
         blocks = []
         while (left := until - time.monotonic()) > 0:
             try:
-                blocks.append(self._channels.pick(self._blocks.get(timeout=left)))
+                blocks.append(self._channels.pick(to_float(self._blocks.get(timeout=left))))
             except Empty:
                 break
         if not blocks:
             self._check()
         if self._stream.dropped:
             raise AudioError("This machine is too busy to listen: end other programs and try again.")
-        return np.concatenate([np.zeros(0, np.int16), *blocks]).astype(np.float32) / np.float32(FULL_SCALE)
+        return np.concatenate([np.zeros(0, np.float32), *blocks])
 
     def close(self) -> None:
         """End the recording; StreamHungError if PortAudio does not come back."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_pse.audio.devices.listing import Device, find_format
 from edge_pse.audio.devices.streams import BLOCKS_PER_SECOND, InputStream
-from edge_pse.audio.pcm import FULL_SCALE, Pcm
+from edge_pse.audio.pcm import Pcm, to_float
 from edge_pse.errors import AudioError
 from edge_pse.levels import speech_power
 
@@ -46,6 +46,6 @@ def measure_level(device: Device, seconds: float) -> MicrophoneLevel:
     blocks = [queue.get() for _ in range(queue.qsize())]
     if not blocks:
         raise AudioError(f"{device.name} opens but gives no samples: it may be suspended or in use.")
-    power = np.array([speech_power(block / FULL_SCALE, found.rate_hz).max() for block in blocks])
+    power = np.array([speech_power(to_float(block), found.rate_hz).max() for block in blocks])
     soft, loud = 10 * np.log10(np.maximum(np.percentile(power, [10, 90]), 1e-12))
     return MicrophoneLevel(float(loud), float(soft))

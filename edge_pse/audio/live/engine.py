@@ -20,7 +20,7 @@ from edge_pse.audio.live.bypass import BypassSwitch
 from edge_pse.audio.live.far_end import FarEnd
 from edge_pse.audio.live.jitter_buffer import DelayController, JitterBuffer
 from edge_pse.audio.live.splicing import Splicer
-from edge_pse.audio.pcm import FULL_SCALE, Pcm, to_pcm
+from edge_pse.audio.pcm import Pcm, to_float, to_pcm
 from edge_pse.channels import ChannelChoice
 from edge_pse.enhancer import Enhancer
 from edge_pse.levels import speech_power
@@ -68,7 +68,7 @@ class Engine:
         self.blocks: SimpleQueue[Pcm] = SimpleQueue()
         self._output_hop_samples = round(self.hop_samples * output_rate_hz / enhancer.sample_rate_hz)
         half_second = output_rate_hz // 2
-        self.playback = JitterBuffer(half_second, self._output_hop_samples)
+        self.playback = JitterBuffer(half_second, self._output_hop_samples, np.int16)
         self.bypass = False
         """Past the network, at the wish of the user."""
         self.far_end: FarEnd | None = None
@@ -129,7 +129,7 @@ class Engine:
 
     def process(self, block: Pcm) -> None:
         """One block of the microphone, (n, channels) int16, all the way to the playback buffer."""
-        mono = self._channels.pick(block).astype(np.float32) / np.float32(FULL_SCALE)
+        mono = self._channels.pick(to_float(block))
         samples = np.concatenate([self._pending, self._to_model.process(mono)])
         whole = samples.size - samples.size % self.hop_samples
         self._pending = samples[whole:]

@@ -9,7 +9,7 @@ import numpy as np
 from edge_pse.audio.live.echo_delay import FarEndAligner
 from edge_pse.audio.live.jitter_buffer import DelayController, JitterBuffer
 from edge_pse.audio.live.splicing import Splicer
-from edge_pse.audio.pcm import FULL_SCALE, Pcm, to_pcm
+from edge_pse.audio.pcm import Pcm, to_float
 from edge_pse.resampling import LowDelayResampler
 from edge_pse.spectral import Samples
 
@@ -33,7 +33,7 @@ class FarEnd:
         self._to_model = LowDelayResampler(input_rate_hz, model_rate_hz)
         self._pending: Samples = np.zeros(0, np.float32)
         self._splicer = Splicer(hop_samples)
-        self._buffer = JitterBuffer(round(_BUFFER_S * model_rate_hz), hop_samples)
+        self._buffer = JitterBuffer(round(_BUFFER_S * model_rate_hz), hop_samples, np.float32)
         self._delay_controller = DelayController(self._buffer, hop_samples)
         self._aligner = FarEndAligner(model_rate_hz, hop_samples)
 
@@ -51,9 +51,8 @@ class FarEnd:
         """One hop of the microphone, (hop,) float32 -> that of the far end for the network; silence if it is late."""
         while not self.blocks.empty():
             self._take_in(self.blocks.get())
-        pcm = np.empty(self._hop_samples, np.int16)
-        self._buffer.read_into(pcm)
-        hop = pcm.astype(np.float32) / np.float32(FULL_SCALE)
+        hop = np.empty(self._hop_samples, np.float32)
+        self._buffer.read_into(hop)
         self.power += _SMOOTHING * (float(hop @ hop) / hop.size - self.power)
         return self._aligner.process(microphone, hop)
 
@@ -68,10 +67,10 @@ class FarEnd:
             self._splicer.request(wanted if wanted > 0 or not self._aligner.settled else 0)
 
     def _take_in(self, block: Pcm) -> None:
-        mono = block.mean(axis=1, dtype=np.float32) / np.float32(FULL_SCALE)
+        mono = to_float(block).mean(axis=1)
         samples = np.concatenate([self._pending, self._to_model.process(mono)])
         whole = samples.size - samples.size % self._hop_samples
         self._pending = samples[whole:]
         for start in range(0, whole, self._hop_samples):
             for hop in self._splicer.process(samples[start : start + self._hop_samples]):
-                self._buffer.write(to_pcm(hop))
+                self._buffer.write(hop)

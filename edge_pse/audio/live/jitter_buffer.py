@@ -8,28 +8,31 @@ on. Whatever proves to be too much is given back, so that the delay never grows 
 from __future__ import annotations
 
 from math import floor
+from typing import Any
 
 import numpy as np
-
-from edge_pse.audio.pcm import Pcm
+from numpy.typing import NDArray
 
 _FADE_SAMPLES = 80
 
 
 class JitterBuffer:
-    """A ring of 16-bit samples with one writer (the worker) and one reader (the device's callback).
+    """A ring of samples, 16 bits or floating point, with one writer and one reader on another thread.
 
-    Neither waits for the other: each moves only its own counter, and Python makes that one step.
+    What a device's callback reads is 16 bits already, because a callback should do as little as it can. Neither waits for the other: each moves only its own counter, and Python makes that one step.
     """
 
-    def __init__(self, capacity: int, reserve: int):
-        """``capacity``: most samples kept; ``reserve``: how many must be there beyond those asked for."""
-        self._ring: Pcm = np.zeros(capacity, np.int16)
+    def __init__(self, capacity_samples: int, reserve_samples: int, dtype: type[np.int16] | type[np.float32]):
+        """``capacity_samples``: most that are kept; ``reserve_samples``: how many must be there beyond those asked for.
+
+        ``dtype``: of the samples, the same for ``write`` and ``read_into``.
+        """
+        self._ring: NDArray[Any] = np.zeros(capacity_samples, dtype)
         self._written = self._read = 0
-        self._reserve = reserve
+        self._reserve = reserve_samples
         self._filling = True
         self._begun = False
-        self._last = 0
+        self._last: float = 0
         self._rising = np.linspace(0, 1, _FADE_SAMPLES, dtype=np.float32)
         self.underruns = 0
         """How often the reader found too little."""
@@ -46,8 +49,8 @@ class JitterBuffer:
         """Samples waiting."""
         return self._written - self._read
 
-    def write(self, samples: Pcm) -> None:
-        """Add samples; those that do not fit are dropped."""
+    def write(self, samples: NDArray[Any]) -> None:
+        """Add samples, (n,); those that do not fit are dropped."""
         room = self._ring.size - self.level
         if self._begun:
             self.dropped += max(0, samples.size - room)
@@ -58,8 +61,8 @@ class JitterBuffer:
         self._ring[: samples.size - first.size] = samples[first.size :]
         self._written += samples.size
 
-    def read_into(self, out: Pcm) -> None:
-        """Fill ``out``: with silence while the reserve builds up, with a short fade where samples run out."""
+    def read_into(self, out: NDArray[Any]) -> None:
+        """Fill ``out``, (n,): with silence while the reserve builds up, with a short fade where samples run out."""
         level = self.level
         if level == self._ring.size:
             # Nobody has read for so long that what is here is too late by now.
@@ -80,7 +83,7 @@ class JitterBuffer:
             fade = out[:_FADE_SAMPLES]
             fade[:] = fade * self._rising[: fade.size]
         if taken:
-            self._last = int(out[taken - 1])
+            self._last = out[taken - 1].item()
         if taken < out.size:
             self._run_dry(out[taken:])
         left = level - taken
@@ -88,7 +91,7 @@ class JitterBuffer:
         self.left += left
         self.reads += 1
 
-    def _run_dry(self, rest: Pcm) -> None:
+    def _run_dry(self, rest: NDArray[Any]) -> None:
         """A step to silence would click."""
         rest.fill(0)
         fade = rest[:_FADE_SAMPLES]

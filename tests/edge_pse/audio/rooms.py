@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from edge_pse.audio.pcm import FULL_SCALE, to_pcm
+from edge_pse.audio.pcm import to_float, to_pcm
 from tests.edge_pse.audio.running import SoundServer
 
 RATE_HZ = 16_000
@@ -92,7 +92,7 @@ class LiveRoom:
             pass  # the room has been left
 
     def _through(self, block: np.ndarray) -> np.ndarray:
-        spectrum = np.fft.rfft(block.astype(np.float32) / FULL_SCALE, self._size)
+        spectrum = np.fft.rfft(to_float(block), self._size)
         self._tail += np.fft.irfft(spectrum * self._response).astype(np.float32)
         out = to_pcm(self._tail[: self._BLOCK])
         self._tail = np.concatenate([self._tail[self._BLOCK :], np.zeros(self._BLOCK, np.float32)])

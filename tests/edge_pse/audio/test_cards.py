@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from edge_pse import Enhancer
-from edge_pse.audio.pcm import FULL_SCALE, to_pcm
+from edge_pse.audio.pcm import FULL_SCALE, to_float, to_pcm
 from tests.edge_pse.audio.running import aligned, share_found
 from tests.edge_pse.graphs import far_end_model
 
@@ -77,7 +77,7 @@ def test_the_output_is_that_of_enhance(runs, said, model):
     directory, numbers = runs
     if numbers["enhanced"]["overloads"]:
         pytest.skip("this machine was too busy to run the network in real time")
-    expected = to_pcm(Enhancer(model).enhance(said.astype(np.float32) / FULL_SCALE, 16_000))
+    expected = to_pcm(Enhancer(model).enhance(to_float(said), 16_000))
     assert share_found(expected, played(directory, "enhanced")) > 0.9
     recorded, rate = soundfile.read(directory / "record.wav", dtype="int16")
     assert rate == 16_000

@@ -11,7 +11,7 @@ from edge_pse import Enhancer
 from edge_pse.audio.live.engine import Engine, Overload
 from edge_pse.audio.live.far_end import FarEnd
 from edge_pse.audio.live.jitter_buffer import DelayController, DelayPolicy, JitterBuffer
-from edge_pse.audio.pcm import FULL_SCALE, to_pcm
+from edge_pse.audio.pcm import FULL_SCALE, to_float, to_pcm
 from edge_pse.levels import dbfs
 from edge_pse.resampling import LowDelayResampler
 from tests.edge_pse.audio.running import aligned
@@ -22,7 +22,7 @@ HOP = 160
 
 @pytest.fixture
 def speech(speech_pcm):
-    return speech_pcm.astype(np.float32) / FULL_SCALE
+    return to_float(speech_pcm)
 
 
 def through(resampler, samples, size):
@@ -55,26 +55,28 @@ def test_equal_rates_pass_every_bit(speech):
     assert LowDelayResampler(16_000, 16_000).process(speech) is speech
 
 
-def test_the_playback_buffer_gives_back_what_it_got_in_any_blocks(speech_pcm):
-    buffer = JitterBuffer(1_000, HOP)
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_jitter_buffer_gives_back_what_it_got_in_any_blocks(speech_pcm, dtype):
+    samples = speech_pcm if dtype == np.int16 else to_float(speech_pcm)
+    buffer = JitterBuffer(1_000, HOP, dtype)
     read = []
     position = 0
     for size in np.random.default_rng(0).integers(1, 300, 400):
-        buffer.write(speech_pcm[position : position + size])
+        buffer.write(samples[position : position + size])
         position += size
         while buffer.level > 2 * HOP + 130:
-            out = np.empty(130, np.int16)
+            out = np.empty(130, dtype)
             buffer.read_into(out)
             read.append(out)
     out = np.concatenate(read)
     faded = 80
-    np.testing.assert_array_equal(out[faded:], speech_pcm[faded : out.size])
+    np.testing.assert_array_equal(out[faded:], samples[faded : out.size])
     assert buffer.underruns == buffer.dropped == 0
 
 
 def test_running_dry_is_counted_once_and_fades(speech_pcm):
     loud = np.full(400, 10_000, np.int16)
-    buffer = JitterBuffer(1_000, HOP)
+    buffer = JitterBuffer(1_000, HOP, np.int16)
     buffer.write(loud)
     out = np.empty(HOP, np.int16)
     pieces = []
@@ -87,7 +89,7 @@ def test_running_dry_is_counted_once_and_fades(speech_pcm):
 
 
 def test_running_dry_between_two_reads_fades_from_the_last_sample():
-    buffer = JitterBuffer(1_000, HOP)
+    buffer = JitterBuffer(1_000, HOP, np.int16)
     buffer.write(np.full(3 * HOP, 10_000, np.int16))
     for _ in range(4):
         out = np.full(HOP, -30_000, np.int16)
@@ -97,7 +99,7 @@ def test_running_dry_between_two_reads_fades_from_the_last_sample():
 
 
 def test_underruns_are_counted_and_a_backlog_dropped_once_the_delay_was_found():
-    buffer = JitterBuffer(8_000, HOP)
+    buffer = JitterBuffer(8_000, HOP, np.int16)
     controller, out = DelayController(buffer, HOP), np.empty(HOP, np.int16)
     hop = np.ones(HOP, np.int16)
     buffer.write(np.tile(hop, 2))
@@ -138,7 +140,7 @@ def test_the_far_end_comes_through_in_blocks_of_any_size(speech_pcm, size):
 
 
 def test_a_buffer_that_nobody_reads_drops_and_goes_on_with_the_present(speech_pcm):
-    buffer = JitterBuffer(1_000, HOP)
+    buffer = JitterBuffer(1_000, HOP, np.int16)
     out = np.empty(HOP, np.int16)
     buffer.write(speech_pcm[: 2 * HOP])
     buffer.read_into(out)
@@ -304,7 +306,7 @@ def test_an_overloaded_machine_passes_the_sound_as_it_is_and_recovers(model, spe
 
 def test_every_16_bit_sample_survives_the_way_to_floats_and_back():
     every = np.arange(-FULL_SCALE, FULL_SCALE, dtype=np.int64).astype(np.int16)
-    np.testing.assert_array_equal(to_pcm(every.astype(np.float32) / FULL_SCALE), every)
+    np.testing.assert_array_equal(to_pcm(to_float(every)), every)
     np.testing.assert_array_equal(to_pcm(np.array([-2, 2], np.float32)), [-32768, 32767])
 
 

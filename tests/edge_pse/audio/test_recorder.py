@@ -14,14 +14,14 @@ import soundfile
 from edge_pse.audio.files.reading import AudioReader
 from edge_pse.audio.live import recorder as recorder_module
 from edge_pse.audio.live.recorder import Recorder
-from edge_pse.audio.pcm import FULL_SCALE
+from edge_pse.audio.pcm import to_float
 from edge_pse.errors import AudioError
 
 
 def record(path, samples, say, append=False):
     recorder = Recorder(path, 16_000, say, append)
     for start in range(0, samples.size, 160):
-        recorder.add(samples[start : start + 160].astype(np.float32) / FULL_SCALE)
+        recorder.add(to_float(samples[start : start + 160]))
     recorder.close()
     return recorder.path
 
@@ -40,7 +40,7 @@ def test_a_full_disk_ends_the_recording_with_a_sentence(small_disk, fill, speech
     recorder = Recorder(small_disk / "out.wav", 16_000, said.append)
     fill(small_disk)
     for _ in range(20):
-        recorder.add(speech_pcm[:16_000].astype(np.float32) / FULL_SCALE)
+        recorder.add(to_float(speech_pcm[:16_000]))
     recorder.close()
     assert len(said) == 1
     assert "has ended early" in said[0]
