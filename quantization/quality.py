@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_pse.enhancer import Enhancer
 from edge_pse.enrollment.offline import embed
 from edge_pse.model import Model
-from edge_pse.profiles import Profile
+from edge_pse.profiles import Profile, Recording
 from quantization.calibration import CHECK, Samples, mixtures
 
 
@@ -56,7 +56,8 @@ def enhance(
     """``noisy`` as a device enhances it with that profile (None: without one), aligned with the input."""
     profile = None
     if embedding is not None:
-        profile = Profile("check", model.contract.profiles_of, embedding, 0.0, snr_db=0.0)
+        recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
+        profile = Profile("check", model.contract.profiles_of, (recording,))
     return Enhancer(model, profile).enhance(noisy, model.contract.sample_rate_hz, far_end)
 
 

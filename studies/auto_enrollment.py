@@ -19,7 +19,7 @@ from edge_pse.enhancer import Enhancer, FrameFeatures
 from edge_pse.enrollment.automatic import AutoEnrollment, Gathered, Rule, Stretch, gather
 from edge_pse.enrollment.offline import embed
 from edge_pse.model import Model
-from edge_pse.profiles import Profile
+from edge_pse.profiles import Profile, Recording
 from edge_pse.voice_space import VoiceSpace
 from evaluation.metrics.signal import HOP_SAMPLES, SAMPLE_RATE_HZ, active_rms, si_sdr
 from evaluation.metrics.statistics import summarise
@@ -188,7 +188,8 @@ class Studio:
 
     def gain_db(self, own: Speaker, embedding: np.ndarray) -> float:
         """SI-SDR gain on the mixture of the two talkers with a profile of that embedding."""
-        profile = Profile("", self.model.contract.model_id, embedding, 0.0, 0.0)
+        recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
+        profile = Profile("", self.model.contract.model_id, (recording,))
         enhanced = Enhancer(self.model, profile).enhance(own.mixture, SAMPLE_RATE_HZ)
         return si_sdr(own.reference, enhanced) - si_sdr(own.reference, own.mixture)
 

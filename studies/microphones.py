@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment.offline import FeatureCollector
+from edge_pse.enrollment.offline import conditioning
 from edge_pse.model import Model
 from edge_pse.profiles import Profile, Recording
 from evaluation.metrics.signal import SAMPLE_RATE_HZ, si_sdr
@@ -101,11 +101,9 @@ def read_voice(root: Path, talker: Talker) -> Voice:
 
 def enrolled(model: Model, samples: np.ndarray) -> Profile:
     """Whatever ``enroll`` would say of it."""
-    collector = FeatureCollector(model)
-    collector.add(samples)
-    collector.finish()
-    recording = Recording(collector.embedding(), 0.0, 0.0, half_band=collector.embedding(half_band=True))
-    return Profile.of_recordings("evaluation", model.contract.model_id, [recording])
+    embedding = conditioning(samples, model)
+    recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
+    return Profile("evaluation", model.contract.model_id, (recording,))
 
 
 def gain_db(reference: np.ndarray, estimate: np.ndarray) -> float:

@@ -85,7 +85,7 @@ class Keeper:
         recording, model_id = gathered.recording(self.microphone()), self._enhancer.model.contract.model_id
         if self._refined is not None:
             return self._store.update(self._name, lambda known: known.with_recording(recording, model_id))
-        profile = Profile.of_recordings(self._name, model_id, [recording])
+        profile = Profile(self._name, model_id, (recording,))
         self._store.create(profile)
         return profile
 

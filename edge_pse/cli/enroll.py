@@ -98,11 +98,8 @@ def enroll(
             "choose another name."
         )
     model = edge_pse.Model.load(model_name, backend).profile_network()
-    if known is not None and known.model_id != model.contract.model_id:
-        raise ProfileError(
-            f"Profile {name!r} was made with model {known.model_id}, not with {model.contract.model_id}: "
-            f"enroll it again with --replace, or choose the other model."
-        )
+    if known is not None:
+        known.check_model(model.contract.model_id)
     if recordings:
         heard = _from_files(recordings, channel, model, microphone)
     else:
@@ -112,7 +109,7 @@ def enroll(
     elif add:
         _add(store, name, heard, model, insist)
     else:
-        _enroll(store, Profile.of_recordings(name, model.contract.model_id, [heard]), heard, replace)
+        _enroll(store, Profile(name, model.contract.model_id, (heard,)), heard, replace)
 
 
 def _from_files(

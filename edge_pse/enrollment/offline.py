@@ -107,7 +107,7 @@ def enroll(
     """
     collector, report = _listen_to(audio, sample_rate_hz, Model.of(model).profile_network())
     recording = collector.recording(report, microphone)
-    return Profile.of_recordings(name, collector.model.contract.model_id, [recording])
+    return Profile(name, collector.model.contract.model_id, (recording,))
 
 
 def embed(mono: Samples, model: Model) -> Samples:

@@ -52,7 +52,7 @@ def encode(profile: Profile) -> bytes:
                 "snr_db": recording.snr_db,
                 "agreement": recording.agreement,
                 "embedding": _as_text(recording.embedding),
-                **({} if recording.half_band is None else {"half_band": _as_text(recording.half_band)}),
+                "half_band": _as_text(recording.half_band),
             }
             for recording in profile.recordings
         ],
@@ -118,8 +118,8 @@ def _decode(content: dict[str, Any]) -> Profile:
     entries = content["recordings"]
     if not isinstance(entries, list) or not 0 < len(entries) <= MOST_RECORDINGS:
         raise ValueError(f"a list of 1 to {MOST_RECORDINGS} recordings")
-    recordings = [_decode_recording(entry) for entry in entries]
-    return Profile.of_recordings(_text(content, "name"), _text(content, "model_id"), recordings)
+    recordings = tuple(_decode_recording(entry) for entry in entries)
+    return Profile(_text(content, "name"), _text(content, "model_id"), recordings)
 
 
 def _decode_recording(entry: dict[str, Any]) -> Recording:
@@ -129,12 +129,12 @@ def _decode_recording(entry: dict[str, Any]) -> Recording:
     datetime.fromisoformat(created)
     return Recording(
         embedding=_numbers(entry, "embedding"),
+        half_band=_numbers(entry, "half_band"),
         speech_seconds=_number(entry, "speech_seconds"),
         snr_db=_number(entry, "snr_db"),
         microphone=_text(entry, "microphone"),
         created=created,
         agreement=None if entry["agreement"] is None else _number(entry, "agreement"),
-        half_band=_numbers(entry, "half_band") if "half_band" in entry else None,
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -35,27 +34,26 @@ def _now() -> str:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What a profile keeps of one recording: numbers, no audio."""
+    """What a profile keeps of one recording: numbers, no audio. Raises ProfileError for numbers that can't be true."""
 
     embedding: NDArray[np.float32]
     """The network's mean embedding of it, (embedding_size,) float32, read-only."""
+    half_band: NDArray[np.float32]
+    """The same of it without the upper half of its band, see ``edge_pse.band``; (embedding_size,) float32, read-only."""
     speech_seconds: float
     """How much speech is in it."""
     snr_db: float
     """Speech over background noise."""
     microphone: str = ""
     """What it was recorded with; empty if unknown, as for a file."""
-    created: str = dataclasses.field(default_factory=_now)
+    created: str = field(default_factory=_now)
     """When, ISO 8601."""
     agreement: float | None = None
-    """How well its parts agree with each other, see ``enrollment.agreement``; None if nobody has looked."""
-    half_band: NDArray[np.float32] | None = None
-    """The embedding of it without the upper half of the band, alike; None if nobody has listened to that."""
+    """How well its halves agree, see ``enrollment.verification.agreement``; None for too little speech to say."""
 
     def __post_init__(self) -> None:
-        embedding = _embedding(self.embedding)
-        half_band = None if self.half_band is None else _embedding(self.half_band)
-        if half_band is not None and half_band.size != embedding.size:
+        embedding, half_band = _embedding(self.embedding), _embedding(self.half_band)
+        if half_band.size != embedding.size:
             raise ProfileError("A recording holds embeddings of two models: enroll the voice again.")
         try:
             measures = {
@@ -73,80 +71,79 @@ class Recording:
         object.__setattr__(self, "half_band", half_band)
         # It is printed, and may come from another machine.
         object.__setattr__(self, "microphone", cleaned(self.microphone, _LONGEST_MICROPHONE))
-        for field, value in measures.items():
-            object.__setattr__(self, field, value)
+        for name, value in measures.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
     """One voice, as one model knows it, from one recording or several, through one microphone or several.
 
-    The embedding of several recordings is their mean, weighted with the seconds of speech in each: about what
+    All that it says of the voice is the mean of its recordings, weighted with the seconds of speech in each: about what
     one recording of them all would give, since an embedding is itself a mean over time.
+
+    Raises ProfileError without recordings, for recordings of different models, and for a model without a proper name.
     """
 
     name: str
     model_id: str
     """The model that made it, and the only one that understands it."""
-    embedding: NDArray[np.float32]
-    """What is compared with other recordings, (embedding_size,) float32, read-only; 256 floats for ``pvqe-s``."""
-    speech_seconds: float
-    """How much speech it was made of, in all."""
-    snr_db: float
-    """Speech over background noise; of several recordings the mean, weighted like the embedding."""
-    created: str = dataclasses.field(default_factory=_now)
-    """When it was enrolled first, ISO 8601."""
-    recordings: tuple[Recording, ...] = ()
-    """What it is the combination of, the oldest first. Given none, it is one recording, of the fields above."""
+    recordings: tuple[Recording, ...]
+    """What it was made of, the oldest first; of more than MOST_RECORDINGS, the two oldest become one."""
+    _mean: Recording = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        try:
-            own = Recording(self.embedding, self.speech_seconds, self.snr_db, created=self.created)
-        except ProfileError:
-            raise ProfileError(
-                f"Profile {self.name!r} holds no usable embedding: enroll the voice again."
-            ) from None
         if not _MODEL_ID.fullmatch(self.model_id):
             raise ProfileError(
                 f"Profile {self.name!r} is of a model without a proper name: enroll the voice again."
             )
-        object.__setattr__(self, "embedding", own.embedding)
-        if not self.recordings:
-            object.__setattr__(self, "recordings", (own,))
-        elif not np.array_equal(own.embedding, _combination(self.recordings).embedding):
+        kept = list(self.recordings)
+        if len({recording.embedding.size for recording in kept}) != 1:
             raise ProfileError(
-                f"The embedding of profile {self.name!r} is not that of its recordings: "
-                "make it with Profile.of_recordings."
+                f"The recordings of profile {self.name!r} are of different models: enroll the voice again."
             )
+        while len(kept) > MOST_RECORDINGS:
+            kept[:2] = [_combination(kept[:2])]
+        object.__setattr__(self, "recordings", tuple(kept))
+        object.__setattr__(self, "_mean", _combination(kept))
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """What is compared with other recordings, (embedding_size,) float32, read-only; 256 floats for ``pvqe-s``."""
+        return self._mean.embedding
 
     @property
     def conditioning(self) -> NDArray[np.float32]:
         """What the network is given, (embedding_size,) float32: the voice in the whole band and in half of it."""
-        half_band = _combination(self.recordings).half_band
-        return self.embedding if half_band is None else of_any_band(self.embedding, half_band)
+        return of_any_band(self._mean.embedding, self._mean.half_band)
 
-    @classmethod
-    def of_recordings(cls, name: str, model_id: str, recordings: Sequence[Recording]) -> Profile:
-        """The combination of at least one recording; ProfileError if they are of different models."""
-        kept = list(recordings)
-        if len({recording.embedding.size for recording in kept}) != 1:
-            raise ProfileError(
-                f"The recordings of profile {name!r} are of different models: enroll the voice again."
-            )
-        while len(kept) > MOST_RECORDINGS:
-            kept[:2] = [_combination(kept[:2])]
-        whole = _combination(kept)
-        measures = whole.speech_seconds, whole.snr_db, whole.created
-        return cls(name, model_id, whole.embedding, *measures, recordings=tuple(kept))
+    @property
+    def speech_seconds(self) -> float:
+        """How much speech it was made of, in all."""
+        return self._mean.speech_seconds
 
-    def with_recording(self, recording: Recording, model_id: str) -> Profile:
-        """The same voice with one more recording; ProfileError unless that is of the same model, ``model_id``."""
+    @property
+    def snr_db(self) -> float:
+        """Speech over background noise; of several recordings the mean, weighted like the embedding."""
+        return self._mean.snr_db
+
+    @property
+    def created(self) -> str:
+        """When the voice was enrolled first, ISO 8601."""
+        return self._mean.created
+
+    def check_model(self, model_id: str) -> None:
+        """ProfileError unless recordings made by that model can be added to it."""
         if model_id != self.model_id:
             raise ProfileError(
                 f"Profile {self.name!r} was made with model {self.model_id}, not with {model_id}: enroll it again "
                 "with --replace, or choose the other model."
             )
-        return Profile.of_recordings(self.name, self.model_id, [*self.recordings, recording])
+
+    def with_recording(self, recording: Recording, model_id: str) -> Profile:
+        """The same voice with one more recording; ProfileError unless that is of the same model, ``model_id``."""
+        self.check_model(model_id)
+        return replace(self, recordings=(*self.recordings, recording))
 
 
 def _embedding(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -183,21 +180,13 @@ def _combination(recordings: Sequence[Recording]) -> Recording:
 
     agreements = [recording.agreement for recording in recordings]
     known = [agreement for agreement in agreements if agreement is not None]
-    half_bands = [recording.half_band for recording in recordings]
     microphones = {recording.microphone for recording in recordings}
     return Recording(
         embedding=mean([recording.embedding for recording in recordings]).astype(np.float32),
+        half_band=mean([recording.half_band for recording in recordings]).astype(np.float32),
         speech_seconds=round(float(seconds.sum()), 2),
         snr_db=round(float(mean([recording.snr_db for recording in recordings])), 1),
         microphone=first.microphone if len(microphones) == 1 else "",
         created=first.created,
         agreement=float(mean(known)) if len(known) == len(agreements) else None,
-        half_band=None
-        if all(half_band is None for half_band in half_bands)
-        else mean(
-            [
-                recording.embedding if half_band is None else half_band
-                for recording, half_band in zip(recordings, half_bands, strict=True)
-            ]
-        ).astype(np.float32),
     )

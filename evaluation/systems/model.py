@@ -11,7 +11,7 @@ import numpy as np
 from edge_pse.enhancer import Enhancer
 from edge_pse.enrollment.offline import conditioning
 from edge_pse.model import Model
-from edge_pse.profiles import Profile
+from edge_pse.profiles import Profile, Recording
 from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemInfo
 
 
@@ -41,8 +41,8 @@ class ModelSystem:
         key = sha256(str(self._model.path).encode() + enrollment.tobytes()).hexdigest()
         if key not in self._profiles:
             embedding = self._embedding(key, enrollment)
-            model_id = self._model.contract.profiles_of
-            self._profiles[key] = Profile("evaluation", model_id, embedding, 0.0, snr_db=0.0)
+            recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
+            self._profiles[key] = Profile("evaluation", self._model.contract.profiles_of, (recording,))
         return self._profiles[key]
 
     def _embedding(self, key: str, enrollment: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edge_pse import Profile, ProfileStore
+from edge_pse import ProfileStore
 from edge_pse.enrollment.verification import trust
 
 
@@ -64,7 +64,7 @@ def test_show_tells_what_each_recording_was(run, store, male_profile):
     added = dataclasses.replace(
         male_profile.recordings[0], microphone="headset", speech_seconds=7.0, snr_db=20.0
     )
-    store.save(Profile.of_recordings("anna", first.model_id, [*first.recordings, added]))
+    store.save(first.with_recording(added, first.model_id))
     lines = run("profiles", "show", "anna").stdout.splitlines()
     assert lines[-2].startswith("recording 1 ")
     assert lines[-1].startswith("recording 2  7.0 s of speech, 20 dB above the noise, through headset, 20")

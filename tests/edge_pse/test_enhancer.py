@@ -9,6 +9,7 @@ import soxr
 from edge_pse import Enhancer, Model, enroll
 from edge_pse.enrollment.offline import assess
 from edge_pse.errors import AudioError, ProfileError
+from edge_pse.profiles import Recording
 
 HOP = 160
 
@@ -226,7 +227,7 @@ def test_a_profile_of_another_model_is_refused_and_changes_nothing(model, noisy,
     np.testing.assert_array_equal(enhancer.enhance(noisy, 16_000), unchanged)
     with pytest.raises(ProfileError):
         enhancer.profile = dataclasses.replace(
-            male_profile, embedding=male_profile.embedding[:128], recordings=()
+            male_profile, recordings=(Recording(np.ones(128), np.ones(128), 9.0, 30.0),)
         )
 
 

@@ -9,6 +9,7 @@ from edge_pse import model as model_module
 from edge_pse.enrollment.offline import embed
 from edge_pse.errors import AudioError, ModelError, ProfileError
 from edge_pse.model import far_end_variant
+from edge_pse.profiles import Recording
 from tests.edge_pse.graphs import copy_model, far_end_model
 
 HOP = 160
@@ -143,7 +144,8 @@ def test_a_variant_takes_the_profiles_of_the_model_beside_it(tmp_path):
     lighter = far_end_model(tmp_path / "light.onnx", 1, -1, model_id="light-0", profiles_of="one-0")
     assert variant.profile_network().path == Model.load(lighter).profile_network().path == profile_network
     assert Model.load(profile_network).profile_network().path == profile_network
-    mine, foreign = (Profile("me", model_id, np.ones(4), 9.0, 30.0) for model_id in ("one-0", "one-far-0"))
+    recording = Recording(np.ones(4), np.ones(4), 9.0, 30.0)
+    mine, foreign = (Profile("me", model_id, (recording,)) for model_id in ("one-0", "one-far-0"))
     assert Enhancer(variant, mine).profile is mine
     with pytest.raises(ProfileError, match="not with one-0"):
         Enhancer(variant, foreign)

@@ -22,9 +22,10 @@ def gain_db(reference, estimate):
 
 
 def without_half_band(profile):
-    """As enrollments made it that heard the whole band only."""
+    """As if enrollments heard the whole band only."""
     (recording,) = profile.recordings
-    return Profile("before", profile.model_id, recording.embedding, 9.0, 30.0)
+    whole = Recording(recording.embedding, half_band=recording.embedding, speech_seconds=9.0, snr_db=30.0)
+    return Profile("before", profile.model_id, (whole,))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def test_both_are_kept_in_the_file(home, profiles):
 @pytest.mark.parametrize("half", [np.full(256, np.nan), np.full(256, 3e38), np.ones(128), np.ones((1, 256))])
 def test_a_half_that_is_none_is_refused(half):
     with pytest.raises(ProfileError, match="enroll the voice again"):
-        Recording(np.ones(256, np.float32), 9.0, 30.0, half_band=half)
+        Recording(np.ones(256, np.float32), half, 9.0, 30.0)
 
 
 def test_auto_enrollment_hears_both(model, recording):

@@ -23,8 +23,8 @@ def numbers(value, count=256, kind="<f4"):
 
 @pytest.fixture
 def content():
-    profile = Profile("anna", "pvqe-s-0123456789ab", np.ones(256), speech_seconds=9.5, snr_db=31.0)
-    return json.loads(encode(profile))
+    recording = Recording(np.ones(256), np.ones(256), speech_seconds=9.5, snr_db=31.0)
+    return json.loads(encode(Profile("anna", "pvqe-s-0123456789ab", (recording,))))
 
 
 @pytest.fixture
@@ -63,6 +63,7 @@ def test_the_file_itself_is_read(content, sealed):
         *(("snr_db", value) for value in (BIG, 1e300, -1e300, False, "31")),
         *(("agreement", value) for value in (BIG, 7, -7, 1e300, True, "0.5")),
         *(("embedding", numbers(value)) for value in (3e38, -3e38, 33, np.nan, np.inf)),
+        *(("half_band", value) for value in (numbers(np.nan), numbers(1, 128), "", None)),
         *(
             ("embedding", value)
             for value in ("", numbers(1, 0), numbers(1, 5000), numbers(1, 3, "<f2"), 7, None)
@@ -104,7 +105,7 @@ def test_a_profile_that_can_not_be_true_is_refused(content, sealed, field, value
 
 
 @pytest.mark.parametrize(
-    "field", ["speech_seconds", "agreement", "microphone", "created", "embedding", "snr_db"]
+    "field", ["speech_seconds", "agreement", "microphone", "created", "embedding", "half_band", "snr_db"]
 )
 def test_no_field_may_lack(content, sealed, field):
     del content["recordings"][0][field]
@@ -166,7 +167,7 @@ def test_what_can_not_be_read_can_not_be_made_either(value):
     for measures in ((value, 20.0, 0.5), (9.0, value, 0.5), (9.0, 20.0, value)):
         seconds, snr_db, agreement = measures
         with pytest.raises(ProfileError, match="can't be true"):
-            Recording(np.ones(256), seconds, snr_db, agreement=agreement)
+            Recording(np.ones(256), np.ones(256), seconds, snr_db, agreement=agreement)
 
 
 def test_numbers_of_a_real_voice_are_far_from_the_limits(female_profile, male_profile):

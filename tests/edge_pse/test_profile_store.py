@@ -25,7 +25,8 @@ def store(tmp_path):
 
 
 def made(name, value=1.0):
-    return Profile(name, MODEL, np.full(256, value, np.float32), speech_seconds=9.5, snr_db=31.0)
+    recording = Recording(np.full(256, value), np.full(256, value), speech_seconds=9.5, snr_db=31.0)
+    return Profile(name, MODEL, (recording,))
 
 
 PROGRAM = """
@@ -44,10 +45,13 @@ def slow(*arguments, **options):
     write(*arguments, **options)
 
 def mine(name):
-    return Profile(name, "pvqe-s-0123456789ab", np.full(256, number), speech_seconds=number, snr_db=9.0)
+    return Profile(name, "pvqe-s-0123456789ab", (recording(),))
+
+def recording():
+    return Recording(np.full(256, number), np.full(256, number), speech_seconds=number, snr_db=9.0)
 
 def add(known):
-    return known.with_recording(mine("").recordings[0], known.model_id)
+    return known.with_recording(recording(), known.model_id)
 
 atomic.write = slow
 print("ready", flush=True)
@@ -137,7 +141,7 @@ def test_a_change_that_fails_changes_nothing(store):
 
 def test_recordings_of_another_model_are_not_added(store):
     store.save(made("anna"))
-    recording = Recording(np.ones(256), 9.0, 20.0)
+    recording = Recording(np.ones(256), np.ones(256), 9.0, 20.0)
     with pytest.raises(ProfileError, match="made with model"):
         store.update("anna", lambda known: known.with_recording(recording, "pvqe-s-of-another"))
 
@@ -145,8 +149,9 @@ def test_recordings_of_another_model_are_not_added(store):
 WRITER = """
 import sys
 from pathlib import Path
+import numpy as np
 from edge_pse import Profile, ProfileStore, atomic
-from edge_pse.profiles import voice
+from edge_pse.profiles import Recording
 
 def stopped(path):
     print("half way", flush=True)
@@ -154,7 +159,8 @@ def stopped(path):
 
 atomic.os.fsync = stopped  # the file is written, and not yet in its place
 store = ProfileStore(Path(sys.argv[1]))
-store.save(Profile("anna", "pvqe-s-0123456789ab", voice.np.full(256, 2.0), speech_seconds=9.0, snr_db=9.0))
+recording = Recording(np.full(256, 2.0), np.full(256, 2.0), speech_seconds=9.0, snr_db=9.0)
+store.save(Profile("anna", "pvqe-s-0123456789ab", (recording,)))
 """
 
 

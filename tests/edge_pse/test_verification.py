@@ -48,7 +48,7 @@ def test_a_voice_between_two_is_doubtful(female_profile):
     answers = []
     for similarity in (1.0, (MATCH_COSINE + NO_MATCH_COSINE) / 2, NO_MATCH_COSINE - 0.01):
         turned = similarity * own + np.sqrt(1 - similarity**2) * away
-        verdict = verify(female_profile, Recording(turned, 9.0, 30.0), VoiceSpace())
+        verdict = verify(female_profile, Recording(turned, turned, 9.0, 30.0), VoiceSpace())
         assert verdict.cosine == pytest.approx(similarity, abs=1e-5)
         answers.append(verdict.answer)
     assert answers == ["match", "doubtful", "no match"]
@@ -56,7 +56,7 @@ def test_a_voice_between_two_is_doubtful(female_profile):
 
 def test_a_recording_of_another_model_is_refused(space, female_profile):
     with pytest.raises(ProfileError, match="different models"):
-        verify(female_profile, Recording(np.ones(128, np.float32), 9.0, 30.0), space)
+        verify(female_profile, Recording(np.ones(128), np.ones(128), 9.0, 30.0), space)
 
 
 def test_the_halves_of_one_voice_agree_and_those_of_two_do_not(model, recording, female_profile):
@@ -70,8 +70,9 @@ def test_the_halves_of_one_voice_agree_and_those_of_two_do_not(model, recording,
 
 def test_trust_grows_with_speech_and_falls_with_noise(female_profile):
     def trusted(seconds, snr_db, how_well):
-        recording = Recording(female_profile.embedding, seconds, snr_db, agreement=how_well)
-        return trust(Profile.of_recordings("x", female_profile.model_id, [recording]))
+        measures = {"speech_seconds": seconds, "snr_db": snr_db, "agreement": how_well}
+        recording = dataclasses.replace(female_profile.recordings[0], **measures)
+        return trust(Profile("x", female_profile.model_id, (recording,)))
 
     middle = trusted(4.0, 20.0, 0.6)
     assert 0 < middle < 1
@@ -83,6 +84,6 @@ def test_trust_grows_with_speech_and_falls_with_noise(female_profile):
 
 def test_what_nobody_has_looked_at_has_no_trust(female_profile):
     unknown = dataclasses.replace(female_profile.recordings[0], agreement=None)
-    profile = Profile.of_recordings("x", female_profile.model_id, [*female_profile.recordings, unknown])
+    profile = Profile("x", female_profile.model_id, (*female_profile.recordings, unknown))
     assert trust(profile) is None
     assert agreement(np.ones((100, 4), np.float32), np.ones(100, bool), 0.01, VoiceSpace()) is None

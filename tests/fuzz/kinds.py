@@ -24,6 +24,7 @@ from edge_pse.audio.files.reading import AudioReader
 from edge_pse.cli import commands
 from edge_pse.errors import EdgePseError, EdgePseWarning
 from edge_pse.model import MODELS_DIR
+from edge_pse.profiles import Recording
 from edge_pse.profiles.encoding import encode
 from edge_pse.text import is_plain
 from tests.fuzz import mutation
@@ -66,10 +67,8 @@ def heard(samples: np.ndarray, limit: float) -> None:
 def made(random: Random, name: str, model_id: str) -> Profile:
     numbers = np.random.default_rng(random.randrange(2**32))
     embedding = numbers.standard_normal(model().contract.profile_size)
-    profile = Profile(
-        name, model_id, embedding, round(random.uniform(2, 20), 2), round(random.uniform(13, 50), 1)
-    )
-    return profile.with_recording(profile.recordings[0], model_id)
+    measures = round(random.uniform(2, 20), 2), round(random.uniform(13, 50), 1)
+    return Profile(name, model_id, 2 * (Recording(embedding, embedding, *measures),))
 
 
 def profiles(random: Random, folder: Path) -> bool:
