@@ -16,7 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from edge_pse.backends import frames_of
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from edge_pse.model import Model
 from edge_pse.spectral import Analysis
 

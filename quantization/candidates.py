@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from edge_pse.backends import open_model
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from edge_pse.model import Model
 from quantization.calibration import CHECK, Samples, mixtures
 from quantization.measure import ROOT, Pythons, Variant

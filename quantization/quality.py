@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from edge_pse.model import Model
 from edge_pse.profiles import Profile, Recording
 from quantization.calibration import CHECK, Samples, mixtures

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from edge_pse.model import Model
 from quantization.calibration import spectra
 from quantization.quality import enhance

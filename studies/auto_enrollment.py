@@ -16,8 +16,8 @@ import click
 import numpy as np
 
 from edge_pse.enhancer import Enhancer, FrameFeatures
+from edge_pse.enrollment import embed
 from edge_pse.enrollment.automatic import AutoEnrollment, Gathered, Rule, Stretch, gather
-from edge_pse.enrollment.offline import embed
 from edge_pse.model import Model
 from edge_pse.profiles import Profile, Recording
 from edge_pse.voice_space import VoiceSpace

@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from edge_pse.backends import RUNTIMES
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from edge_pse.model import Model, available_models
 from edge_pse.model_file import description_path
 from quantization.calibration import CHECK, SAMPLE_RATE_HZ, mixtures

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from edge_pse.enrollment.offline import FeatureCollector
+from edge_pse.enrollment.features import FeatureCollector
 from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST, trust_features
 from edge_pse.model import Model
 from edge_pse.voice_space import VoiceSpace

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 
 from edge_pse.backends import open_model
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from edge_pse.model import Model
 from evaluation.metrics.signal import si_sdr
 from quantization.calibration import CHECK, Samples, calibration_inputs, mixtures

@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment.offline import conditioning
+from edge_pse.enrollment import conditioning
 from edge_pse.model import Model
 from edge_pse.profiles import Profile, Recording
 from evaluation.metrics.signal import SAMPLE_RATE_HZ, si_sdr

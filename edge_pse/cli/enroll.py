@@ -12,7 +12,7 @@ from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
 from edge_pse.cli.profiles import describe, describe_trust
 from edge_pse.cli.reading import languages
-from edge_pse.enrollment.verification import Verdict, verify
+from edge_pse.enrollment import Verdict, extract_recording, verify
 from edge_pse.errors import EnrollmentError, ProfileError
 from edge_pse.profiles import Profile, Recording
 
@@ -79,14 +79,14 @@ def enroll(
     Ten seconds of one voice alone, speaking as usual, best through the microphone that will be used later.
     The profile stays on this device and holds no audio.
     """
-    recordings = (*files, *more_files)
+    paths = (*files, *more_files)
     if replace + add + verifying > 1:
         raise click.UsageError("Give only one of --replace, --add and --verify.")
     if insist and not add:
         raise click.UsageError("--insist is for --add: it adds what does not sound like the profile.")
-    if recordings and (source or keep_audio or language):
+    if paths and (source or keep_audio or language):
         raise click.UsageError("--input, --language and --keep-audio are for the microphone, not for files.")
-    if channel is not None and not recordings:
+    if channel is not None and not paths:
         raise click.UsageError(
             "--channel is for files: of a microphone the channel with most speech is taken."
         )
@@ -100,56 +100,52 @@ def enroll(
     model = edge_pse.Model.load(model_name, backend).profile_network()
     if known is not None:
         known.check_model(model.contract.model_id)
-    if recordings:
-        heard = _from_files(recordings, channel, model, microphone)
+    if paths:
+        audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS, channel)
+        recording = extract_recording(audio, sample_rate_hz, model, microphone or "")
     else:
-        heard = record(model, Wishes(source, seconds, language, keep_audio, microphone))
+        recording = record(model, Wishes(source, seconds, language, keep_audio, microphone))
     if verifying and known is not None:
-        _say_verdict(known, verify(known, heard, model.contract.voice_space))
+        _say_verdict(known, verify(known, recording, model.contract.voice_space))
     elif add:
-        _add(store, name, heard, model, insist)
+        _add(store, name, recording, model, insist)
     else:
-        _enroll(store, Profile(name, model.contract.model_id, (heard,)), heard, replace)
+        _enroll(store, name, recording, model, replace)
 
 
-def _from_files(
-    paths: tuple[Path, ...], channel: int | None, model: edge_pse.Model, microphone: str | None
-) -> Recording:
-    audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS, channel)
-    (recording,) = edge_pse.enroll(audio, sample_rate_hz, model, microphone=microphone or "").recordings
-    return recording
-
-
-def _enroll(store: edge_pse.ProfileStore, profile: Profile, heard: Recording, replace: bool) -> None:
+def _enroll(
+    store: edge_pse.ProfileStore, name: str, recording: Recording, model: edge_pse.Model, replace: bool
+) -> None:
+    profile = Profile(name, model.contract.model_id, (recording,))
     if replace:
         store.save(profile)
     else:
         store.create(profile)
-    click.echo(f"Enrolled {profile.name}: {describe(heard)}.")
+    click.echo(f"Enrolled {profile.name}: {describe(recording)}.")
     click.echo(describe_trust(profile))
     click.echo(f"To keep only this voice: edge-pse run --output virtual --profile {profile.name}")
     click.echo(f"or, in a file: edge-pse enhance IN -o OUT --profile {profile.name}")
 
 
 def _add(
-    store: edge_pse.ProfileStore, name: str, heard: Recording, model: edge_pse.Model, insist: bool
+    store: edge_pse.ProfileStore, name: str, recording: Recording, model: edge_pse.Model, insist: bool
 ) -> None:
     verdict = None
 
     def added(known: Profile) -> Profile:
         """The profile as it is by now, which may be another than before the recording, with one more."""
         nonlocal verdict
-        verdict = verify(known, heard, model.contract.voice_space)
+        verdict = verify(known, recording, model.contract.voice_space)
         if verdict.answer == "no match" and not insist:
             raise EnrollmentError(
                 f"This does not sound like {known.name} (cosine {verdict.cosine:.2f}), so nothing was added: record "
                 "again, begin the profile anew with --replace, or, if it is their voice in another way, as in "
                 "whispering, add --insist."
             )
-        return known.with_recording(heard, model.contract.model_id)
+        return known.with_recording(recording, model.contract.model_id)
 
     profile = store.update(name, added)
-    click.echo(f"Added to {profile.name}: {describe(heard)}.")
+    click.echo(f"Added to {profile.name}: {describe(recording)}.")
     if verdict is not None and verdict.answer != "match":
         doubt = (
             "It may not be the same voice" if verdict.answer == "doubtful" else "It sounds like another voice"

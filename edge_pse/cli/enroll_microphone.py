@@ -16,7 +16,7 @@ from edge_pse.audio.pcm import to_pcm
 from edge_pse.cli.enroll_screen import view
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.reading import language_of_locale, sentences
-from edge_pse.enrollment.live import LiveEnrollment
+from edge_pse.enrollment import LiveEnrollment
 from edge_pse.errors import AudioError, StreamHungError
 from edge_pse.model import Model
 from edge_pse.profiles import Recording

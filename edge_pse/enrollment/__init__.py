@@ -1,5 +1,28 @@
-"""From speech to a profile: of a recording, as it is spoken, or of what is heard anyway; and what it is worth."""
+"""From speech to a profile, and what that is worth.
 
-from edge_pse.enrollment.offline import EnrollmentReport, assess, conditioning, embed, enroll
+``offline``: of a whole recording. ``live``: as it is spoken, with advice. ``automatic``: of what the microphone picks
+up while a stream runs. These three stand on ``features``: what the network says of each frame, and the mean of that.
+Below are ``speech``: where somebody speaks, and how loud; ``quality``: what makes a recording good enough; and
+``verification``: whether two recordings are of one voice, and how far a profile can be trusted.
+"""
 
-__all__ = ["EnrollmentReport", "assess", "conditioning", "embed", "enroll"]
+from edge_pse.enrollment.automatic import AutoEnrollment
+from edge_pse.enrollment.live import LiveEnrollment, Progress
+from edge_pse.enrollment.offline import assess, conditioning, embed, enroll, extract_recording
+from edge_pse.enrollment.quality import EnrollmentReport
+from edge_pse.enrollment.verification import Verdict, trust, verify
+
+__all__ = [
+    "AutoEnrollment",
+    "EnrollmentReport",
+    "LiveEnrollment",
+    "Progress",
+    "Verdict",
+    "assess",
+    "conditioning",
+    "embed",
+    "enroll",
+    "extract_recording",
+    "trust",
+    "verify",
+]

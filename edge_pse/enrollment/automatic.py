@@ -1,4 +1,4 @@
-"""A profile from what the microphone hears anyway: which voice is at home there, and when enough of it was heard.
+"""A profile from what the microphone picks up anyway: which voice is there most, and when there is enough of it.
 
 The motivation of arXiv 2406.09928: the embedding of an enrollment is what the network computes in every hop, so a
 voice can be enrolled while it is in use. Nothing is kept but sums of embeddings and levels, and these for minutes.
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pse.enhancer import FrameFeatures
-from edge_pse.enrollment.offline import MIN_SNR_DB, MIN_SPEECH_LEVEL_DBFS, find_speech
+from edge_pse.enrollment.quality import MIN_SNR_DB, MIN_SPEECH_LEVEL_DBFS
+from edge_pse.enrollment.speech import find_speech
 from edge_pse.profiles import Recording
 from edge_pse.spectral import Samples
 from edge_pse.voice_space import VoiceSpace
@@ -67,7 +68,7 @@ class Stretch:
     agreement: float
     """Cosine of the embeddings of its halves."""
     half_band: NDArray[np.float64]
-    """Its embedding as heard without the upper half of the band."""
+    """The same without the upper half of the band, see ``edge_pse.band``."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Gathered:
     seconds: float
     """Of the leading voice."""
     rivals_share: float
-    """What other voices near the microphone have of all that was heard there."""
+    """What other voices near the microphone have of all the talk there."""
     taken: tuple[Stretch, ...]
     """Of the leading voice."""
     ready: bool
@@ -114,8 +115,7 @@ def gather(
         leading = alike[int(np.argmax(alike @ [stretch.seconds for stretch in near]))]
         # Around one stretch at first, then around the mean of those: the voice and not one phrase of it.
         known = _weighted_mean([near[index] for index in np.flatnonzero(leading)])
-    own = np.flatnonzero(units @ space.project(known) >= threshold)
-    taken = tuple(near[index] for index in own)
+    taken = tuple(near[index] for index in np.flatnonzero(units @ space.project(known) >= threshold))
     if not taken:
         return Gathered(0.0, 1.0, (), False, space)
     seconds = sum(stretch.seconds for stretch in taken)
@@ -136,9 +136,9 @@ class _Block:
 
 
 class AutoEnrollment:
-    """Gathers a voice from a stream, hop by hop: ``enhancer.observe(auto_enrollment.hear)``.
+    """Gathers a voice from a stream, hop by hop: ``enhancer.observe(auto_enrollment.add)``.
 
-    ``hop_seconds``: length of a hop. ``space``: that of the model that is heard with. ``known``: the embedding of the
+    ``hop_seconds``: length of a hop. ``space``: that of the model of the stream. ``known``: the embedding of the
     voice to gather more of, (embedding_size,), None to find one.
     """
 
@@ -155,20 +155,20 @@ class AutoEnrollment:
         self._run: list[_Block] = []
         self._pause_blocks = 0
         past = round(_NOISE_SECONDS / hop_seconds)
-        self._power: deque[float] = deque(maxlen=past)
-        self._kept: deque[float] = deque(maxlen=past)
+        self._powers: deque[float] = deque(maxlen=past)
+        self._kept_powers: deque[float] = deque(maxlen=past)
         self._in_speech_band: deque[tuple[float, float]] = deque(maxlen=past)
 
     def add(self, features: FrameFeatures) -> bool:
         """One hop more -> whether it has completed a stretch."""
         self._hops.append(features)
-        self._power.append(features.power)
-        self._kept.append(features.kept_power)
+        self._powers.append(features.power)
+        self._kept_powers.append(features.kept_power)
         self._in_speech_band.append(features.in_speech_band)
         if len(self._hops) < self._block_hops:
             return False
         block, self._hops = self._hops, []
-        if len(self._power) * self._hop_seconds < _FIRST_SECONDS:
+        if len(self._powers) * self._hop_seconds < _FIRST_SECONDS:
             return False
         return self._add_block(block)
 
@@ -176,13 +176,8 @@ class AutoEnrollment:
         """The leading voice and whether it is ready."""
         return gather(tuple(self.stretches), self.rule, self._space, self.known)
 
-    def forget(self) -> None:
-        """Begin again: a profile was made of what was heard so far, or nobody wants one."""
-        self.stretches.clear()
-        self._run = []
-
     def _add_block(self, block: list[FrameFeatures]) -> bool:
-        speech = find_speech(self._power, self._kept, self._in_speech_band)
+        speech = find_speech(self._powers, self._kept_powers, self._in_speech_band)
         spoken = speech.where[-len(block) :]
         if spoken.mean() >= _TALK_SHARE:
             power = float(speech.powers[-len(block) :][spoken].mean())

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_pse.enrollment.offline import (
+from edge_pse.enrollment.features import FeatureCollector
+from edge_pse.enrollment.quality import (
     MAX_CLIPPED_SHARE,
     MIN_SNR_DB,
     MIN_SPEECH_LEVEL_DBFS,
     EnrollmentReport,
-    FeatureCollector,
-    Speech,
     clipped_share,
-    levels_db,
 )
+from edge_pse.enrollment.speech import Speech, levels_db
 from edge_pse.enrollment.verification import OTHER_VOICE_COSINE
 from edge_pse.levels import dbfs, speech_power
 from edge_pse.model import Model

@@ -39,7 +39,7 @@ class Recording:
     embedding: NDArray[np.float32]
     """The network's mean embedding of it, (embedding_size,) float32, read-only."""
     half_band: NDArray[np.float32]
-    """The same of it without the upper half of its band, see ``edge_pse.band``; (embedding_size,) float32, read-only."""
+    """The same without the upper half of its band, see ``edge_pse.band``; (embedding_size,) float32, read-only."""
     speech_seconds: float
     """How much speech is in it."""
     snr_db: float

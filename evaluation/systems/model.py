@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment.offline import conditioning
+from edge_pse.enrollment import conditioning
 from edge_pse.model import Model
 from edge_pse.profiles import Profile, Recording
 from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemInfo

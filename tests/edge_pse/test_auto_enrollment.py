@@ -135,12 +135,6 @@ def test_a_known_voice_is_found_and_no_other_taken_for_it(model, gather, hops, r
     assert gather(hops("ls2033"), known).gathered().seconds < 0.2 * own
 
 
-def test_forgetting_begins_again(gather, hops):
-    gatherer = gather(hops("ls367"))
-    gatherer.forget()
-    assert gatherer.gathered().seconds == 0 and not gatherer.gathered().ready
-
-
 def _wait_for_keeper():
     for thread in threading.enumerate():
         if thread.name == "edge-pse keeper":

@@ -7,7 +7,7 @@ import pytest
 import soxr
 
 from edge_pse import Enhancer, Model, enroll
-from edge_pse.enrollment.offline import assess
+from edge_pse.enrollment import assess
 from edge_pse.errors import AudioError, ProfileError
 from edge_pse.profiles import Recording
 

@@ -5,7 +5,7 @@ import pytest
 import soxr
 
 from edge_pse import enroll
-from edge_pse.enrollment.offline import assess
+from edge_pse.enrollment import assess
 from edge_pse.enrollment.verification import MATCH_COSINE, NO_MATCH_COSINE
 from edge_pse.errors import AudioError, EnrollmentError
 from edge_pse.voice_space import VoiceSpace

@@ -6,7 +6,7 @@ import soxr
 
 from edge_pse import Enhancer, Model, Profile
 from edge_pse import model as model_module
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from edge_pse.errors import AudioError, ModelError, ProfileError
 from edge_pse.model import far_end_variant
 from edge_pse.profiles import Recording

@@ -6,9 +6,9 @@ import pytest
 from edge_pse import enroll
 from edge_pse.audio.live.engine import Engine
 from edge_pse.enhancer import Enhancer
+from edge_pse.enrollment import assess
 from edge_pse.enrollment.automatic import AutoEnrollment
 from edge_pse.enrollment.live import GOOD, NO_SOUND, LiveEnrollment
-from edge_pse.enrollment.offline import assess
 from edge_pse.levels import speech_power
 
 

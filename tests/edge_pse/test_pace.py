@@ -9,7 +9,7 @@ import soundfile
 import soxr
 
 from edge_pse import EdgePseWarning, Enhancer, enroll
-from edge_pse.enrollment.offline import assess
+from edge_pse.enrollment import assess
 from edge_pse.errors import EnrollmentError
 from edge_pse.pace import FAST_LIMIT, SLOW_LIMIT, measure, warn_of_pace
 

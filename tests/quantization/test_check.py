@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from edge_pse.model import MODELS_DIR, Model
 from export.onnx import write_onnx
 from quantization.bars import misses, misses_time

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from evaluation.sets.corpus import Talker
 from studies.embedding import (
     Listener,

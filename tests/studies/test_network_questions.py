@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from edge_pse import Model
-from edge_pse.enrollment.offline import embed
+from edge_pse.enrollment import embed
 from evaluation.sets.corpus import Talker
 from studies.embedding import Piece
 from studies.questions import network as questions
