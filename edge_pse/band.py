@@ -1,7 +1,7 @@
 """Half of the band: a voice as telephones and older Bluetooth headsets carry it, at 8 kHz.
 
 A network that knows a voice by all of its band may take that of its lower half for somebody else's. So enrollments
-hear both at once, and what the network is given of a profile is the mean of the two: as measured by
+take both at once, and what the network is given of a profile is the mean of the two: as measured by
 ``python -m studies microphones``, it then knows a voice either way, and no stream needs to be told which it is.
 """
 

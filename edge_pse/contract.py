@@ -58,7 +58,7 @@ class Contract:
     The graph takes ``spectrum`` (1, 2, 1, bins), real and imaginary part of the bins from ``first_bin`` up of
     an unnormalised ``window_samples``-point transform under a square-root Hann window; where there is a far
     end, ``far``, the same of what the loudspeaker is given, zeros for nothing; ``profile`` (1,
-    profile_size), zeros for nobody in particular; and the states by name. It gives ``enhanced``, shaped as
+    profile_size), zeros for no profile; and the states by name. It gives ``enhanced``, shaped as
     ``spectrum``, ``embedding`` (1, embedding_size), and each state as ``<name>_next``. All are float32.
     """
 
@@ -151,9 +151,7 @@ class Contract:
 
 
 def _read_field(content: dict[str, Any], name: str) -> Any:
-    # Files of models that take their own profiles, or compare embeddings as they are, may leave these out.
-    same_as = {"profiles_of": "model_id", "profile_size": "embedding_size"}.get(name, name)
-    value = content[name] if name in content else "" if name == "voice_space" else content[same_as]
+    value = content[name]
     if name == "voice_space" and isinstance(value, str):
         return VoiceSpace.decode(value, _read_field(content, "embedding_size"))
     if name == "states":

@@ -35,7 +35,7 @@ _MOST_GAIN = 16.0
 """In power, 12 dB: what a network may give back over the loudest it was given just before. Of 50 pieces of speech,
 noise, mixtures and test tones, with profiles and without, the shipped models exceed that by 2.2 dB at most."""
 _FORGOTTEN = 0.9  # a hop, of the loudest: sound may come out some hops after it went in
-_FAINT_POWER = 1e-8  # of full scale 1: what is below it nobody hears
+_FAINT_POWER = 1e-8  # of full scale 1: what is below it is inaudible
 _REPLAYED_HOPS = 100
 """What a network that is shown another level begins anew with. States of another level would take seconds to go: voices
 at -60 dBFS would lose 3.4 dB on average instead of 0.6. More hops would be too long a pause on a slow board; with 50,
@@ -125,13 +125,13 @@ class Enhancer:
         self._power_scale = 2 / (contract.window_samples * self._hop)
         spacing_hz = contract.sample_rate_hz / contract.window_samples
         self._speech = SpeechBand(contract.bins, contract.first_bin, spacing_hz, self._power_scale)
-        self._nobody = np.zeros((1, contract.profile_size), np.float32)
+        self._no_profile = np.zeros((1, contract.profile_size), np.float32)
         self._recent: deque[tuple[Samples, Samples | None]] = deque(maxlen=_REPLAYED_HOPS)
         self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
         self._pending = self._nothing
         self._working, self._changing = threading.Lock(), threading.Lock()
-        self._settings = _Settings(None, self._nobody, 1.0, None)
-        self._faulty = self._embedding = self._nobody
+        self._settings = _Settings(None, self._no_profile, 1.0, None)
+        self._faulty = self._embedding = self._no_profile
         self.profile = profile
         self.strength = strength
         self.reset()
@@ -164,7 +164,7 @@ class Enhancer:
     @profile.setter
     def profile(self, profile: Profile | None) -> None:
         contract = self.model.contract
-        embedding = self._nobody
+        embedding = self._no_profile
         if profile is not None:
             if profile.model_id != contract.profiles_of or profile.embedding.size != contract.profile_size:
                 raise ProfileError(
@@ -393,11 +393,11 @@ class Enhancer:
         kept = enhanced
         if now.profile is not None:
             kept, embedding, self._no_profile_states = self._step(
-                spectrum, self._nobody, self._no_profile_states, far
+                spectrum, self._no_profile, self._no_profile_states, far
             )
             kept_power = self._power(kept)
         _, half_band, self._half_band_states = self._step(
-            self._half.of(spectrum), self._nobody, self._half_band_states, far
+            self._half.of(spectrum), self._no_profile, self._half_band_states, far
         )
         embeddings = np.concatenate([embedding, half_band])
         if not (

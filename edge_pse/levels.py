@@ -46,7 +46,7 @@ class SpeechBand:
         """Mean square of the samples that a spectrum (1, 2, 1, bins) stands for, in this band.
 
         Neighbouring bins are taken off each other, which is a window with steeper slopes: through that of the
-        network an offset of 0.05 would still be heard at 1 kHz.
+        network an offset of 0.05 would still count at 1 kHz.
         """
         parts = spectrum[0, :, 0]
         sharp = parts[:, self._lowest : -1] - 0.5 * (
@@ -68,8 +68,8 @@ def without_hum(
     inside = in_speech_band[sounding, 0]
     pauses = inside <= np.percentile(inside, _PAUSES_PERCENT)
     below = float(np.median(power[sounding][pauses] - inside[pauses]))
-    heard = below > _HUM_OVER_REST * np.median(inside[pauses])
-    if heard and below > _HUM_UNDER_SPEECH * np.percentile(power, 95):
+    audible = below > _HUM_OVER_REST * np.median(inside[pauses])
+    if audible and below > _HUM_UNDER_SPEECH * np.percentile(power, 95):
         return in_speech_band[:, 0], in_speech_band[:, 1]
     return power, kept
 
@@ -85,7 +85,7 @@ def speech_power(samples: NDArray[np.floating], sample_rate_hz: float) -> NDArra
 
 
 class LevelRange:
-    """The gain that brings a faint stream into the range that the network was trained in, from what was heard so far.
+    """The gain that brings a faint stream into the range that the network was trained in, from the stream so far.
 
     It is exactly 1 for a stream of ordinary level and for steady noise, and changes in steps that are far from each
     other: once in most faint streams.

@@ -11,8 +11,8 @@ from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import Profile, ProfileStore
 
 
-class Keeper:
-    """Enrolls, or adds to the profile in use, what was gathered from the stream; once, and then it stops listening.
+class StreamEnrollment:
+    """Enrolls, or adds to the profile in use, what was gathered from the stream; once, and then it stops.
 
     ``asks``: whether to wait for ``keep`` when the voice is ready; else it is kept at once. Raises ProfileError for a
     name that is taken by another profile than the one in use.
@@ -34,9 +34,9 @@ class Keeper:
         self._told = False
         self._keeping = threading.Lock()
         self.microphone: Callable[[], str] = str
-        """Says what the voice is heard with; empty if unknown."""
+        """Says what the voice is recorded with; empty if unknown."""
         self._kept = False
-        enhancer.observe(self.hear)
+        enhancer.observe(self.add)
 
     def keep(self) -> None:
         """At the wish of the user: make the profile, or say how far it is."""
@@ -48,7 +48,7 @@ class Keeper:
         else:
             self._say(self._progress(gathered))
 
-    def hear(self, features: FrameFeatures) -> None:
+    def add(self, features: FrameFeatures) -> None:
         """One hop more of the stream."""
         if not self._gatherer.add(features) or self._told:
             return
@@ -62,7 +62,7 @@ class Keeper:
             )
         else:
             # The stream does not wait for the disk.
-            threading.Thread(target=self._keep, args=(gathered,), name="edge-pse keeper").start()
+            threading.Thread(target=self._keep, args=(gathered,), name="edge-pse enrollment").start()
 
     def _keep(self, gathered: Gathered) -> None:
         with self._keeping:

@@ -16,7 +16,7 @@ import click
 from edge_pse import targets
 from edge_pse.audio.live import AUTO, VIRTUAL, Live, Recorder
 from edge_pse.cli import options, output, resuming
-from edge_pse.cli.auto_enroll import Keeper
+from edge_pse.cli.auto_enroll import StreamEnrollment
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.live_screen import Lines, Screen, View
 from edge_pse.cli.profile_watch import ProfileWatch
@@ -154,10 +154,12 @@ class _Run:
         auto_enroll: str | None,
     ):
         self._stop = stop
-        self._keeper: Keeper | None = None
+        self._enrollment: StreamEnrollment | None = None
         if auto_enroll is not None and not (resumed and auto_enroll in ProfileStore()):
-            self._keeper = Keeper(auto_enroll, enhancer, self._say, asks=is_terminal(sys.stdout))
-            self._keeper.microphone = self._microphone
+            self._enrollment = StreamEnrollment(
+                auto_enroll, enhancer, self._say, asks=is_terminal(sys.stdout)
+            )
+            self._enrollment.microphone = self._microphone
         self._view, self._service = self._make_view(), Service()
         # A service may be started before its devices are there.
         self._patient = resumed or self._service.managed
@@ -220,8 +222,8 @@ class _Run:
             "p": ("next profile", self._next_profile),
             "q": ("quit", self._stop.set),
         }
-        if self._keeper is not None:
-            keys["e"] = ("keep", self._keeper.keep)
+        if self._enrollment is not None:
+            keys["e"] = ("keep", self._enrollment.keep)
         return Screen(lambda: self._live, keys)
 
     def _microphone(self) -> str:

@@ -62,7 +62,7 @@ def trust(profile: Profile) -> float | None:
     """From how many other voices a profile like this tells its own, 0 to 1, judged by its recordings alone.
 
     Of the dev speakers: the share whose recordings were farther from such a profile than another recording of its own
-    speaker. None if nobody has looked at the agreement of a recording.
+    speaker. None if a recording is too short to have an agreement.
     """
     agreements, seconds = [], []
     for recording in profile.recordings:

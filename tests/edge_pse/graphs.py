@@ -13,7 +13,7 @@ FRAME = [1, 2, 1, BINS]
 CONTRACT = {
     "schema_version": 1, "network": "test-far", "model_id": "test-far-0", "precision": "fp32", "licence": "MIT",
     "sample_rate_hz": 16_000, "hop_samples": HOP, "window_samples": 2 * HOP, "first_bin": 1, "bins": BINS,
-    "embedding_size": EMBEDDING, "far_end": True,
+    "profile_size": EMBEDDING, "embedding_size": EMBEDDING, "far_end": True, "voice_space": "",
 }  # fmt: skip
 
 
@@ -124,5 +124,6 @@ def _write(path: Path, nodes: list, constants: dict, states: dict[str, list[int]
     listed = [{"name": name, "shape": shape} for name, shape in states.items()]
     onnx.checker.check_model(model)
     onnx.save(model, path)
-    write_description(path, {**CONTRACT, **contract, "states": listed})
+    description = {**CONTRACT, **contract, "states": listed}
+    write_description(path, {"profiles_of": description["model_id"], **description})
     return path

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_pse import Enhancer, ProfileStore, enroll
-from edge_pse.cli.auto_enroll import Keeper
+from edge_pse.cli.auto_enroll import StreamEnrollment
 from edge_pse.enrollment.automatic import AutoEnrollment, Rule
 from edge_pse.enrollment.verification import NO_MATCH_COSINE
 from edge_pse.errors import ProfileError
@@ -135,23 +135,23 @@ def test_a_known_voice_is_found_and_no_other_taken_for_it(model, gather, hops, r
     assert gather(hops("ls2033"), known).gathered().seconds < 0.2 * own
 
 
-def _wait_for_keeper():
+def _wait_for_enrollment():
     for thread in threading.enumerate():
-        if thread.name == "edge-pse keeper":
+        if thread.name == "edge-pse enrollment":
             thread.join()
 
 
-def hear(keeper, hops):
+def hear(enrollment, hops):
     """As the stream would."""
     for hop in hops:
-        keeper.hear(hop)
+        enrollment.add(hop)
 
 
 def test_without_a_terminal_the_voice_is_kept_at_once(model, home, voice):
     enhancer, said = Enhancer(model), []
-    Keeper("me", enhancer, said.append, asks=False)
+    StreamEnrollment("me", enhancer, said.append, asks=False)
     enhancer.process(voice("ls367", 60.0))
-    _wait_for_keeper()
+    _wait_for_enrollment()
     profile = ProfileStore().load("me")
     assert enhancer.profile.name == "me"
     np.testing.assert_array_equal(enhancer.profile.embedding, profile.embedding)
@@ -160,16 +160,16 @@ def test_without_a_terminal_the_voice_is_kept_at_once(model, home, voice):
 
 def test_on_a_terminal_nothing_is_kept_without_the_key(model, home, hops):
     enhancer, said = Enhancer(model), []
-    keeper = Keeper("me", enhancer, said.append, asks=True)
-    hear(keeper, hops("ls367")[:1000])
-    keeper.keep()
+    enrollment = StreamEnrollment("me", enhancer, said.append, asks=True)
+    hear(enrollment, hops("ls367")[:1000])
+    enrollment.keep()
     assert "15 s are needed" in said.pop()
-    hear(keeper, hops("ls367"))
+    hear(enrollment, hops("ls367"))
     assert said.pop().endswith("press e to keep it as me.") and not said
     assert ProfileStore().list() == [] and enhancer.profile is None
-    keeper.keep()
+    enrollment.keep()
     assert ProfileStore().list() == ["me"] and enhancer.profile.name == "me"
-    keeper.keep()
+    enrollment.keep()
     assert len(ProfileStore().load("me").recordings) == 1
 
 
@@ -177,14 +177,14 @@ def test_the_profile_in_use_is_added_to(model, home, hops, recording):
     before = enroll(recording("ls367_enrollment"), 16_000, model=model, name="me")
     ProfileStore().save(before)
     enhancer, said = Enhancer(model, before), []
-    keeper = Keeper("me", enhancer, said.append, asks=True)
-    hear(keeper, hops("ls2033"))
-    keeper.keep()
+    enrollment = StreamEnrollment("me", enhancer, said.append, asks=True)
+    hear(enrollment, hops("ls2033"))
+    enrollment.keep()
     assert "are needed" in said.pop() and len(ProfileStore().load("me").recordings) == 1
     enhancer, said = Enhancer(model, before), []
-    keeper = Keeper("me", enhancer, said.append, asks=False)
-    hear(keeper, hops("ls367") * 2)
-    _wait_for_keeper()
+    enrollment = StreamEnrollment("me", enhancer, said.append, asks=False)
+    hear(enrollment, hops("ls367") * 2)
+    _wait_for_enrollment()
     after = ProfileStore().load("me")
     assert said[0].startswith("Added to me") and len(after.recordings) == 2
     np.testing.assert_array_equal(after.recordings[0].embedding, before.embedding)
@@ -195,9 +195,9 @@ def test_the_profile_in_use_is_added_to(model, home, hops, recording):
 def test_a_name_that_is_taken_or_none_is_refused_before_anything_is_heard(model, home, female_profile):
     ProfileStore().save(female_profile)  # of ls367
     with pytest.raises(ProfileError, match="add --profile ls367"):
-        Keeper("ls367", Enhancer(model), print, asks=False)
+        StreamEnrollment("ls367", Enhancer(model), print, asks=False)
     with pytest.raises(ProfileError, match="no name"):
-        Keeper("../me", Enhancer(model), print, asks=False)
+        StreamEnrollment("../me", Enhancer(model), print, asks=False)
 
 
 def test_a_full_disk_leaves_the_stream_and_the_voice(model, hops, small_disk, fill, monkeypatch):
@@ -205,12 +205,12 @@ def test_a_full_disk_leaves_the_stream_and_the_voice(model, hops, small_disk, fi
     (small_disk / "profiles").mkdir()
     fill(small_disk)
     enhancer, said = Enhancer(model), []
-    keeper = Keeper("me", enhancer, said.append, asks=True)
-    hear(keeper, hops("ls367"))
-    keeper.keep()
+    enrollment = StreamEnrollment("me", enhancer, said.append, asks=True)
+    hear(enrollment, hops("ls367"))
+    enrollment.keep()
     assert "Can't write profile 'me'" in said[-1]
     assert enhancer.profile is None
     shutil.rmtree(small_disk / "profiles")
     (small_disk / "filler").unlink()
-    keeper.keep()
+    enrollment.keep()
     assert enhancer.profile.name == "me"
