@@ -1,14 +1,14 @@
 """``edge-pse enroll`` with real recordings."""
 
 import dataclasses
+from importlib import import_module
 
 import numpy as np
 import pytest
 import soundfile
 
-import edge_pse
 from edge_pse import ProfileStore, enroll
-from edge_pse.enrollment.verification import trust
+from edge_pse.enrollment import extract_recording, trust
 
 
 def test_a_recording_becomes_a_profile(run, home, fixtures, female_profile):
@@ -95,12 +95,12 @@ def meanwhile(monkeypatch):
     """``meanwhile(work)``: what another program does while this one listens to the recording."""
 
     def arrange(work):
-        def enroll_and_meet(*arguments, **options):
-            profile = enroll(*arguments, **options)
+        def extract_and_meet(*arguments, **options):
+            made = extract_recording(*arguments, **options)
             work()
-            return profile
+            return made
 
-        monkeypatch.setattr(edge_pse, "enroll", enroll_and_meet)
+        monkeypatch.setattr(import_module("edge_pse.cli.enroll"), "extract_recording", extract_and_meet)
 
     return arrange
 
