@@ -33,7 +33,7 @@ TESTS = {
     "enhancer": ("enhancer_faults", "enhancer_threads", "enhancer", "far_end"),
     "channels": ("channels",),
     "pace": ("pace",),
-    "samples": ("enhancer", "enrollment"),
+    "samples": ("enhancer", "enrollment/offline"),
     "audio/live/engine": ("audio/joins", "audio/engine"),
     "audio/live/bypass": ("audio/joins",),
     "audio/live/splicing": ("audio/joins", "audio/engine"),
