@@ -20,7 +20,7 @@ from edge_pse.enhancer import Enhancer, FrameFeatures
 from edge_pse.model import Model
 from edge_pse.voice_space import VoiceSpace
 from evaluation.metrics.signal import HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
-from evaluation.metrics.statistics import BOOTSTRAP_SEED
+from evaluation.metrics.statistics import BOOTSTRAP_SEED, equal_error_rate
 from evaluation.report.markdown import table
 from evaluation.sets.builder import INDOOR_ROOMS, SetBuilder
 from evaluation.sets.corpus import Talker, read_noises, read_talkers
@@ -176,14 +176,16 @@ class Trials:
         same = rows[:, None] == columns
         taken = same | np.array([[alike(one, other) for other in self.second] for one in self.first])
         order = np.argsort(self.cosines[taken])
-        same, first, second = (
-            np.broadcast_to(values, taken.shape)[taken][order] for values in (same, rows[:, None], columns)
+        scores, same, first, second = (
+            np.broadcast_to(values, taken.shape)[taken][order]
+            for values in (self.cosines, same, rows[:, None], columns)
         )
         random = np.random.default_rng(BOOTSTRAP_SEED)
-        rates = [equal_error_rate(same, np.ones(len(same)))]
+        rates = [equal_error_rate(scores, same)]
         for _ in range(BOOTSTRAP_DRAWS):
             drawn = np.bincount(random.integers(len(names), size=len(names)), minlength=len(names))
-            rates.append(equal_error_rate(same, np.where(same, drawn[first], drawn[first] * drawn[second])))
+            weights = np.where(same, drawn[first], drawn[first] * drawn[second])
+            rates.append(equal_error_rate(scores, same, weights))
         low, high = np.nanpercentile(rates[1:], [2.5, 97.5])
         return ErrorRate(rates[0], float(low), float(high), int(same.sum()))
 
@@ -199,20 +201,6 @@ class ErrorRate:
 
     def __str__(self) -> str:
         return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
-
-
-def equal_error_rate(same: np.ndarray, weights: np.ndarray) -> float:
-    """EER of pairs in rising order of similarity; ``same``: of one speaker, ``weights``: how often each counts.
-
-    NaN if one of the two kinds of pairs is missing.
-    """
-    of_same, of_different = weights * same, weights * ~same
-    if not of_same.sum() or not of_different.sum():
-        return float("nan")
-    missed = np.cumsum(of_same) / of_same.sum()
-    accepted = 1 - np.cumsum(of_different) / of_different.sum()
-    nearest = np.argmin(np.abs(missed - accepted))
-    return float(missed[nearest] + accepted[nearest]) / 2
 
 
 def any_other(one: Talker, other: Talker) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluation.metrics.signal import erle_db, si_sdr
+from evaluation.metrics.statistics import equal_error_rate
 from evaluation.quick import QuickSet
 from evaluation.sets import SETS_FOLDER
 from evaluation.sets.render import Clip, render
@@ -59,7 +60,7 @@ def dev_scores(network: Network, data: Path, enroller: Enroller | None = None) -
         outputs.extend(enhance(network, noisy, batch).cpu().numpy())
     halves = [np.array_split(clip, 2) for clip in clips.values()]
     first, second = (torch.stack([_embed(enroller, half[i], device) for half in halves]) for i in (0, 1))
-    scores = {**quick.scores(outputs), "eer": equal_error_rate(first, second)}
+    scores = {**quick.scores(outputs), "eer": _error_rate(first, second)}
     if network.config.far_channels is not None:
         scores |= echo_scores(network, data)
     return {name: round(value, 3) for name, value in scores.items()}
@@ -101,13 +102,9 @@ def _embed(network: Enroller, clip: np.ndarray, device: torch.device) -> Tensor:
     return network.embed(analyse(torch.from_numpy(whole)[None].to(device)))[0]
 
 
-def equal_error_rate(first: Tensor, second: Tensor) -> float:
-    """Of telling whether ``first[i]`` and ``second[j]`` (speaker, embedding) are one speaker, by centred cosine."""
+def _error_rate(first: Tensor, second: Tensor) -> float:
+    """EER of telling whether ``first[i]`` and ``second[j]`` (speaker, embedding) are one speaker, by centred cosine."""
     centre = torch.cat([first, second]).mean(0)
     first, second = (torch.nn.functional.normalize(x - centre, dim=1) for x in (first, second))
     similarity = (first @ second.T).cpu().numpy()
-    same = np.eye(len(similarity), dtype=bool)
-    thresholds = np.sort(similarity, axis=None)
-    missed = (similarity[same][:, None] < thresholds).mean(0)
-    accepted = (similarity[~same][:, None] >= thresholds).mean(0)
-    return float((missed + accepted)[np.argmin(np.abs(missed - accepted))] / 2)
+    return equal_error_rate(similarity.ravel(), np.eye(len(similarity), dtype=bool).ravel())

@@ -7,10 +7,8 @@ and the peers and none of this project's dependencies.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from evaluation.systems.worker import Hosted
+from evaluation.systems.spec import Hosted
 
 PEERS = {
     "rnnoise": "RNNoise",

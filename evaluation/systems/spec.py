@@ -1,9 +1,11 @@
-"""Names of the things to score, and what is known about each."""
+"""Names of the things to score, what is known about each, and what all are asked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+import numpy as np
 
 SHARED_PROFILES_VARIABLE = "EDGE_PSE_EVALUATION_PROFILES"
 """Names, for the processes of a run, the folder in which they leave profiles for each other."""
@@ -46,3 +48,15 @@ class SystemInfo:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> SystemInfo:
         return cls(**raw)
+
+
+class Hosted(Protocol):
+    """A system as it runs in its own process. All signals are 1-D float32 at 16 kHz."""
+
+    info: SystemInfo
+
+    def enhance(
+        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+    ) -> np.ndarray:
+        """Enhance one clip from a fresh state; may return the output late, but always equally late."""
+        ...

@@ -10,34 +10,20 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-
+from evaluation.peers import open_peer
 from evaluation.systems.protocol import read_message, write_message
-from evaluation.systems.spec import SystemInfo
-
-
-class Hosted(Protocol):
-    """A system as it runs here. All signals are 1-D float32 at 16 kHz."""
-
-    info: SystemInfo
-
-    def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
-    ) -> np.ndarray:
-        """Enhance one clip from a fresh state; may return the output late, but always equally late."""
-        ...
+from evaluation.systems.spec import Hosted
 
 
 def open_hosted(kind: str, argument: str) -> Hosted:
     """Load a model or a peer. Raises whatever the system raises when it is not installed or not usable."""
     if kind == "model":
-        from evaluation.systems.model import ModelSystem
+        from evaluation.systems.model import (
+            ModelSystem,  # the device library, which a peer's environment lacks
+        )
 
         return ModelSystem(argument)
-    from evaluation.peers import open_peer
-
     return open_peer(argument)
 
 

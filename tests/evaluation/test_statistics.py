@@ -1,9 +1,9 @@
-"""Means and bootstrap intervals."""
+"""Means, bootstrap intervals and equal error rates."""
 
 import numpy as np
 import pytest
 
-from evaluation.metrics.statistics import summarise
+from evaluation.metrics.statistics import equal_error_rate, summarise
 
 
 def test_mean_median_and_count():
@@ -29,3 +29,17 @@ def test_the_interval_is_the_same_every_time_and_closes_with_more_clips():
 def test_equal_values_have_no_spread():
     summary = summarise([4.0] * 5)
     assert (summary.low, summary.high) == (4.0, 4.0)
+
+
+def test_weights_count_trials_several_times():
+    scores, same = np.array([0.1, 0.2, 0.3, 0.4]), np.array([False, True, False, True])
+    assert equal_error_rate(scores, same) == pytest.approx(0.5)
+    assert equal_error_rate(scores[::-1], same[::-1]) == pytest.approx(0.5)
+    assert equal_error_rate(scores, same, np.array([1, 0, 0, 1])) == 0
+    assert np.isnan(equal_error_rate(scores, same, np.array([1, 0, 1, 0])))
+
+
+def test_no_threshold_parts_trials_that_score_alike():
+    same = np.array([False, True, True, False])
+    assert equal_error_rate(np.zeros(4), same) == pytest.approx(0.5)
+    assert equal_error_rate(np.array([0.0, 1.0, 1.0, 1.0]), same) == pytest.approx(0.25)

@@ -11,7 +11,6 @@ from studies.embedding import (
     Trials,
     any_other,
     embed_prefixes,
-    equal_error_rate,
     explained,
     mean_spectrum_db,
     report,
@@ -45,13 +44,6 @@ def test_chance_is_half_and_only_those_alike_count():
     trials = Trials.of(first, second, 5)
     assert trials.error_rate(same_corpus_and_sex).value == pytest.approx(1.0)
     assert trials.error_rate(any_other).value < 0.5
-
-
-def test_weights_count_pairs_several_times():
-    same = np.array([False, True, False, True])
-    assert equal_error_rate(same, np.ones(4)) == pytest.approx(0.5)
-    assert equal_error_rate(same, np.array([1, 0, 0, 1])) == 0
-    assert np.isnan(equal_error_rate(same, np.array([1, 0, 1, 0])))
 
 
 def test_pieces_without_the_length_take_no_part():
