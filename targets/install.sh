@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs edge-pse for one user of a Raspberry Pi or a laptop with Debian 12 or 13 (or Raspberry Pi OS): the
 # command, the virtual microphone and the service. The same command again brings an installation up to date.
+# Settings for each kind of machine are not here: they are a part of the program, in edge_pse/targets.
 set -eu
 # What this makes is this user's alone, whatever the shell allows others.
 umask 077

@@ -1,4 +1,7 @@
-"""Settings for each kind of machine: one TOML file beside this one for each, chosen by the name of the board.
+"""Settings for each kind of machine: how the network is run there, and how the devices are opened.
+
+Installing edge-pse on a machine is another thing, and the work of the folder ``targets/`` of the project. Here is one
+TOML file for each kind of machine, chosen by the name of the board.
 
 A file holds what the kind is, which boards are of it, and one table for each field of ``Settings``: ``value``, and
 on what it rests, ``measured`` (the command that measured it) or ``guess`` (why it was chosen all the same).

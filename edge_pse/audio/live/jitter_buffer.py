@@ -19,7 +19,8 @@ _FADE_SAMPLES = 80
 class JitterBuffer:
     """A ring of samples, 16 bits or floating point, with one writer and one reader on another thread.
 
-    What a device's callback reads is 16 bits already, because a callback should do as little as it can. Neither waits for the other: each moves only its own counter, and Python makes that one step.
+    Neither waits for the other: each moves only its own counter, and Python makes that one step. What a device's
+    callback reads is 16 bits already when it is written, because a callback should do as little as it can.
     """
 
     def __init__(self, capacity_samples: int, reserve_samples: int, dtype: type[np.int16] | type[np.float32]):

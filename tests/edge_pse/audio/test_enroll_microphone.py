@@ -13,7 +13,7 @@ from edge_pse import ProfileStore, enroll
 from edge_pse.audio.pcm import to_pcm
 from edge_pse.enrollment.live import OTHER_VOICE, TOO_LOUD, TOO_QUIET
 from edge_pse.voice_space import VoiceSpace
-from tests.edge_pse.audio.test_screen import Terminal
+from tests.edge_pse.audio.terminal import Terminal
 
 cosine = VoiceSpace().cosine  # of embeddings as they are
 PATIENCE_S = 120  # on a machine that is busy with other things

@@ -1,73 +1,12 @@
 """``edge-pse`` as a job of a shell: in the background, stopped, and in the foreground again."""
 
-import contextlib
-import os
-import pty
-import select
-import shlex
-import signal
-import time
-
 import numpy as np
 import pytest
 import soundfile
 
-from tests.edge_pse.audio.running import COMMAND
+from tests.edge_pse.audio.terminal import Shell
 
 RUN = "run --input mic --output speaker --latency 200"
-
-
-class Shell:
-    """An interactive bash on a terminal of its own, in which ``edge-pse`` is the command."""
-
-    def __init__(self, env, folder):
-        command = folder / "edge-pse"
-        command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
-        command.chmod(0o700)
-        self.process_id, self._terminal = pty.fork()
-        if not self.process_id:
-            os.environ.clear()
-            os.environ.update(env | {"TERM": "xterm", "PS1": "prompt", "PATH": f"{folder}:{env['PATH']}"})
-            os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
-        self.seen = ""
-        self.wait_for("prompt")
-
-    def type(self, keys):
-        self.seen = ""
-        os.write(self._terminal, keys.encode())
-
-    def line(self, command):
-        self.type(f"{command}\r")
-
-    def wait_for(self, text, seconds=20):
-        until = time.monotonic() + seconds
-        while text not in self.seen:
-            assert time.monotonic() < until, self.seen
-            self._look()
-
-    def watch(self, seconds):
-        """What is shown from now on, for some time."""
-        self.seen, until = "", time.monotonic() + seconds
-        while time.monotonic() < until:
-            self._look()
-        return self.seen
-
-    def is_in_order(self):
-        """Lines are edited and shown by the terminal, as shells leave it to the programs that they start."""
-        self.line("stty -a; echo do''ne")
-        self.wait_for("done")
-        return " icanon" in self.seen and " echo " in self.seen
-
-    def _look(self):
-        with contextlib.suppress(OSError):
-            if select.select([self._terminal], [], [], 0.05)[0]:
-                self.seen += os.read(self._terminal, 65536).decode(errors="replace")
-
-    def close(self):
-        with contextlib.suppress(OSError):
-            os.kill(self.process_id, signal.SIGHUP)
-        os.close(self._terminal)
-        os.waitpid(self.process_id, 0)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import soxr
 
 from edge_pse.audio.pcm import to_pcm
-from tests.edge_pse.audio.test_screen import Terminal
+from tests.edge_pse.audio.terminal import Terminal
 
 ASKED_MS = 40
 MOST_BEYOND_MS = 40

@@ -11,7 +11,7 @@ from edge_pse.audio.pcm import to_pcm
 from edge_pse.errors import ModelError
 from edge_pse.model import DEFAULT_MODEL, Model, far_end_variant
 from tests.edge_pse.audio.rooms import FAR_VOICES, RATE_HZ, LiveRoom, delayed, room_response, voices
-from tests.edge_pse.audio.test_screen import Terminal
+from tests.edge_pse.audio.terminal import Terminal
 from tests.edge_pse.graphs import adaptive_filter_model, far_end_model
 
 LATENCY = ("--latency", "60")
@@ -255,7 +255,7 @@ def test_the_screen_shows_the_far_end_and_the_delay_of_its_echo(cards_env, passi
     try:
         terminal.wait_for("far end")
         terminal.wait_for("far end held back", 20)
-        terminal.press("q")
+        terminal.type("q")
         assert terminal.process.wait(20) == 0
     finally:
         terminal.process.kill()

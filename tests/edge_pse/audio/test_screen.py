@@ -1,50 +1,12 @@
 """The screen of ``edge-pse run`` and its keys, on a terminal."""
 
-import contextlib
-import os
-import pty
 import subprocess
-import time
 
 import pytest
 
 from edge_pse import ProfileStore
 from tests.edge_pse.audio.running import COMMAND
-
-
-class Terminal:
-    """A pseudo-terminal with the command in it."""
-
-    def __init__(self, *arguments, env, program=COMMAND):
-        ours, theirs = pty.openpty()
-        self._terminal, self.seen = ours, ""
-        os.set_blocking(ours, False)
-        self.process = subprocess.Popen(
-            [*program, *arguments], env={**env, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
-        )
-        os.close(theirs)
-
-    def press(self, key):
-        self.seen = ""
-        os.write(self._terminal, key.encode())
-
-    def wait_for(self, text, seconds=20):
-        until = time.monotonic() + seconds
-        while text not in self.seen:
-            assert time.monotonic() < until, self.seen
-            self._look()
-
-    def watch(self, seconds):
-        """What is shown from now on, for some time."""
-        self.seen, until = "", time.monotonic() + seconds
-        while time.monotonic() < until:
-            self._look()
-        return self.seen
-
-    def _look(self):
-        time.sleep(0.05)
-        with contextlib.suppress(BlockingIOError, OSError):
-            self.seen += os.read(self._terminal, 65536).decode(errors="replace")
+from tests.edge_pse.audio.terminal import Terminal
 
 
 @pytest.fixture
@@ -63,15 +25,15 @@ def test_keys_change_bypass_strength_and_profile_while_it_runs(env, tmp_path, fe
     try:
         terminal.wait_for("Running: mic to speaker")
         terminal.wait_for("keeps every voice, strength 100%")
-        terminal.press("b")
+        terminal.type("b")
         terminal.wait_for("bypassed")
-        terminal.press("b")
+        terminal.type("b")
         terminal.wait_for("strength 100%")
-        terminal.press("-")
+        terminal.type("-")
         terminal.wait_for("strength 90%")
-        terminal.press("p")
+        terminal.type("p")
         terminal.wait_for(f"keeps {female_profile.name}")
-        terminal.press("q")
+        terminal.type("q")
         assert terminal.process.wait(20) == 0
         terminal.wait_for("0 restarts")
     finally:
@@ -84,9 +46,9 @@ def test_a_key_says_how_far_auto_enrollment_is(env, tmp_path):
     try:
         terminal.wait_for("[e] keep")
         terminal.wait_for("Running: mic to speaker")
-        terminal.press("e")
+        terminal.type("e")
         terminal.wait_for("15 s are needed")
-        terminal.press("q")
+        terminal.type("q")
         assert terminal.process.wait(20) == 0
         assert ProfileStore(tmp_path / "edge-pse" / "profiles").list() == []
     finally:

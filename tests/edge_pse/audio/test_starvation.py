@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_pse.audio.pcm import FULL_SCALE
 from tests.edge_pse.audio.running import share_found
-from tests.edge_pse.audio.test_screen import Terminal
+from tests.edge_pse.audio.terminal import Terminal
 
 SHORTLY_S, LONG_S = 0.45, 2.5
 """With a backlog that is played later, and with one that is too old for that."""
