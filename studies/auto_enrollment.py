@@ -45,8 +45,8 @@ class Setting:
 
     snr_db: float
     other_db: float | None = None
-    """Level of the other talker against the own one; None without another."""
-    own_share: float = 0.6
+    """Level of the other talker against the speaker's; None without another."""
+    speaker_share: float = 0.6
     """Of the turns."""
     overlap_seconds: float = -0.7
     """How far the next talker begins before the end of a turn; negative is a pause."""
@@ -57,7 +57,7 @@ SETTINGS = {
     "alone, noise at 15 dB": Setting(15.0),
     "another in turn, 10 dB fainter": Setting(25.0, -10.0),
     "another interrupts, 6 dB fainter": Setting(25.0, -6.0, overlap_seconds=1.0),
-    "two in turn, as loud and as much": Setting(25.0, 0.0, own_share=0.5),
+    "two in turn, as loud and as much": Setting(25.0, 0.0, speaker_share=0.5),
 }
 OTHER_RULES = (
     {"enough_seconds": 10.0},
@@ -77,7 +77,7 @@ OTHER_RULES = (
 class Minute:
     """One speaker at the microphone in one setting, and what was heard."""
 
-    own: Speaker
+    speaker: Speaker
     stretches: list[Stretch] = field(default_factory=list)
     ends_s: list[float] = field(default_factory=list)
     """When each stretch was complete."""
@@ -88,7 +88,7 @@ class Minute:
         """What the rule takes, as soon as it does."""
         for count in range(1, len(self.stretches) + 1):
             gathered = gather(
-                self.stretches[:count], rule, self.own.space, self.own.explicit if known else None
+                self.stretches[:count], rule, self.speaker.space, self.speaker.explicit if known else None
             )
             if gathered.ready:
                 return Outcome(self.ends_s[count - 1], gathered, self._foreign_share(gathered))
@@ -98,8 +98,8 @@ class Minute:
         """Seconds until the leading voice, ready or not, is as near to the independent recording as the explicit."""
         rule = Rule(enough_seconds=0.0, rivals_share=1.0)
         for count in range(1, len(self.stretches) + 1):
-            gathered = gather(self.stretches[:count], rule, self.own.space)
-            if gathered.ready and self.own.cosine_gap(gathered.recording().embedding) >= -AS_GOOD:
+            gathered = gather(self.stretches[:count], rule, self.speaker.space)
+            if gathered.ready and self.speaker.cosine_gap(gathered.recording().embedding) >= -AS_GOOD:
                 return self.ends_s[count - 1]
         return None
 
@@ -139,7 +139,7 @@ class Speaker:
         return self.space.cosine(embedding, self.independent) - explicit
 
 
-class Studio:
+class StreamSimulator:
     """Renders what the speakers do and lets the network hear it."""
 
     def __init__(self, root: Path, model: Model) -> None:
@@ -149,7 +149,7 @@ class Studio:
 
     def speaker(self, number: int) -> Speaker:
         """The next one, with another of the same sex every second time."""
-        talker = self.build.next_talker("own", is_adult)
+        talker = self.build.next_talker("speaker", is_adult)
         other = self.build.other_talker(talker, sex=talker.sex, like=number % 2 == 0)
         pool = render_enrollment(self.root, self.build.enrollment(talker, 2 * EXPLICIT_SECONDS))
         half = min(EXPLICIT_SECONDS * SAMPLE_RATE_HZ, len(pool) // 2)
@@ -165,10 +165,10 @@ class Studio:
             self.model.contract.voice_space,
         )
 
-    def minute(self, own: Speaker, setting: Setting) -> Minute:
+    def minute(self, speaker: Speaker, setting: Setting) -> Minute:
         """One stream through the network."""
-        samples, activity = self._stream(own, setting)
-        minute = Minute(own)
+        samples, activity = self._stream(speaker, setting)
+        minute = Minute(speaker)
         gatherer = AutoEnrollment(HOP_SAMPLES / SAMPLE_RATE_HZ, self.model.contract.voice_space)
         enhancer = Enhancer(self.model)
         hops = 0
@@ -186,29 +186,32 @@ class Studio:
         enhancer.process(samples)
         return minute
 
-    def gain_db(self, own: Speaker, embedding: np.ndarray) -> float:
+    def gain_db(self, speaker: Speaker, embedding: np.ndarray) -> float:
         """SI-SDR gain on the mixture of the two talkers with a profile of that embedding."""
         recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
         profile = Profile("", self.model.contract.model_id, (recording,))
-        enhanced = Enhancer(self.model, profile).enhance(own.mixture, SAMPLE_RATE_HZ)
-        return si_sdr(own.reference, enhanced) - si_sdr(own.reference, own.mixture)
+        enhanced = Enhancer(self.model, profile).enhance(speaker.mixture, SAMPLE_RATE_HZ)
+        return si_sdr(speaker.reference, enhanced) - si_sdr(speaker.reference, speaker.mixture)
 
     def _speech(self, talker: Talker) -> np.ndarray:
         joined = np.concatenate([read_segment(self.root, segment) for segment in talker.mixing])
         return (joined * 10 ** (NEAR_DBFS / 20) / active_rms(joined)).astype(np.float32)
 
-    def _stream(self, own: Speaker, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
-        """Samples, and who talks in each hop, (2, hops): own, other."""
+    def _stream(self, speaker: Speaker, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+        """Samples, and who talks in each hop, (2, hops): the speaker, the other."""
         size = STREAM_SECONDS * SAMPLE_RATE_HZ
         source = self.build.noise_source().segment
         noise = np.resize(read_segment(self.root, source), size).astype(np.float64)
         level = 10 ** ((NEAR_DBFS - setting.snr_db) / 20)
         samples = noise * level / np.sqrt(np.mean(noise**2))
         activity = np.zeros((2, size // HOP_SAMPLES))
-        speech = [self._speech(own.talker), self._speech(own.other) * 10 ** ((setting.other_db or 0.0) / 20)]
+        speech = [
+            self._speech(speaker.talker),
+            self._speech(speaker.other) * 10 ** ((setting.other_db or 0.0) / 20),
+        ]
         at, said = self.random.uniform(0.5, 1.5), [0, 0]
         while at < STREAM_SECONDS - 2:
-            who = 0 if setting.other_db is None or self.random.random() < setting.own_share else 1
+            who = 0 if setting.other_db is None or self.random.random() < setting.speaker_share else 1
             seconds = min(self.random.uniform(3.0, 8.0), STREAM_SECONDS - at)
             start, count = round(at * SAMPLE_RATE_HZ), round(seconds * SAMPLE_RATE_HZ)
             count = min(count, size - start)
@@ -228,8 +231,8 @@ def _foreign(activity: np.ndarray, hops: int, stretch: Stretch) -> float:
     """
     count = round(stretch.seconds * SAMPLE_RATE_HZ / HOP_SAMPLES)
     end = hops if stretch.seconds > 2.9 else hops - SAMPLE_RATE_HZ // HOP_SAMPLES
-    own, other = activity[:, max(0, end - count) : end].sum(axis=1)
-    return float(other / max(own + other, 1))
+    speaker, other = activity[:, max(0, end - count) : end].sum(axis=1)
+    return float(other / max(speaker + other, 1))
 
 
 def _with_interval(values: Sequence[float], digits: int) -> str:
@@ -243,7 +246,7 @@ def _median(values: Sequence[float]) -> str:
     return f"{np.median(values):.0f}" if values else "-"
 
 
-def setting_table(minutes: dict[str, list[Minute]], studio: Studio) -> str:
+def setting_table(minutes: dict[str, list[Minute]], simulator: StreamSimulator) -> str:
     """What becomes of each setting without a profile."""
     explicit: dict[int, float] = {}
     rows = []
@@ -252,14 +255,18 @@ def setting_table(minutes: dict[str, list[Minute]], studio: Studio) -> str:
             (minute, outcome) for minute in several if (outcome := minute.until_ready(Rule(), known=False))
         ]
         as_good = [seconds for minute in several if (seconds := minute.until_as_good()) is not None]
-        own = [pair for pair in made if pair[1].foreign_share < 0.5]
+        right = [pair for pair in made if pair[1].foreign_share < 0.5]
         gains = []
-        for minute, outcome in own:
-            key = id(minute.own)
+        for minute, outcome in right:
+            key = id(minute.speaker)
             if key not in explicit:
-                explicit[key] = studio.gain_db(minute.own, minute.own.explicit)
-            gains.append(studio.gain_db(minute.own, outcome.gathered.recording().embedding) - explicit[key])
-        gaps = [minute.own.cosine_gap(outcome.gathered.recording().embedding) for minute, outcome in own]
+                explicit[key] = simulator.gain_db(minute.speaker, minute.speaker.explicit)
+            gains.append(
+                simulator.gain_db(minute.speaker, outcome.gathered.recording().embedding) - explicit[key]
+            )
+        gaps = [
+            minute.speaker.cosine_gap(outcome.gathered.recording().embedding) for minute, outcome in right
+        ]
         rows.append(
             [
                 name,
@@ -315,17 +322,17 @@ def rule_table(minutes: dict[str, list[Minute]]) -> str:
     return table([*header, "added to a known one", "over 20 % another", "over 50 %"], rows)
 
 
-def report(studio: Studio, count: int) -> str:
+def report(simulator: StreamSimulator, count: int) -> str:
     """All tables, as Markdown."""
     minutes: dict[str, list[Minute]] = {name: [] for name in SETTINGS}
     for number in options.progress(range(count), "speakers"):
-        own = studio.speaker(number)
+        speaker = simulator.speaker(number)
         for name, setting in SETTINGS.items():
-            minutes[name].append(studio.minute(own, setting))
+            minutes[name].append(simulator.minute(speaker, setting))
     return "\n\n".join(
         [
             f"{count} dev speakers, {STREAM_SECONDS} s each; means with 95 % intervals where they are given.",
-            setting_table(minutes, studio),
+            setting_table(minutes, simulator),
             known_table(minutes),
             rule_table(minutes),
         ]
@@ -337,8 +344,12 @@ def report(studio: Studio, count: int) -> str:
 @options.model
 @options.backend
 @click.option(
-    "--speakers", type=click.IntRange(2), default=10, show_default=True, help="How many to sit down."
+    "--speakers",
+    type=click.IntRange(2),
+    default=10,
+    show_default=True,
+    help="How many sit at the microphone.",
 )
 def main(root: Path, model_name: str, backend: str, speakers: int) -> None:
     """Say how long auto-enrollment takes to be as good as an explicit one, and how often it takes the wrong voice."""
-    click.echo(report(Studio(root, Model.load(model_name, backend)), speakers))
+    click.echo(report(StreamSimulator(root, Model.load(model_name, backend)), speakers))

@@ -34,11 +34,13 @@ CONDITION_S = 5
 SECOND_PIECE_AT_S = 10
 """Each part gives a second, later piece of CONDITION_S, so that short enrollments have more pairs."""
 SNRS_DB = (20, 10, 5)
-MICROPHONES: dict[str, tuple[str, str | None]] = {
+Place = tuple[str | None, str | None]
+"""Device and room of an enrollment, see `evaluation.sets.scene`; None: as recorded."""
+MICROPHONES: dict[str, Place] = {
     "headset": ("headset", None),
     "laptop in a room": ("laptop", INDOOR_ROOMS[-1]),
 }
-"""Device and room of the sets (`evaluation.sets.render`), the same for all speakers: they tell nobody apart."""
+"""The same for all speakers: they tell nobody apart."""
 BOOTSTRAP_DRAWS = 500
 RIDGE_PENALTIES = (3.0, 30.0, 300.0)
 SPECTRUM_BANDS = 20
@@ -88,7 +90,7 @@ def resemblyzer() -> Embed:
     return embed
 
 
-class Listener:
+class Embedder:
     """Makes pieces; each recording is rendered and run through the network once."""
 
     def __init__(self, root: Path, embed: Embed) -> None:
@@ -312,27 +314,27 @@ def _within_speaker(speakers: Sequence[str], values: np.ndarray) -> np.ndarray:
     return values - np.stack([values[names == name].mean(axis=0) for name in names])
 
 
-def report(listener: Listener, space: VoiceSpace = AS_THEY_ARE) -> str:
+def report(embedder: Embedder, space: VoiceSpace = AS_THEY_ARE) -> str:
     """All tables, as Markdown; voices are compared in ``space``."""
     whole = {
-        part: listener.pieces(listener.enrollments(part, max(LENGTHS_S)), LENGTHS_S, f"{part} recordings")
+        part: embedder.pieces(embedder.enrollments(part, max(LENGTHS_S)), LENGTHS_S, f"{part} recordings")
         for part in ("mixing", "enrollment")
     }
     short = [seconds for seconds in LENGTHS_S if seconds <= CONDITION_S]
     for part, pieces in whole.items():
-        later = listener.enrollments(part, CONDITION_S, SECOND_PIECE_AT_S)
-        pieces += listener.pieces(later, short, f"{part}, later")
+        later = embedder.enrollments(part, CONDITION_S, SECOND_PIECE_AT_S)
+        pieces += embedder.pieces(later, short, f"{part}, later")
     plain = whole["mixing"]
-    base = {part: listener.enrollments(part, CONDITION_S) for part in whole}
+    base = {part: embedder.enrollments(part, CONDITION_S) for part in whole}
     compared: dict[tuple[str, str], tuple[Sequence[Piece], Sequence[Piece]]] = {
         ("as recorded", "as recorded"): (plain, whole["enrollment"])
     }
     for snr_db in SNRS_DB:
-        noisy = [listener.build.noisy_enrollment(enrollment, snr_db) for enrollment in base["enrollment"]]
-        pieces = listener.pieces(noisy, [CONDITION_S], f"{snr_db} dB SNR")
+        noisy = [embedder.build.noisy_enrollment(enrollment, snr_db) for enrollment in base["enrollment"]]
+        pieces = embedder.pieces(noisy, [CONDITION_S], f"{snr_db} dB SNR")
         compared["as recorded", f"{snr_db} dB SNR"] = plain, pieces
     through = {
-        (part, name): listener.pieces(
+        (part, name): embedder.pieces(
             [replace(enrollment, device=device, room=room) for enrollment in base[part]],
             [CONDITION_S],
             f"{part}, {name}",
@@ -346,7 +348,7 @@ def report(listener: Listener, space: VoiceSpace = AS_THEY_ARE) -> str:
     told = [piece for pieces in whole.values() for piece in pieces if CONDITION_S in piece.embeddings]
     return "\n\n".join(
         [
-            f"{len(listener.build.talkers)} dev speakers; EER with 95 % intervals, speakers drawn with replacement.",
+            f"{len(embedder.build.talkers)} dev speakers; EER with 95 % intervals, speakers drawn with replacement.",
             length_table(plain, whole["enrollment"], space),
             f"Enrollments of {CONDITION_S} s:",
             condition_table(compared, space),
@@ -364,8 +366,8 @@ def report(listener: Listener, space: VoiceSpace = AS_THEY_ARE) -> str:
 def main(root: Path, model_name: str, backend: str, reference: bool) -> None:
     """Say how well the embedding tells speakers apart, by length, noise and microphone, and what it gives away."""
     if reference:
-        click.echo(report(Listener(root, resemblyzer())))
+        click.echo(report(Embedder(root, resemblyzer())))
         return
     model = Model.load(model_name, backend)
-    listener = Listener(root, partial(embed_prefixes, model))
-    click.echo(report(listener, model.contract.voice_space))
+    embedder = Embedder(root, partial(embed_prefixes, model))
+    click.echo(report(embedder, model.contract.voice_space))

@@ -1,4 +1,4 @@
-"""What a network makes of dev recordings, taken out at several places, and how well that tells speakers apart."""
+"""What a network makes of dev recordings, taken out after several layers, and how well that tells speakers apart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evaluation.metrics.statistics import BOOTSTRAP_SEED, Summary
 from evaluation.sets.corpus import Talker
-from studies.embedding import CONDITION_S, SECOND_PIECE_AT_S, ErrorRate, Listener, Piece, Trials
+from studies.embedding import CONDITION_S, SECOND_PIECE_AT_S, Embedder, ErrorRate, Piece, Place, Trials
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.spectral import analyse
 
@@ -26,8 +26,6 @@ TAPS = {
 """Modules of the network whose output is taken, per frame."""
 SHIPPED = "embedding_norm"
 BOOTSTRAP_DRAWS = 500
-Place = tuple[str | None, str | None]
-"""Device and room of an enrollment, see `evaluation.sets.scene`."""
 AS_RECORDED: Place = (None, None)
 _FRAMES_PER_SECOND = SAMPLE_RATE_HZ // HOP_SAMPLES
 
@@ -84,15 +82,13 @@ class Parts:
     enrollment: list[Piece]
 
     @classmethod
-    def listen(
-        cls, listener: Listener, mixing: Place = AS_RECORDED, enrollment: Place = AS_RECORDED
-    ) -> Parts:
-        """Two pieces of CONDITION_S from either part of each speaker's recordings, heard from a place each."""
+    def embed(cls, embedder: Embedder, mixing: Place = AS_RECORDED, enrollment: Place = AS_RECORDED) -> Parts:
+        """Two pieces of CONDITION_S from either part of each speaker's recordings, from a place each."""
         parts = []
         for part, (device, room) in (("mixing", mixing), ("enrollment", enrollment)):
-            drawn = [listener.enrollments(part, CONDITION_S, at) for at in (0, SECOND_PIECE_AT_S)]
+            drawn = [embedder.enrollments(part, CONDITION_S, at) for at in (0, SECOND_PIECE_AT_S)]
             placed = [replace(piece, device=device, room=room) for piece in drawn[0] + drawn[1]]
-            parts.append(listener.pieces(placed, [CONDITION_S], part))
+            parts.append(embedder.pieces(placed, [CONDITION_S], part))
         return cls(*parts)
 
     @property

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from studies import options
-from studies.questions.enrolling import enrollment_disturbance, enrollment_length, enrollment_place
+from studies.questions.enrollments import enrollment_disturbance, enrollment_length, enrollment_place
 from studies.questions.measuring import Studio, command
 from studies.questions.page import Answer
-from studies.questions.talking import absence, other_talkers, overlap
+from studies.questions.talkers import absence, other_talkers, overlap
 
 QUESTIONS: dict[str, Callable[[Studio], Answer]] = {
     "length": enrollment_length,

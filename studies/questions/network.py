@@ -15,7 +15,7 @@ from evaluation.scoring import score
 from evaluation.sets.builder import ENROLLMENT_SECONDS, SetBuilder
 from evaluation.sets.corpus import Talker
 from evaluation.sets.render import Clip, render
-from studies.embedding import CONDITION_S, MICROPHONES, ErrorRate, Listener, any_other, same_corpus_and_sex
+from studies.embedding import CONDITION_S, MICROPHONES, Embedder, ErrorRate, any_other, same_corpus_and_sex
 from studies.questions.activations import (
     SHIPPED,
     TAPS,
@@ -69,8 +69,8 @@ class _Taken:
 
 def tap_point(network: Network, root: Path, command: str) -> Answer:
     """EER and separability by where the embedding is taken from, and how it is pooled."""
-    listener = Listener(root, partial(pooled, network))
-    alike, unlike = Parts.listen(listener), Parts.listen(listener, *MICROPHONES.values())
+    embedder = Embedder(root, partial(pooled, network))
+    alike, unlike = Parts.embed(embedder), Parts.embed(embedder, *MICROPHONES.values())
     taken: dict[str, list[_Taken]] = {pooling: [] for pooling in POOLINGS}
     start = 0
     for name, size in _tap_sizes(network).items():
@@ -98,7 +98,7 @@ def tap_point(network: Network, root: Path, command: str) -> Answer:
         "tap",
         "Where should the embedding be taken from?",
         command,
-        f"{model_id(network)}. {len(alike.pieces)} pieces of {CONDITION_S} s by {len(listener.build.talkers)} "
+        f"{model_id(network)}. {len(alike.pieces)} pieces of {CONDITION_S} s by {len(embedder.build.talkers)} "
         "speakers, compared across recordings by their cosine; intervals by drawing speakers. Standardised: every "
         "dimension with the same mean and spread over all pieces, so that no scale of a layer decides. The recordings "
         "of a speaker are often of one session and one microphone, by which an early layer may know them: hence the "
@@ -195,9 +195,9 @@ def embedding_size(
     network: Network, root: Path, command: str, clips: int = 32, sizes: Sequence[int] = SIZES
 ) -> Answer:
     """EER, gain and conditioning gap when only so many principal components of a profile are kept."""
-    listener = Listener(root, partial(second_by_second, network))
-    build = SetBuilder("questions-size", root, listener.build.talkers, listener.build.noises)
-    halves = Halves(build.talkers, Parts.listen(listener))
+    embedder = Embedder(root, partial(second_by_second, network))
+    build = SetBuilder("questions-size", root, embedder.build.talkers, embedder.build.noises)
+    halves = Halves(build.talkers, Parts.embed(embedder))
     mixtures = Mixtures(network, _mixtures(build, root, clips))
     measured = Measured()
     mixtures.measure(measured, AS_IT_IS, lambda speaker, profile: profile)
@@ -215,10 +215,10 @@ def embedding_size(
         ]
         for label, rate in zip([*map(str, sizes), AS_IT_IS], [*map(str, rates), "-"], strict=True)
     ]
-    places = list(map(str, sizes))
+    labels = list(map(str, sizes))
     curves = {
-        "gain": [summarise(measured.values(label, "si_sdr_gain")) for label in places],
-        "right minus wrong profile": [summarise(measured.gap(label)) for label in places],
+        "gain": [summarise(measured.values(label, "si_sdr_gain")) for label in labels],
+        "right minus wrong profile": [summarise(measured.gap(label)) for label in labels],
     }
     header = ["numbers", "EER, %", GAIN_LABEL, "minus that as it is, dB", "right minus wrong profile, dB"]
     return Answer(
@@ -233,8 +233,8 @@ def embedding_size(
         table([*header, "wrong talker, %"], rows),
         draw(
             [
-                Panel("EER, %", places, {"EER": list(map(_in_percent, rates))}, xlabel="numbers"),
-                Panel("SI-SDR, dB", places, curves, xlabel="numbers"),
+                Panel("EER, %", labels, {"EER": list(map(_in_percent, rates))}, xlabel="numbers"),
+                Panel("SI-SDR, dB", labels, curves, xlabel="numbers"),
             ]
         ),
     )

@@ -12,21 +12,21 @@ from matplotlib.figure import Figure
 from evaluation.metrics.statistics import Summary
 
 _SPREAD = 0.12
-"""Of the points of several lines at one place."""
+"""Of the points of several lines at one category."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes: a line for each series over named places."""
+    """One set of axes: a line for each series over named categories."""
 
     ylabel: str
-    places: Sequence[str]
+    categories: Sequence[str]
     series: Mapping[str, Sequence[Summary | None]]
-    """One summary for each place."""
+    """One summary for each category."""
     title: str = ""
     xlabel: str = ""
     joined: bool = True
-    """The places have an order: points are joined by lines."""
+    """The categories have an order: points are joined by lines."""
     dashed: Sequence[str] = field(default=())
     """Series that are only there to compare with."""
 
@@ -54,8 +54,8 @@ def draw(panels: Sequence[Panel]) -> bytes:
                 label=name,
             )
         axes.axhline(0.0, color="grey", lw=0.8)
-        axes.set_xticks(range(len(panel.places)), panel.places)
-        axes.set_xlim(-0.5, len(panel.places) - 0.5)
+        axes.set_xticks(range(len(panel.categories)), panel.categories)
+        axes.set_xlim(-0.5, len(panel.categories) - 0.5)
         axes.set_title(panel.title, fontsize=10)
         axes.set_xlabel(panel.xlabel, fontsize=9)
         axes.set_ylabel(panel.ylabel, fontsize=9)

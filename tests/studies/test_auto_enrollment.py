@@ -11,7 +11,7 @@ from studies.auto_enrollment import (
     SETTINGS,
     Minute,
     Speaker,
-    Studio,
+    StreamSimulator,
     known_table,
     rule_table,
     setting_table,
@@ -21,13 +21,13 @@ TWO_DIRECTIONS = np.eye(2)
 
 
 @pytest.fixture(scope="module")
-def studio(data, model):
-    return Studio(data, model)
+def simulator(data, model):
+    return StreamSimulator(data, model)
 
 
 @pytest.fixture(scope="module")
-def speaker(studio):
-    return studio.speaker(0)
+def speaker(simulator):
+    return simulator.speaker(0)
 
 
 def stretch(direction, level_db=-26.0):
@@ -52,21 +52,21 @@ def test_speakers_and_recordings_do_not_overlap(speaker):
     assert speaker.cosine_gap(speaker.explicit) == 0 and speaker.cosine_gap(speaker.independent) > 0
 
 
-def test_in_turn_one_is_fainter_and_they_don_t_overlap(studio, speaker):
-    samples, (own, other) = studio._stream(speaker, SETTINGS["another in turn, 10 dB fainter"])
+def test_in_turn_one_is_fainter_and_they_don_t_overlap(simulator, speaker):
+    samples, (own, other) = simulator._stream(speaker, SETTINGS["another in turn, 10 dB fainter"])
     assert own.any() and other.any() and not (own * other).any()
     levels = [active_rms(samples.reshape(-1, 160)[who == 1].ravel()) for who in (own, other)]
     assert 20 * np.log10(levels[0] / levels[1]) == pytest.approx(10, abs=2.5)
 
 
-def test_whoever_interrupts_talks_across_the_end_of_a_turn(studio, speaker):
-    _, (own, other) = studio._stream(speaker, SETTINGS["another interrupts, 6 dB fainter"])
+def test_whoever_interrupts_talks_across_the_end_of_a_turn(simulator, speaker):
+    _, (own, other) = simulator._stream(speaker, SETTINGS["another interrupts, 6 dB fainter"])
     assert 0.3 < (own * other).sum() / 100 < 15
 
 
-def test_alone_nothing_is_foreign_and_something_is_heard(studio, speaker, monkeypatch):
+def test_alone_nothing_is_foreign_and_something_is_heard(simulator, speaker, monkeypatch):
     monkeypatch.setattr(auto_enrollment, "STREAM_SECONDS", 20)
-    heard = studio.minute(speaker, SETTINGS["alone, quiet room"])
+    heard = simulator.minute(speaker, SETTINGS["alone, quiet room"])
     assert len(heard.stretches) == len(heard.ends_s) >= 2
     assert heard.foreign == [0.0] * len(heard.stretches)
 
@@ -83,11 +83,11 @@ def test_the_time_and_the_other_voice_are_counted(simple_speaker):
     assert minute(simple_speaker, 1, 0, 0).until_as_good() == 9.0
 
 
-def test_the_tables_say_how_many(studio, simple_speaker, speaker, model):
+def test_the_tables_say_how_many(simulator, simple_speaker, speaker, model):
     explicit = speaker.explicit.astype(float)
     voice = Stretch(explicit, 3.0, 2.4, -26.0, 30.0, 1.0, explicit)
     own = Minute(speaker, [voice] * 6, [3.0 * n for n in range(1, 7)], [0.0] * 6)
-    row = setting_table({"alone": [own]}, studio).splitlines()[-1].split(" | ")
+    row = setting_table({"alone": [own]}, simulator).splitlines()[-1].split(" | ")
     assert row[:4] == ["| alone", "3 (1)", "1 of 1", "15"]
     assert row[4].startswith(("0.00", "-0.00")) and row[5].startswith(("0.0", "-0.0"))
     several = {"both": [minute(simple_speaker, *[0] * 6), minute(simple_speaker, *[1] * 6)]}

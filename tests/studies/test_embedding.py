@@ -6,7 +6,7 @@ import pytest
 from edge_pse.enrollment import embed
 from evaluation.sets.corpus import Talker
 from studies.embedding import (
-    Listener,
+    Embedder,
     Piece,
     Trials,
     any_other,
@@ -74,7 +74,7 @@ def test_every_table_is_printed(data):
         ends = {seconds: seconds * 16_000 for seconds in lengths_s}
         return {s: mean_spectrum_db(samples[:end]) for s, end in ends.items() if end <= len(samples)}
 
-    text = report(Listener(data, embed_spectrum))
+    text = report(Embedder(data, embed_spectrum))
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     assert [row[0].strip("| ") for row in rows if row[0].strip("| ").isdigit()] == ["1", "2", "3", "5"]
     assert sum("dB SNR" in row[1] for row in rows) == 3 and sum("headset" in row[0] for row in rows) == 2

@@ -11,19 +11,18 @@ from evaluation.metrics.signal import active_rms
 from evaluation.sets.render import read_segment, render, render_enrollment
 from evaluation.sets.scene import Scene
 from studies.questions import command
-from studies.questions.enrolling import (
+from studies.questions.enrollments import (
     CLEAN,
+    _at_places,
     _disturbed,
     _long_talkers,
-    _place,
     enrollment_disturbance,
     enrollment_length,
-    enrollment_place,
 )
 from studies.questions.measuring import Measured, Studio, two_talkers
 from studies.questions.page import PAGE, Answer
 from studies.questions.plot import Panel, draw
-from studies.questions.talking import (
+from studies.questions.talkers import (
     _in_turn,
     _late_scenes,
     _suppression_of_other,
@@ -73,7 +72,7 @@ def test_a_longer_enrollment_is_worth_more_than_a_second(studio):
 
 
 def test_a_place_changes_what_is_heard_and_not_who_speaks(studio, scene):
-    near, far = _place(scene, "headset", "headset"), _place(scene, "laptop in a room", "headset")
+    near, far = _at_places(scene, "headset", "headset"), _at_places(scene, "laptop in a room", "headset")
     assert np.array_equal(render(near, studio.root).mixture, render(far, studio.root).mixture)
     sounds = [render_enrollment(studio.root, placed.right) for placed in (near, far)]
     assert len(sounds[0]) == len(sounds[1]) and np.corrcoef(*sounds)[0, 1] < 0.9

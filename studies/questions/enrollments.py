@@ -12,7 +12,7 @@ from evaluation.report.markdown import table
 from evaluation.sets.builder import ENROLLMENT_SECONDS, INDOOR_ROOMS, SetBuilder, is_adult
 from evaluation.sets.corpus import Talker, take
 from evaluation.sets.scene import Enrollment, Scene, Voice
-from studies.embedding import MICROPHONES
+from studies.embedding import MICROPHONES, Place
 from studies.questions.measuring import (
     GAIN_LABEL,
     SEXES,
@@ -31,12 +31,12 @@ LENGTHS_S = (1, 2, 3, 5, 10, 20, 30)
 USUAL_LENGTH_S = 10
 MIXING_SECONDS = 5.0
 """What is left for mixtures where everything else is for a long enrollment."""
-PLACES: dict[str, tuple[str, str | None]] = {
+PLACES: dict[str, Place] = {
     **MICROPHONES,
     "laptop": ("laptop", None),
     "headset in a room": ("headset", INDOOR_ROOMS[-1]),
 }
-"""Device and room, the same for all speakers."""
+"""The same for all speakers."""
 NEAR = "headset"
 OTHER_PLACES = ("laptop", "headset in a room", "laptop in a room")
 SNRS_DB = (20, 15, 10, 5, 0)
@@ -108,7 +108,7 @@ def _between(enrolled: str, mixed: str) -> str:
     return f"{enrolled} > {mixed}"
 
 
-def _place(scene: Scene, enrolled: str, mixed: str) -> Scene:
+def _at_places(scene: Scene, enrolled: str, mixed: str) -> Scene:
     assert scene.right and scene.wrong
     (device, room), (mixture_device, mixture_room) = PLACES[enrolled], PLACES[mixed]
     return replace(
@@ -120,7 +120,7 @@ def _place(scene: Scene, enrolled: str, mixed: str) -> Scene:
     )
 
 
-def _place_rows(measured: Measured, other: str) -> list[list[str]]:
+def _rows_of_places(measured: Measured, other: str) -> list[list[str]]:
     rows = []
     for mixed, elsewhere in ((NEAR, other), (other, NEAR)):
         match, mismatch = _between(mixed, mixed), _between(elsewhere, mixed)
@@ -148,7 +148,7 @@ def enrollment_place(studio: Studio, clips: int = 24, others: Sequence[str] = OT
     for number in range(clips):
         scene = build.balance(two_talkers(build, SEXES[number % 2]), SIR_DB, SNR_DB)
         for pair in pairs:
-            conditions[_between(*pair)].append(_place(scene, *pair))
+            conditions[_between(*pair)].append(_at_places(scene, *pair))
     measured = studio.measure(conditions)
     gain = "si_sdr_gain"
     panels = [
@@ -187,7 +187,7 @@ def enrollment_place(studio: Studio, clips: int = 24, others: Sequence[str] = OT
         "kitchen. The wrong profile is the other talker's, enrolled as the right one.",
         table(
             [*header, "right minus wrong profile, there too", "the same, elsewhere"],
-            [row for place in others for row in _place_rows(measured, place)],
+            [row for place in others for row in _rows_of_places(measured, place)],
         ),
         draw(panels),
     )
@@ -242,9 +242,9 @@ def enrollment_disturbance(studio: Studio, clips: int = 24, snrs_db: Sequence[in
     ]
     panels = []
     for ending, xlabel in (("dB", "SNR of the enrollment"), ("%", "share of the other talker in it")):
-        places = [CLEAN, *(label for label in conditions if label.endswith(ending))]
-        gains = [summarise(measured.values(label, "si_sdr_gain")) for label in places]
-        panels.append(Panel(GAIN_LABEL, places, {"gain": gains}, xlabel=xlabel))
+        labels = [CLEAN, *(label for label in conditions if label.endswith(ending))]
+        gains = [summarise(measured.values(label, "si_sdr_gain")) for label in labels]
+        panels.append(Panel(GAIN_LABEL, labels, {"gain": gains}, xlabel=xlabel))
     return Answer(
         "disturbance",
         "How much noise, or how much of another voice, may be in the enrollment?",
