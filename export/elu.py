@@ -70,15 +70,15 @@ def _drop_unused(model: Any, graph: Any) -> None:
     graph.operators = kept[::-1]
 
     named = sorted({*graph.inputs, *wanted} | {tensor for operator in kept for tensor in operator.outputs})
-    place = {tensor: number for number, tensor in enumerate(tensor for tensor in named if tensor >= 0)}
-    place[-1] = -1  # an optional input that is absent
-    graph.tensors = [graph.tensors[tensor] for tensor in place if tensor >= 0]
+    position = {tensor: number for number, tensor in enumerate(tensor for tensor in named if tensor >= 0)}
+    position[-1] = -1  # an optional input that is absent
+    graph.tensors = [graph.tensors[tensor] for tensor in position if tensor >= 0]
     graph.inputs, graph.outputs = (
-        [place[tensor] for tensor in ends] for ends in (graph.inputs, graph.outputs)
+        [position[tensor] for tensor in ends] for ends in (graph.inputs, graph.outputs)
     )
     for operator in graph.operators:
-        operator.inputs = [place[tensor] for tensor in operator.inputs]
-        operator.outputs = [place[tensor] for tensor in operator.outputs]
+        operator.inputs = [position[tensor] for tensor in operator.inputs]
+        operator.outputs = [position[tensor] for tensor in operator.outputs]
     for signature in model.signatureDefs:
         for end in (*signature.inputs, *signature.outputs):
-            end.tensorIndex = place[end.tensorIndex]
+            end.tensorIndex = position[end.tensorIndex]

@@ -12,7 +12,7 @@ import click
 import torch
 
 from edge_pse.model_file import write_description
-from export.contract import contract
+from export.description import description
 from export.graph import StepGraph
 from export.writing import export_checkpoint
 from training.network import Network
@@ -35,7 +35,7 @@ def write_onnx(network: Network, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-    write_description(path, contract(network, "fp32"))
+    write_description(path, description(network, "fp32"))
 
 
 @click.command()

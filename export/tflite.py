@@ -13,7 +13,7 @@ import litert_torch
 from torch import Tensor, nn
 
 from edge_pse.model_file import write_description
-from export.contract import contract
+from export.description import description
 from export.elu import restore_elu
 from export.graph import StepGraph
 from export.writing import export_checkpoint
@@ -38,7 +38,7 @@ def write_tflite(network: Network, path: Path) -> None:
     inputs = dict(zip(graph.input_names, graph.example_inputs(), strict=True))
     litert_torch.convert(NamedStepGraph(graph).eval(), sample_kwargs=inputs).export(str(path))
     path.write_bytes(restore_elu(path.read_bytes()))
-    write_description(path, contract(network, "fp32"))
+    write_description(path, description(network, "fp32"))
 
 
 @click.command()

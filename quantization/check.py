@@ -7,8 +7,6 @@ status 1 when an int8 file misses a bar of ``quantization.bars``. Runtimes of ot
 
 from __future__ import annotations
 
-import math
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +15,12 @@ import click
 
 from edge_pse.model import MODELS_DIR, Model
 from quantization.bars import is_about_time, misses, misses_time
-from quantization.candidates import Candidate, layer_errors, make_candidates
 from quantization.measure import Pythons, Row, Variant, measure
-from quantization.recipes import RECIPES, SHIPPED
 from quantization.report import (
     Section,
     cost_section,
     drift_section,
-    layer_plot,
     quality_section,
-    scatter,
     stream_plot,
     write_report,
 )
@@ -34,8 +28,6 @@ from quantization.scenes import dev_scenes, short_scenes
 
 TRIES = 3
 """At the times alone: other programs may be in the way of any one."""
-LAYERS_BY = "linear-dynamic-conv-dynamic"
-"""The recipe whose cost is split up by layers: all that can be calculated in int8, is."""
 
 
 def find_misses(rows: list[Row]) -> list[str]:
@@ -62,12 +54,10 @@ def settle_times(
     return rows, failures
 
 
-def report_sections(
-    rows: list[Row], failures: list[str], candidates: list[Candidate], layers: dict[str, float]
-) -> list[Section]:
+def report_sections(rows: list[Row], failures: list[str]) -> list[Section]:
     """The report, most important first."""
     verdict = "\n\n".join(failures) if failures else "Every int8 file keeps every bar."
-    sections = [
+    return [
         Section("Verdict", verdict),
         cost_section(rows, rows[0]),
         quality_section(rows, rows[0]),
@@ -77,28 +67,6 @@ def report_sections(
             plot=stream_plot([row for row in rows if ".fp32." not in row.variant.path.name]),
         ),
     ]
-    if candidates:
-        points = [
-            (item.name, item.size_mb, item.p50_ms, item.snr) for item in candidates if math.isfinite(item.snr)
-        ]
-        sections.append(
-            Section(
-                "Recipes",
-                f"Shipped are, {_shipped()}. SNR and cosine over the recordings of the tests.",
-                ["", "MB", "p50 ms", "SNR dB", "cosine", ""],
-                [item.cells() for item in candidates],
-                scatter(points),
-            )
-        )
-    if layers:
-        cells = [[layer, f"{error:.1f}"] for layer, error in layers.items()]
-        said = f"With only that layer as {LAYERS_BY} has it, on ONNX Runtime, over one mixture."
-        sections.append(Section("Layers", said, header=["", "SNR dB"], rows=cells, plot=layer_plot(layers)))
-    return sections
-
-
-def _shipped() -> str:
-    return "; ".join(f"as {suffix}: {' and '.join(names)}" for suffix, names in SHIPPED.items())
 
 
 def _files(network: str, models: Path) -> list[Path]:
@@ -123,14 +91,9 @@ def _files(network: str, models: Path) -> list[Path]:
 @click.option(
     "--runtime", "runtimes", multiple=True, metavar="NAME=PYTHON", help="A runtime of another Python."
 )
-@click.option("--recipes", is_flag=True, help="Compare all recipes, and each layer by itself.")
-@click.option(
-    "--tflite-builder", metavar="PYTHON", help="With --recipes: the Python that makes TFLite files."
-)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the report.")
 def main(
-    network: str, models: Path, data: Path | None, short: bool, runtimes: tuple[str, ...], recipes: bool,
-    tflite_builder: str | None, output: Path | None,
+    network: str, models: Path, data: Path | None, short: bool, runtimes: tuple[str, ...], output: Path | None,
 ) -> None:  # fmt: skip
     """Measure what int8 costs NETWORK."""
     pythons = Pythons(dict(runtime.split("=", 1) for runtime in runtimes))
@@ -145,13 +108,7 @@ def main(
         click.echo(f"measured {row.variant.name}", err=True)
         rows.append(row)
     rows, failures = settle_times(rows, lambda: pythons.times(variants))
-    candidates: list[Candidate] = []
-    layers: dict[str, float] = {}
-    if recipes:
-        with tempfile.TemporaryDirectory() as folder:
-            candidates = make_candidates(reference.path, Path(folder), pythons, tflite_builder)
-        layers = layer_errors(Model.load(reference.path), RECIPES[LAYERS_BY])
-    sections = report_sections(rows, failures, candidates, layers)
+    sections = report_sections(rows, failures)
     for section in sections[1:4]:
         click.echo(f"\n{section.title}")
         for cells in [section.header, *section.rows]:

@@ -36,7 +36,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Output:
     """What came out of a variant."""
 
     enhanced: list[Samples]
@@ -92,7 +92,7 @@ class Pythons:
         """Runtimes that no interpreter has."""
         return [name for name in RUNTIMES if name not in self._by_runtime]
 
-    def run(self, variant: Variant, job: dict[str, np.ndarray]) -> Heard:
+    def run(self, variant: Variant, job: dict[str, np.ndarray]) -> Output:
         """Have ``quantization.worker`` do ``job``."""
         with tempfile.TemporaryDirectory() as folder:
             files = [str(Path(folder) / name) for name in ("job.npz", "result.npz")]
@@ -101,7 +101,7 @@ class Pythons:
             with np.load(files[1]) as result:
                 count = sum(key.startswith("enhanced_") for key in result)
                 enhanced = [result[f"enhanced_{number}"] for number in range(count)]
-                return Heard(enhanced, result["embeddings"], float(result["peak_memory_mb"]))
+                return Output(enhanced, result["embeddings"], float(result["peak_memory_mb"]))
 
     def times(self, variants: list[Variant]) -> dict[Variant, dict[str, float]]:
         """p50 and p99 of each, measured side by side with the others of its runtime."""

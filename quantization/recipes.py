@@ -60,7 +60,7 @@ SHIPPED = {
     ".onnx": ("linear-dynamic-conv-weights",),
     ".tflite": ("linear-dynamic-conv-weights", "weights-only"),
 }
-"""What ships, by format; why is in the report of ``python -m quantization.check --recipes``.
+"""What ships, by format; why is in the report of ``python -m studies int8-recipes``.
 
 Convolutions are calculated in float. LiteRT would be a fifth faster with int8 arithmetic in all but the first and the
 last (ONNX Runtime and tflite-runtime would not), but its int8 convolutions round differently on different processors:

@@ -113,20 +113,6 @@ def _each(row: Row, minute: int) -> str:
     return " ".join(f"{snr[minute]:.1f}" for snr in row.minute_snr)
 
 
-def scatter(points: list[tuple[str, float, float, float]]) -> Figure:
-    """Quality (SNR, dB) against size (MB) and against time (ms); points are (name, size, time, SNR)."""
-    figure = Figure(figsize=(10, 4))
-    for place, label in ((1, "file, MB"), (2, "frame, ms")):
-        axes = figure.add_subplot(1, 2, place)
-        for point in points:
-            axes.plot(point[place], point[3], "o", label=point[0])
-        axes.set_xlabel(label)
-        axes.set_ylabel("output SNR against fp32, dB")
-        axes.grid(alpha=0.3)
-    axes.legend(fontsize=6, bbox_to_anchor=(1, 1))
-    return figure
-
-
 def stream_plot(rows: list[Row]) -> Figure:
     """Output SNR in successive minutes, a line for each voice."""
     figure = Figure(figsize=(7, 3.5))
@@ -138,16 +124,6 @@ def stream_plot(rows: list[Row]) -> Figure:
     axes.set_xlabel("minute")
     axes.set_ylabel("output SNR, dB")
     axes.legend(fontsize=7)
-    return figure
-
-
-def layer_plot(errors: dict[str, float]) -> Figure:
-    """Output SNR with only that layer in int8."""
-    figure = Figure(figsize=(7, 7))
-    axes = figure.add_subplot()
-    axes.barh(list(errors)[::-1], list(errors.values())[::-1])
-    axes.set_xlabel("output SNR with only this layer in int8, dB")
-    axes.tick_params(labelsize=7)
     return figure
 
 

@@ -20,7 +20,7 @@ from edge_pse.model import Model
 from quantization.calibration import spectra
 from quantization.quality import enhance
 
-NOBODY = -1
+NO_PROFILE = -1
 ROUNDS, STEPS = 40, 50
 
 
@@ -28,7 +28,7 @@ def run(path: Path, backend: str, job: Path, result: Path) -> None:
     """Enroll and enhance.
 
     The job holds recordings to enroll ``enrollment_0`` ..., mixtures ``noisy_0`` ..., for each of those the index of
-    its enrollment in ``profiles`` (NOBODY for none), and where there is a far end ``far_end_0`` ..., which models
+    its enrollment in ``profiles`` (NO_PROFILE for none), and where there is a far end ``far_end_0`` ..., which models
     without one are not given. ``embeddings``, where given, are used in place of the model's own. The result holds
     ``embeddings`` (enrollments, embedding size), ``enhanced_0`` ..., and ``peak_memory_mb``.
     """
@@ -44,7 +44,7 @@ def run(path: Path, backend: str, job: Path, result: Path) -> None:
     enhanced = []
     for number, profile in enumerate(content["profiles"]):
         far_end = content.get(f"far_end_{number}") if model.contract.far_end else None
-        embedding = None if profile == NOBODY else embeddings[profile]
+        embedding = None if profile == NO_PROFILE else embeddings[profile]
         enhanced.append(enhance(model, content[f"noisy_{number}"], embedding, far_end))
     outputs = {f"enhanced_{number}": samples for number, samples in enumerate(enhanced)}
     write_arrays(result, {"embeddings": embeddings, "peak_memory_mb": np.array(_peak_memory_mb()), **outputs})

@@ -84,8 +84,14 @@ STUDIES = {
     "int8-search": Study(
         "int8_search",
         "Does neural-compressor find a better int8 recipe than ours?",
-        "the environment of quantization/requirements-search.txt",
+        "the environment of studies/requirements-int8-search.txt",
         "half an hour",
+    ),
+    "int8-recipes": Study(
+        "int8_recipes",
+        "What does each int8 recipe cost, and each layer by itself?",
+        "ONNX Runtime; the environment of export/requirements-tflite.txt, for TFLite files",
+        "five minutes",
     ),
     "emulated-arm": Study(
         "emulated_arm",

@@ -1,6 +1,6 @@
 """neural-compressor looks for a recipe: ``python -m studies int8-search edge_pse/models/pvqe-s.fp32.onnx -o FILE``.
 
-Runs in the environment of ``quantization/requirements-search.txt``. The accuracy that steers it is ours: the
+Runs in the environment of ``studies/requirements-int8-search.txt``. The accuracy that steers it is ours: the
 mean SI-SDR gain of the enhanced mixtures of ``quantization.calibration.CHECK``, with the state carried along
 and the profiles made by the candidate itself. The best candidate is written without regard to the shipped
 file; compare the two with what this command prints.

@@ -15,7 +15,7 @@ from export.onnx import write_onnx
 from quantization.bars import misses, misses_time
 from quantization.calibration import CHECK, mixtures
 from quantization.check import find_misses, report_sections, settle_times
-from quantization.measure import Heard, Pythons, Row, Scores, Variant, measure
+from quantization.measure import Output, Pythons, Row, Scores, Variant, measure
 from quantization.quality import enhance, snr_db
 from quantization.report import write_report
 from quantization.scenes import Scene, SceneSet, short_scenes
@@ -112,12 +112,12 @@ def test_other_losses_are_misses(rows: list[Row], change: dict[str, object], sai
 class PilesUp(Pythons):
     """Gives back what goes in, and what is not the reference adds an error that grows without end."""
 
-    def run(self, variant: Variant, job: dict[str, np.ndarray]) -> Heard:
+    def run(self, variant: Variant, job: dict[str, np.ndarray]) -> Output:
         """In place of a worker."""
         heard = [job[f"noisy_{number}"] for number in range(len(job["profiles"]))]
         if variant != FP32:
             heard = [noisy + np.linspace(0, 1e-4, noisy.size, dtype=np.float32) for noisy in heard]
-        return Heard(heard, np.ones((1, 256), np.float32), 50.0)
+        return Output(heard, np.ones((1, 256), np.float32), 50.0)
 
 
 def test_an_error_that_grows_from_minute_to_minute_is_a_miss() -> None:
@@ -158,12 +158,12 @@ def test_times_alone_are_measured_again_and_nothing_else_is(rows: list[Row]) -> 
 
 def test_the_report_says_it_all(rows: list[Row], tmp_path: Path) -> None:
     failures = find_misses([rows[0], replace(rows[1], cosine=0.5)])
-    write_report(tmp_path / "report", "int8", report_sections(rows, failures, [], {"gru1.of_input": 50.0}))
+    write_report(tmp_path / "report", "int8", report_sections(rows, failures))
     markdown = (tmp_path / "report/report.md").read_text()
     html = (tmp_path / "report/report.html").read_text()
-    for text in ("profiles are off", "pvqe-s.int8.onnx on onnx", "gru1.of_input"):
+    for text in ("profiles are off", "pvqe-s.int8.onnx on onnx"):
         assert text in markdown and text in html
-    assert len(list((tmp_path / "report").glob("*.png"))) == 2
+    assert len(list((tmp_path / "report").glob("*.png"))) == 1
 
 
 def test_another_python_gives_what_this_one_gives(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from training.network import BINS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES, 
 WEIGHTS_LICENCE = "CC-BY-SA-4.0"  # the strictest of the licences of the recordings it was trained on
 
 
-def contract(network: Network, precision: str) -> dict[str, Any]:
+def description(network: Network, precision: str) -> dict[str, Any]:
     """What the description of one exported file says, ready for JSON."""
     return {
         "schema_version": 1,

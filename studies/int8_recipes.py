@@ -1,7 +1,13 @@
-"""All recipes side by side, and each layer by itself: on what the choice of the shipped recipe rests."""
+"""Which int8 recipe? All of them side by side, and each layer by itself: on what the choice of the shipped one rests.
+
+``python -m studies int8-recipes -o FOLDER`` writes a report. Runtimes of other Pythons join in with ``--runtime``, as
+they do in ``quantization.check``; TFLite files are made by the Python of ``export/requirements-tflite.txt``, which
+``--tflite-builder`` names.
+"""
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import tempfile
@@ -10,14 +16,19 @@ from pathlib import Path
 
 import click
 import numpy as np
+from matplotlib.figure import Figure
 
 from edge_pse.backends import open_model
 from edge_pse.enrollment import embed
-from edge_pse.model import Model
+from edge_pse.model import MODELS_DIR, Model
 from quantization.calibration import CHECK, Samples, mixtures
 from quantization.measure import ROOT, Pythons, Variant
 from quantization.quality import cosine, enhance, snr_db
-from quantization.recipes import RECIPES, Recipe
+from quantization.recipes import RECIPES, SHIPPED, Recipe
+from quantization.report import Section, write_report
+
+LAYERS_BY = "linear-dynamic-conv-dynamic"
+"""The recipe whose cost is split up by layers: all that can be calculated in int8, is."""
 
 
 @dataclass(frozen=True)
@@ -118,3 +129,84 @@ def _measured(reference: Variant, variants: list[Variant], pythons: Pythons) -> 
 
 def _joined(signals: list[Samples]) -> Samples:
     return np.concatenate(signals)
+
+
+def report_sections(candidates: list[Candidate], layers: dict[str, float]) -> list[Section]:
+    """The comparison of recipes, and what each layer costs."""
+    points = [
+        (item.name, item.size_mb, item.p50_ms, item.snr) for item in candidates if math.isfinite(item.snr)
+    ]
+    return [
+        Section(
+            "Recipes",
+            f"Shipped are, {_shipped()}. SNR and cosine over the recordings of the tests.",
+            ["", "MB", "p50 ms", "SNR dB", "cosine", ""],
+            [item.cells() for item in candidates],
+            _scatter(points),
+        ),
+        Section(
+            "Layers",
+            f"With only that layer as {LAYERS_BY} has it, on ONNX Runtime, over one mixture.",
+            ["", "SNR dB"],
+            [[layer, f"{error:.1f}"] for layer, error in layers.items()],
+            _layer_plot(layers),
+        ),
+    ]
+
+
+def _shipped() -> str:
+    return "; ".join(f"as {suffix}: {' and '.join(names)}" for suffix, names in SHIPPED.items())
+
+
+def _scatter(points: list[tuple[str, float, float, float]]) -> Figure:
+    """Quality (SNR, dB) against size (MB) and against time (ms); points are (name, size, time, SNR)."""
+    figure = Figure(figsize=(10, 4))
+    for column, label in ((1, "file, MB"), (2, "frame, ms")):
+        axes = figure.add_subplot(1, 2, column)
+        for point in points:
+            axes.plot(point[column], point[3], "o", label=point[0])
+        axes.set_xlabel(label)
+        axes.set_ylabel("output SNR against fp32, dB")
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize=6, bbox_to_anchor=(1, 1))
+    return figure
+
+
+def _layer_plot(errors: dict[str, float]) -> Figure:
+    """Output SNR with only that layer in int8."""
+    figure = Figure(figsize=(7, 7))
+    axes = figure.add_subplot()
+    axes.barh(list(errors)[::-1], list(errors.values())[::-1])
+    axes.set_xlabel("output SNR with only this layer in int8, dB")
+    axes.tick_params(labelsize=7)
+    return figure
+
+
+@click.command()
+@click.option("--network", default="pvqe-s", show_default=True)
+@click.option(
+    "--models",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=MODELS_DIR,
+    help="Folder of the fp32 files; default: those that ship.",
+)
+@click.option(
+    "--runtime", "runtimes", multiple=True, metavar="NAME=PYTHON", help="A runtime of another Python."
+)
+@click.option("--tflite-builder", metavar="PYTHON", help="The Python that makes TFLite files.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for the report.")
+def main(
+    network: str, models: Path, runtimes: tuple[str, ...], tflite_builder: str | None, output: Path
+) -> None:
+    """Compare all int8 recipes for NETWORK, and each of its layers by itself."""
+    pythons = Pythons(dict(runtime.split("=", 1) for runtime in runtimes))
+    fp32 = models.resolve() / f"{network}.fp32.onnx"
+    with tempfile.TemporaryDirectory() as folder:
+        candidates = make_candidates(fp32, Path(folder), pythons, tflite_builder)
+    sections = report_sections(candidates, layer_errors(Model.load(fp32), RECIPES[LAYERS_BY]))
+    write_report(output, f"int8 recipes: {network}", sections)
+    click.echo(f"{output / 'report.md'}")
+
+
+if __name__ == "__main__":
+    main()
