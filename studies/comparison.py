@@ -27,7 +27,7 @@ from evaluation.scoring import score
 from evaluation.sets import SETS_FOLDER
 from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import ProfileKind, read_scenes
-from studies.describing import DVector, FilterbankStatistics, Nobody
+from studies.describing import DVector, FilterbankStatistics, NoProfile
 from studies.questions.measuring import Measured, cell
 from studies.questions.page import Answer
 from studies.questions.plot import Panel, draw
@@ -36,9 +36,9 @@ from training.dev import enhance
 from training.network import CONFIGS, HOP_SAMPLES, Network
 from training.options import Corpora
 from training.schedule import Stage, load_schedule
-from training.simulation.scenes import SceneMaker
+from training.simulation.scenes import SceneSimulator
 from training.spectral import analyse
-from training.step import Enroller
+from training.step import ProfileNetwork
 from training.teacher import Rotation, d_vectors
 from training.train import Run, Trainer
 
@@ -59,7 +59,7 @@ class Contestant:
     """A network, and what describes voices to it."""
 
     label: str
-    describes: Literal["itself", "d-vector", "filterbank", "nobody"]
+    describes: Literal["itself", "d-vector", "filterbank", "no-profile"]
     taught: bool = False
     """Given the d-vector at first, and taught to make its own embedding like it."""
     modulated_skips: bool = True
@@ -71,7 +71,7 @@ class Contestant:
     def stage(self, stage: Stage) -> Stage:
         """Its own of a stage."""
         if not self.taught:
-            stage = replace(stage, given_share=_UNTAUGHT, teacher_weight=_UNTAUGHT)
+            stage = replace(stage, teacher_forced_share=_UNTAUGHT, teacher_weight=_UNTAUGHT)
         scenes = replace(stage.scenes, clip_s=self.stretch * stage.scenes.clip_s)
         return replace(stage, steps=stage.steps // self.stretch, rates=self.rates, scenes=scenes)
 
@@ -81,7 +81,7 @@ CONTESTANTS = {
     "untaught": Contestant("internal embedding from the start", "itself"),
     "d-vector": Contestant("separate encoder: d-vector", "d-vector"),
     "filterbank": Contestant("mean and deviation of mel bands", "filterbank"),
-    "nobody": Contestant("nothing", "nobody"),
+    "no-profile": Contestant("nothing", "no-profile"),
     "concatenation": Contestant(
         "d-vector, by concatenation alone as in the paper", "d-vector", modulated_skips=False
     ),
@@ -109,7 +109,7 @@ class Question:
 QUESTIONS = {
     "describing": Question(
         "What should a voice be described by?",
-        ("internal", "d-vector", "filterbank", "nobody", "concatenation"),
+        ("internal", "d-vector", "filterbank", "no-profile", "concatenation"),
         "The internal embedding costs its runs a pass of the enrollments through the network in every step, and the "
         "device nothing.",
     ),
@@ -133,16 +133,18 @@ QUESTIONS = {
 class Arena:
     """What all contestants share."""
 
-    maker: SceneMaker
+    simulator: SceneSimulator
     folder: Path
     seed: int
 
     def trainer(self, contestant: Contestant, stages: Sequence[Stage]) -> Trainer:
         """A new run."""
         torch.manual_seed(self.seed)
-        maker = self.maker
-        device = maker.speech.samples.device
-        scenes = SceneMaker(maker.speech, maker.noise, maker.rooms, np.random.default_rng(self.seed))
+        simulator = self.simulator
+        device = simulator.speech.samples.device
+        scenes = SceneSimulator(
+            simulator.speech, simulator.noise, simulator.rooms, np.random.default_rng(self.seed)
+        )
         describer = self._describer(contestant)
         size = None if describer is None else describer.size
         config = replace(
@@ -158,16 +160,16 @@ class Arena:
         own = [contestant.stage(stage) for stage in stages]
         return Trainer(Network(config).to(device), own, scenes, teacher, self.seed, describer)
 
-    def _describer(self, contestant: Contestant) -> DVector | FilterbankStatistics | Nobody | None:
+    def _describer(self, contestant: Contestant) -> DVector | FilterbankStatistics | NoProfile | None:
         match contestant.describes:
             case "itself":
                 return None
             case "d-vector":
                 return DVector(Rotation.of(self._vectors(), NETWORK.embedding_size))
             case "filterbank":
-                return FilterbankStatistics(self.maker.speech)
-            case "nobody":
-                return Nobody(NETWORK.embedding_size)
+                return FilterbankStatistics(self.simulator.speech)
+            case "no-profile":
+                return NoProfile(NETWORK.embedding_size)
 
     def _vectors(self) -> np.ndarray:
         """D-vectors of all training voices; made once."""
@@ -175,7 +177,7 @@ class Arena:
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             partial = file.with_suffix(".partial.npy")
-            np.save(partial, d_vectors(self.maker.speech))
+            np.save(partial, d_vectors(self.simulator.speech))
             partial.replace(file)
         return np.load(file)
 
@@ -183,8 +185,10 @@ class Arena:
 class Scored:
     """What the evaluation's sets say of one contestant."""
 
-    def __init__(self, network: Network, enroller: Enroller, clips: Mapping[str, Sequence[Clip]]) -> None:
-        self.network, self.enroller = network, enroller
+    def __init__(
+        self, network: Network, profile_network: ProfileNetwork, clips: Mapping[str, Sequence[Clip]]
+    ) -> None:
+        self.network, self.profile_network = network, profile_network
         self._profiles: dict[str, Tensor] = {}
         self.by_set = {name: Measured() for name in clips}
         for name, of_set in clips.items():
@@ -227,7 +231,7 @@ class Scored:
         key = repr(enrollment)
         if key not in self._profiles:
             whole = torch.from_numpy(audio[: len(audio) // HOP_SAMPLES * HOP_SAMPLES])[None]
-            self._profiles[key] = self.enroller.embed(analyse(whole.to(device)))[0]
+            self._profiles[key] = self.profile_network.embed(analyse(whole.to(device)))[0]
         return self._profiles[key]
 
 
@@ -302,7 +306,7 @@ def main(
             )
     clips = {name: [render(s, root) for s in read_scenes(SETS_FOLDER / f"{name}.jsonl")] for name in SETS}
     scored = {
-        name: Scored(trainer.averaged, trainer.enroller or trainer.averaged, clips)
+        name: Scored(trainer.averaged, trainer.profile_network or trainer.averaged, clips)
         for name, trainer in trainers.items()
     }
     hours = max(trainer.seconds for trainer in trainers.values()) / 3600

@@ -35,7 +35,7 @@ SCORES = {
     "echo_erle_synthetic": "ERLE, simulated",
 }
 """Of `training.dev`, and how they are called in the plot; those a network does not have are left out."""
-_PARTS = ("spectral", "time", "identification", "teacher", "example", "delay")
+_PARTS = ("spectral", "time", "identification", "teacher", "distillation", "delay")
 _ENTRIES_A_POINT = 5
 
 Row = dict[str, Any]
@@ -131,19 +131,24 @@ def log(file: Path, run: str, after_hours: float, log_file: Path) -> None:
 @_RUN
 @_AFTER
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--enroller", type=click.Path(exists=True, path_type=Path), help="Makes the profiles.")
+@click.option("--profile-network", type=click.Path(exists=True, path_type=Path), help="Makes the profiles.")
 @options.data
 def score(
-    file: Path, run: str, after_hours: float, checkpoints: tuple[Path, ...], enroller: Path | None, root: Path
+    file: Path,
+    run: str,
+    after_hours: float,
+    checkpoints: tuple[Path, ...],
+    profile_network: Path | None,
+    root: Path,
 ) -> None:
     """Add the dev scores of a run's checkpoints."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    maker = load_checkpoint(enroller)[0] if enroller else None
+    larger = load_checkpoint(profile_network)[0] if profile_network else None
     for checkpoint in checkpoints:
         network, history = load_checkpoint(checkpoint)
         hours = round(after_hours + history.get("hours_presented", 0.0), 2)
-        scores = dev_scores(network, root, maker)
+        scores = dev_scores(network, root, larger)
         add(file, [{"run": run, "step": history.get("steps", 0), "hours": hours, "dev": scores}])
 
 

@@ -18,7 +18,7 @@ _LISTENING_S = 3.0
 _VOICES = 400  # for means and deviations
 
 
-class Nobody:
+class NoProfile:
     """No description at all."""
 
     def __init__(self, size: int) -> None:

@@ -20,10 +20,10 @@ from rich.table import Table
 
 from training import options
 from training.network import CONFIGS, SAMPLE_RATE_HZ, Network
-from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule
+from training.schedule import RECIPES, Stage, load_schedule
 from training.simulation.corpus import Bank, Track
 from training.simulation.rooms import POSITIONS, RESPONSE_SAMPLES, Rooms
-from training.simulation.scenes import SceneMaker
+from training.simulation.scenes import SceneSimulator
 from training.train import Trainer
 
 _VOICES, _NOISES, _ROOMS, _TRACK_S = 64, 32, 16, 60
@@ -31,8 +31,8 @@ _FIRST_STEPS = 4
 PARTS = ("data", "encoder", "temporal", "decoder", "losses", "backward", "optimizer")
 
 
-def made_up_scenes(device: torch.device, seed: int = 0) -> SceneMaker:
-    """A maker of scenes whose recordings are white noise."""
+def made_up_scenes(device: torch.device, seed: int = 0) -> SceneSimulator:
+    """A simulator of scenes whose recordings are white noise."""
     random = np.random.default_rng(seed)
 
     def bank(count: int) -> Bank:
@@ -43,7 +43,7 @@ def made_up_scenes(device: torch.device, seed: int = 0) -> SceneMaker:
 
     decay = np.exp(-np.arange(RESPONSE_SAMPLES) / (0.1 * SAMPLE_RATE_HZ))
     responses = random.normal(size=(_ROOMS, POSITIONS, RESPONSE_SAMPLES)) * decay
-    return SceneMaker(
+    return SceneSimulator(
         bank(_VOICES), bank(_NOISES), Rooms(torch.from_numpy(responses.astype(np.float32)).to(device)), random
     )
 
@@ -81,9 +81,12 @@ def measure(trainer: Trainer, stage: Stage, steps: int) -> tuple[dict[str, float
 
 @click.command()
 @click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
-@click.option("--stage", "stage_name", default="alone", show_default=True, help="Of the schedule.")
+@click.option("--stage", "stage_name", default="teacher-free", show_default=True, help="Of the schedule.")
 @click.option(
-    "--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML."
+    "--schedule",
+    type=click.Path(path_type=Path),
+    default=RECIPES / "pvqe-s/stages.toml",
+    help="Stages, as TOML.",
 )
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--compile", "compiled", is_flag=True, help="Fuse operations, as the run will.")
@@ -98,7 +101,7 @@ def main(
     if stage_name not in stages:
         raise click.UsageError(f"There is no stage {stage_name!r}: choose one of {', '.join(stages)}.")
     # A teacher costs next to nothing, and there is none for voices that are made up.
-    stage = replace(stages[stage_name], given_share=((0.0, 0.0),), teacher_weight=((0.0, 0.0),))
+    stage = replace(stages[stage_name], teacher_forced_share=((0.0, 0.0),), teacher_weight=((0.0, 0.0),))
     trainer = Trainer(Network(CONFIGS[name]).to(where), [stage], made_up_scenes(where), None, seed=0)
     if compiled:
         trainer.compile()

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from training.network import Network, NetworkConfig
 
 SCHEMA_VERSION = 1
+_KEYS = {"config", "weights", "profiles_of", "voice_space", "history"}
 _ALIGN_GAIN = 0.03  # of similarities on their way into the softmax over delays: neither flat nor one alone
 
 
@@ -46,13 +47,13 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
     Raises ValueError when the file is of another schema.
     """
     content = torch.load(path, map_location="cpu", weights_only=True)
-    if content.get("schema_version") != SCHEMA_VERSION:
+    if content.get("schema_version") != SCHEMA_VERSION or not content.keys() >= _KEYS:
         raise ValueError(
             f"{path} is not a checkpoint of schema {SCHEMA_VERSION}: train anew or use an older release."
         )
     network = Network(NetworkConfig(**content["config"]))
-    network.profiles_of = content.get("profiles_of")
-    network.voice_space = content.get("voice_space")
+    network.profiles_of = content["profiles_of"]
+    network.voice_space = content["voice_space"]
     weights = {name: tensor.float() for name, tensor in content["weights"].items()}
     missing, unexpected = network.load_state_dict(weights, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]

@@ -16,7 +16,7 @@ from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import read_scenes
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.spectral import analyse, synthesise
-from training.step import Enroller
+from training.step import ProfileNetwork
 
 _AT_ONCE = 8
 
@@ -37,12 +37,14 @@ def enhance(network: Network, samples: Tensor, profiles: Tensor, far_ends: Tenso
 
 
 @torch.no_grad()
-def dev_scores(network: Network, data: Path, enroller: Enroller | None = None) -> dict[str, float]:
+def dev_scores(
+    network: Network, data: Path, profile_network: ProfileNetwork | None = None
+) -> dict[str, float]:
     """Scores on unseen dev speakers, see ``evaluation.quick``; "eer" is of the embeddings of enrollment halves.
 
-    ``enroller``: the network that makes the profiles, where it is not ``network`` itself.
+    ``profile_network``: the network that makes the profiles, where it is not ``network`` itself.
     """
-    enroller = enroller or network
+    profile_network = profile_network or network
     device = next(network.parameters()).device
     quick = QuickSet.load(data)
     clips = {
@@ -50,16 +52,18 @@ def dev_scores(network: Network, data: Path, enroller: Enroller | None = None) -
         for task in quick.tasks
         if task.enrolled_speaker is not None and task.enrollment is not None
     }
-    profiles = {name: _embed(enroller, clip, device) for name, clip in clips.items()}
-    nobody = torch.zeros(network.config.taken_size, device=device)
+    profiles = {name: _embed(profile_network, clip, device) for name, clip in clips.items()}
+    no_profile = torch.zeros(network.config.taken_size, device=device)
     outputs: list[np.ndarray] = []
     for start in range(0, len(quick.tasks), _AT_ONCE):
         tasks = quick.tasks[start : start + _AT_ONCE]
         noisy = torch.from_numpy(np.stack([task.noisy for task in tasks])).to(device)
-        batch = torch.stack([profiles.get(task.enrolled_speaker or "", nobody) for task in tasks])
+        batch = torch.stack([profiles.get(task.enrolled_speaker or "", no_profile) for task in tasks])
         outputs.extend(enhance(network, noisy, batch).cpu().numpy())
     halves = [np.array_split(clip, 2) for clip in clips.values()]
-    first, second = (torch.stack([_embed(enroller, half[i], device) for half in halves]) for i in (0, 1))
+    first, second = (
+        torch.stack([_embed(profile_network, half[i], device) for half in halves]) for i in (0, 1)
+    )
     scores = {**quick.scores(outputs), "eer": _error_rate(first, second)}
     if network.config.far_channels is not None:
         scores |= echo_scores(network, data)
@@ -71,7 +75,7 @@ def echo_scores(network: Network, data: Path) -> dict[str, float]:
     and SI-SDR gain where the near end is known, in double talk and alone (where any loss is damage).
     """
     device = next(network.parameters()).device
-    nobody = torch.zeros(1, network.config.taken_size, device=device)
+    no_profile = torch.zeros(1, network.config.taken_size, device=device)
     scores: dict[str, list[float]] = {}
     for scene in read_scenes(SETS_FOLDER / "echo.jsonl"):
         assert scene.echo is not None
@@ -80,7 +84,7 @@ def echo_scores(network: Network, data: Path) -> dict[str, float]:
             continue  # nobody knows the clean near end
         clip = render(scene, data)
         heard, far = (torch.from_numpy(x)[None].to(device) for x in (clip.mixture, clip.far_end))
-        output = enhance(network, heard, nobody, far)[0].cpu().numpy()
+        output = enhance(network, heard, no_profile, far)[0].cpu().numpy()
         if kind == "st":
             scores.setdefault(f"echo_erle_{source}", []).append(erle_db(clip.mixture, output))
         else:
@@ -97,7 +101,7 @@ def _near_end_gain(clip: Clip, output: np.ndarray) -> float:
     return si_sdr(reference, output[start:]) - si_sdr(reference, clip.mixture[start:])
 
 
-def _embed(network: Enroller, clip: np.ndarray, device: torch.device) -> Tensor:
+def _embed(network: ProfileNetwork, clip: np.ndarray, device: torch.device) -> Tensor:
     whole = clip[: len(clip) // HOP_SAMPLES * HOP_SAMPLES]
     return network.embed(analyse(torch.from_numpy(whole)[None].to(device)))[0]
 

@@ -21,9 +21,9 @@ from training import options
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.network import SAMPLE_RATE_HZ
 from training.options import Corpora
-from training.simulation.scenes import SceneMaker, SceneSettings
+from training.simulation.scenes import SceneSettings, SceneSimulator
 from training.spectral import analyse
-from training.step import REFERENCE_LEVEL, Enroller
+from training.step import REFERENCE_LEVEL, ProfileNetwork
 
 DIRECTIONS = 48
 _SECONDS = 5.0  # of an enrollment
@@ -59,7 +59,7 @@ def discriminant(
 
 @torch.no_grad()
 def enrolled(
-    enroller: Enroller, scenes: SceneMaker, draws: int
+    profile_network: ProfileNetwork, scenes: SceneSimulator, draws: int
 ) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
     """Profiles (n, size) of enrollments of five seconds, each voice's in pairs, and whose they are (n,)."""
     made, voices = [], []
@@ -68,7 +68,7 @@ def enrolled(
     for _ in range(draws):
         batch = scenes.draw(settings)
         level = batch.enrollments.square().mean(1, keepdim=True).sqrt()
-        profiles = enroller.embed(analyse(REFERENCE_LEVEL * batch.enrollments / level.clamp_min(1e-5)))
+        profiles = profile_network.embed(analyse(REFERENCE_LEVEL * batch.enrollments / level.clamp_min(1e-5)))
         made.append(profiles.cpu().numpy())
         voices.append(batch.enrollment_voices)
     return np.concatenate(made), np.concatenate(voices)

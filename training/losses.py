@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from training.network import compress
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each part of a step's loss counts."""
+
+    spectral: float = 3.0  # of the compressed spectral distance; the signal-to-noise ratio in dB has 1
+    over_suppression: float = 0.3  # within that distance, of what is missing
+    scale_invariance: float = 0.0  # share of that ratio that does not care for the level
+    absent: float = 0.1  # of the residual in dB, where the target is absent
+    identification: float = 0.0  # of telling whose voice an enrollment is
+    delay: float = 0.0  # of where the echo is looked for: the simulation knows where it is
+    distillation: float = 0.0  # of the spectral distance from a larger network's outputs
+    teacher: float = 0.0  # of the embeddings' distance from the teacher's vectors
 
 
 def compressed_mse(

@@ -40,20 +40,22 @@ _CHECKPOINT = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("after", type=_CHECKPOINT)
 @click.option("--share", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of AFTER.")
 @click.option(
-    "--enroller", type=_CHECKPOINT, help="The network whose profiles it takes, if not the one of AFTER."
+    "--profile-network",
+    type=_CHECKPOINT,
+    help="The network whose profiles it takes, if not the one of AFTER.",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def main(before: Path, after: Path, share: float, enroller: Path | None, output: Path) -> None:
+def main(before: Path, after: Path, share: float, profile_network: Path | None, output: Path) -> None:
     """Write the mean of the weights of BEFORE and AFTER."""
     network, history = load_checkpoint(after)
-    if enroller is not None and network.profiles_of is None:
-        raise click.UsageError(f"{after} makes its own profiles: leave --enroller out.")
+    if profile_network is not None and network.profiles_of is None:
+        raise click.UsageError(f"{after} makes its own profiles: leave --profile-network out.")
     try:
         network = mean(load_checkpoint(before)[0], network, share)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    if enroller is not None:
-        network.profiles_of = model_id(load_checkpoint(enroller)[0])
+    if profile_network is not None:
+        network.profiles_of = model_id(load_checkpoint(profile_network)[0])
     save_checkpoint(output, network, history)
     click.echo(f"{output}: {model_id(load_checkpoint(output)[0])}")
 

@@ -440,8 +440,8 @@ class Network(nn.Module):
         return any(p.requires_grad and not name.startswith(after) for name, p in self.named_parameters())
 
     def _unconditioned(self, spectrum: Tensor, far: Tensor | None) -> tuple[Tensor, Tensor]:
-        nobody = spectrum.new_zeros(spectrum.shape[0], self.config.taken_size)
-        return self.encode(spectrum, far).latent, self.condition(nobody)
+        no_profile = spectrum.new_zeros(spectrum.shape[0], self.config.taken_size)
+        return self.encode(spectrum, far).latent, self.condition(no_profile)
 
     def forward(
         self, spectrum: Tensor, profile: Tensor, states: States | None = None, far: Tensor | None = None

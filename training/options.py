@@ -15,7 +15,7 @@ import torch
 from training import parallel
 from training.simulation.corpus import VOICE_FACTORS, load_bank
 from training.simulation.rooms import load_rooms
-from training.simulation.scenes import SceneMaker
+from training.simulation.scenes import SceneSimulator
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Corpora:
     simulated_rooms: int
     cache: Path
 
-    def scenes(self, device: torch.device, seed: int) -> SceneMaker:
+    def scenes(self, device: torch.device, seed: int) -> SceneSimulator:
         """Load them onto the device, for scenes that each process draws for itself."""
         with parallel.first_alone():
             speech = load_bank("speech", self.speech, self.cache, VOICE_FACTORS).to(device)
             noise = load_bank("noise", self.noise, self.cache).to(device)
             rooms = load_rooms(self.rooms, self.simulated_rooms, self.cache).to(device)
-        return SceneMaker(speech, noise, rooms, np.random.default_rng([seed + 1, parallel.rank()]))
+        return SceneSimulator(speech, noise, rooms, np.random.default_rng([seed + 1, parallel.rank()]))
 
 
 _CORPORA = (

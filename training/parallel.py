@@ -16,9 +16,10 @@ from torch import distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from training.losses import LossWeights
 from training.network import Network
 from training.simulation.scenes import SceneBatch
-from training.step import Enroller, Guidance, StepLoss, compute_loss
+from training.step import ProfileNetwork, StepLoss, Supervision, compute_loss
 
 
 def join(device: torch.device) -> torch.device:
@@ -64,18 +65,20 @@ def agreed(decision: bool) -> bool:
 class SharedLoss(nn.Module):
     """``compute_loss`` of a network; through ``shared``, with gradients averaged over the processes."""
 
-    def __init__(self, network: Network, enroller: Enroller | None):
+    def __init__(self, network: Network, profile_network: ProfileNetwork | None):
         super().__init__()
         self.network = network
-        self._enroller = (enroller,)  # in a tuple, so that it is no part of what learns
+        self._profile_network = (profile_network,)  # in a tuple, so that it is no part of what learns
 
-    def forward(self, batch: SceneBatch, guidance: Guidance, bfloat16: bool) -> StepLoss:
-        return compute_loss(self.network, batch, guidance, bfloat16, *self._enroller)
+    def forward(
+        self, batch: SceneBatch, weights: LossWeights, bfloat16: bool, supervision: Supervision
+    ) -> StepLoss:
+        return compute_loss(self.network, batch, weights, bfloat16, supervision, *self._profile_network)
 
 
-def shared(network: Network, enroller: Enroller | None = None) -> nn.Module:
+def shared(network: Network, profile_network: ProfileNetwork | None = None) -> nn.Module:
     """The loss to call in a step. To be made anew when other parts of the network are to learn."""
-    loss = SharedLoss(network, enroller)
+    loss = SharedLoss(network, profile_network)
     if not dist.is_initialized():
         return loss
     # A step without echo leaves the far branch out.

@@ -1,4 +1,4 @@
-"""The stages of a run, read from a TOML file: what each contains, and for how long."""
+"""The stages of a run, read from TOML: what each contains, and for how long. Those of what ships: training/recipes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from training.losses import LossWeights
+from training.network import NetworkConfig
 from training.simulation.echo import EchoSettings
 from training.simulation.scenes import SceneSettings
 
-DEFAULT_SCHEDULE = Path(__file__).with_name("schedule.toml")
+RECIPES = Path(__file__).with_name("recipes")
 _WARMUP_STEPS = 60
 _FINAL_LEARNING_RATE = 0.03  # of the stage's, reached by a cosine
 
@@ -23,34 +25,47 @@ Curve = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a run. ``given_share`` of the outputs are conditioned on the teacher's vector; the embedding is
-    regressed onto it with ``teacher_weight``; both are curves over the stage's progress. ``train_only``: parts of the
-    network or single parameters, by their names in it, that learn; the others stay as they are, batch-norm statistics
-    included. Empty: all. ``rates``: parts that learn faster or slower than the others, by so much. ``lighter``: for a
-    network that takes a larger one's profiles from its first step; ``example_weight``: how much it counts how far its
-    outputs are from that one's.
+    """One stage of a run.
+
+    ``teacher_forced_share`` of the outputs are conditioned on the teacher's vector in place of the network's own
+    embedding, which is regressed onto that vector with ``teacher_weight``; both are curves over the stage's progress.
+    ``train_only``: parts of the network or single parameters, by their names in it, that learn; the others stay as they
+    are, batch-norm statistics included. Empty: all. ``rates``: parts that learn faster or slower than the others, by so
+    much. The losses' weights are those of ``training.losses.LossWeights``.
     """
 
     name: str
     steps: int
     learning_rate: float
-    given_share: Curve = ((0.0, 0.0),)
+    teacher_forced_share: Curve = ((0.0, 0.0),)
     teacher_weight: Curve = ((0.0, 0.0),)
-    identification_weight: float = 0.0
-    spectral_weight: float = 3.0  # see training.step.Guidance
-    over_suppression: float = 0.3
-    scale_invariance: float = 0.0
-    absent_weight: float = 0.1
-    delay_weight: float = 0.0
-    example_weight: float = 0.0
+    identification_weight: float = LossWeights.identification
+    spectral_weight: float = LossWeights.spectral
+    over_suppression: float = LossWeights.over_suppression
+    scale_invariance: float = LossWeights.scale_invariance
+    absent_weight: float = LossWeights.absent
+    delay_weight: float = LossWeights.delay
+    distillation_weight: float = LossWeights.distillation
     train_only: tuple[str, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)
-    lighter: bool = False
     scenes: SceneSettings = field(default_factory=SceneSettings)
 
     def needs_teacher(self) -> bool:
         """Whether vectors from outside are needed at any point."""
-        return any(value > 0 for _, value in (*self.given_share, *self.teacher_weight))
+        return any(value > 0 for _, value in (*self.teacher_forced_share, *self.teacher_weight))
+
+    def loss_weights(self, progress: float) -> LossWeights:
+        """Those at ``progress`` 0..1 through the stage."""
+        return LossWeights(
+            spectral=self.spectral_weight,
+            over_suppression=self.over_suppression,
+            scale_invariance=self.scale_invariance,
+            absent=self.absent_weight,
+            identification=self.identification_weight,
+            delay=self.delay_weight,
+            distillation=self.distillation_weight,
+            teacher=value_at(self.teacher_weight, progress),
+        )
 
     def teaches(self, name: str) -> bool:
         """Whether a part or a parameter of the network learns, by its name in it."""
@@ -82,6 +97,28 @@ def load_schedule(path: Path) -> list[Stage]:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}, stage {entry.get('name')}: {error}") from error
     return stages
+
+
+def default_stages(config: NetworkConfig) -> list[Stage]:
+    """Stages from the beginning, for a kind of network: with a teacher, or with a larger network's profiles; with a far
+    end, those of its branch after them.
+    """
+    recipes = ["pvqe-s" if config.profile_size is None else "pvqe-xs"]
+    if config.far_channels is not None:
+        recipes.append("pvqe-s-far")
+    return [stage for recipe in recipes for stage in load_schedule(RECIPES / recipe / "stages.toml")]
+
+
+def choose_stages(stages: list[Stage], names: str) -> list[Stage]:
+    """Those with these names, comma-separated; all, where there are none. Raises ValueError on an unknown name."""
+    if not names:
+        return stages
+    unknown = set(names.split(",")) - {stage.name for stage in stages}
+    if unknown:
+        raise ValueError(
+            f"there is no stage {', '.join(sorted(unknown))}: choose among {', '.join(s.name for s in stages)}."
+        )
+    return [stage for stage in stages if stage.name in names.split(",")]
 
 
 def _frozen(value: Any) -> Any:

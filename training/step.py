@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.device import to_device
 from training.losses import (
+    LossWeights,
     compressed_mse,
     delay_entropy,
     identification,
@@ -21,14 +23,13 @@ from training.losses import (
     residual_db,
 )
 from training.network import Encoded, Network
-from training.placing import place
 from training.simulation.scenes import NO_PROFILE, SceneBatch
 from training.spectral import analyse, synthesise
 
 REFERENCE_LEVEL = 0.05  # losses are taken on signals scaled so that the mixture has this root mean square
 
 
-class Enroller(Protocol):
+class ProfileNetwork(Protocol):
     """What makes profiles of enrollments."""
 
     def embed(self, spectrum: Tensor) -> Tensor:
@@ -45,32 +46,31 @@ class StepLoss:
 
 
 @dataclass(frozen=True)
-class Guidance:
-    """How this step's losses are weighed, and what stands beside them; the teacher is for training only."""
+class Supervision:
+    """What a step's losses compare with beside the scenes' own targets; None: that part of the loss is left out."""
 
-    spectral_weight: float = 3.0  # of the compressed spectral distance; the signal-to-noise ratio in dB has 1
-    over_suppression: float = 0.3  # within that distance, of what is missing
-    scale_invariance: float = 0.0  # share of that ratio that does not care for the level
-    identification_weight: float = 0.0
-    remembered: Tensor | None = None  # (voice, embedding): what the network made of each voice lately
-    teacher_weight: float = 0.0
-    teacher: Tensor | None = (
-        None  # (enrollment, embedding): the vector from outside for each enrollment's voice
+    voice_embeddings: Tensor | None = None  # (voice, embedding): what the network made of each voice lately
+    teacher_vectors: Tensor | None = None  # (enrollment, embedding): from outside, of each enrollment's voice
+    teacher_forced: Tensor | None = (
+        None  # (output,) bool: conditioned on that vector, not on the own embedding
     )
-    given: Tensor | None = None  # (output,) bool: conditioned on the teacher's vector in place of its own
-    delay_weight: float = 0.0  # of where the echo is looked for: the simulation knows where it is
-    absent_weight: float = 0.1  # of the residual in dB, where the target is absent
-    example: Network | None = None  # a larger network whose outputs this one is to come near to
-    example_weight: float = 0.0
+    distilled_network: Network | None = None  # a larger one, whose outputs this one is to come near to
+
+
+_NONE = Supervision()
 
 
 def encode(
-    network: Network, enroller: Enroller | None, spectrum: Tensor, far: Tensor | None, enrollment: Tensor
+    network: Network,
+    profile_network: ProfileNetwork | None,
+    spectrum: Tensor,
+    far: Tensor | None,
+    enrollment: Tensor,
 ) -> tuple[Encoded, Tensor]:
     """The encoded mixtures, and the embeddings of the enrollments: (enrollment, embedding)."""
-    if enroller is not None:
+    if profile_network is not None:
         with torch.no_grad():
-            embeddings = enroller.embed(enrollment)
+            embeddings = profile_network.embed(enrollment)
         return network.encode(spectrum, far), embeddings.float()
     frames = spectrum.shape[2]
     repeats = enrollment.shape[2] // frames
@@ -78,21 +78,24 @@ def encode(
     # of batch-norm statistics, serves enrollments and mixtures.
     segments = enrollment.unflatten(2, (repeats, frames)).transpose(1, 2).flatten(0, 1)
     if far is not None:
-        far = torch.cat([far, far.new_zeros(segments.shape)])  # nobody enrolls in a call
+        far = torch.cat([far, far.new_zeros(segments.shape)])  # no enrollment comes from a call
     encoded = network.encode(torch.cat([spectrum, segments]), far)
     mixtures = len(spectrum)
     latent = encoded.latent[mixtures:].unflatten(0, (len(enrollment), repeats)).flatten(1, 2)
-    nobody = latent.new_zeros(len(enrollment), network.config.taken_size)
+    no_profile = latent.new_zeros(len(enrollment), network.config.taken_size)
     # Where nothing that makes profiles learns, what else does must not cost a way back through all enrollments.
     with torch.set_grad_enabled(torch.is_grad_enabled() and network.profiles_learn()):
-        embeddings = network.temporal(latent, network.condition(nobody)).float().mean(1)
+        embeddings = network.temporal(latent, network.condition(no_profile)).float().mean(1)
     skips = [skip[:mixtures] for skip in encoded.skips]
     delays = None if encoded.delays is None else encoded.delays[:mixtures]
     return Encoded(encoded.latent[:mixtures], skips, delays), embeddings
 
 
 def forward(
-    network: Network, batch: SceneBatch, guidance: Guidance, enroller: Enroller | None = None
+    network: Network,
+    batch: SceneBatch,
+    supervision: Supervision,
+    profile_network: ProfileNetwork | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Enhanced spectra of all outputs (output, 2, frame, bin), embeddings of all enrollments, and, of a network with a
     far end, the weights of all delays (mixture, frame, delay).
@@ -100,15 +103,14 @@ def forward(
     device = batch.mixtures.device
     spectrum = analyse(batch.mixtures)
     far = None if batch.far_ends is None else analyse(batch.far_ends)
-    encoded, embeddings = encode(network, enroller, spectrum, far, analyse(batch.enrollments))
-    which = place(batch.output_profile, device)
-    if guidance.given is not None and guidance.teacher is not None:
-        own, given = embeddings[which], guidance.teacher[which]
-        profiles = torch.where(guidance.given[:, None], given, own)
-    else:
-        profiles = embeddings[which]
+    encoded, embeddings = encode(network, profile_network, spectrum, far, analyse(batch.enrollments))
+    which = to_device(batch.output_profile, device)
+    profiles = embeddings[which]
+    if supervision.teacher_forced is not None and supervision.teacher_vectors is not None:
+        forced = supervision.teacher_forced[:, None]
+        profiles = torch.where(forced, supervision.teacher_vectors[which], profiles)
     profiles = torch.where((which == NO_PROFILE)[:, None], torch.zeros_like(profiles), profiles)
-    index = place(batch.output_mixture, device)
+    index = to_device(batch.output_mixture, device)
     mixed = encoded.repeat(index)
     speaker = network.condition(profiles)
     temporal = network.temporal(mixed.latent, speaker)
@@ -116,41 +118,45 @@ def forward(
 
 
 def compute_loss(
-    network: Network, batch: SceneBatch, guidance: Guidance, bfloat16: bool, enroller: Enroller | None = None
-) -> StepLoss:
+    network: Network, batch: SceneBatch, weights: LossWeights, bfloat16: bool, supervision: Supervision = _NONE,
+    profile_network: ProfileNetwork | None = None,
+) -> StepLoss:  # fmt: skip
     """Run the step forward and weigh its losses; ``bfloat16`` autocasts the network, never the losses.
 
-    ``enroller``: makes the profiles in the network's place, and does not learn.
+    ``profile_network``: makes the profiles in the network's place, and does not learn.
     """
     device_type = batch.mixtures.device.type
     with torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
-        enhanced, embeddings, delays = forward(network, batch, guidance, enroller)
-    index = place(batch.output_mixture, batch.mixtures.device)
+        enhanced, embeddings, delays = forward(network, batch, supervision, profile_network)
+    index = to_device(batch.output_mixture, batch.mixtures.device)
     scale = REFERENCE_LEVEL / batch.mixtures.square().mean(1).sqrt().clamp_min(1e-5)[index]
     enhanced = enhanced.float() * scale[:, None, None, None]
     targets, mixtures = batch.targets * scale[:, None], batch.mixtures[index] * scale[:, None]
     output = synthesise(enhanced)
     present = targets.square().mean(1) > 1e-8
-    spectral = compressed_mse(enhanced, analyse(targets), over_suppression=guidance.over_suppression).mean()
+    spectral = compressed_mse(enhanced, analyse(targets), over_suppression=weights.over_suppression).mean()
     wanted = negative_snr_db(output, targets)
-    if guidance.scale_invariance:
-        wanted = torch.lerp(wanted, negative_si_sdr_db(output, targets), guidance.scale_invariance)
-    time = torch.where(present, wanted, guidance.absent_weight * residual_db(output, mixtures)).mean()
-    total = guidance.spectral_weight * spectral + time
+    if weights.scale_invariance:
+        wanted = torch.lerp(wanted, negative_si_sdr_db(output, targets), weights.scale_invariance)
+    time = torch.where(present, wanted, weights.absent * residual_db(output, mixtures)).mean()
+    total = weights.spectral * spectral + time
     parts = {"spectral": spectral, "time": time}
-    if guidance.identification_weight and guidance.remembered is not None:
-        voices = place(batch.enrollment_voices, embeddings.device)
-        parts["identification"] = identification(embeddings, voices, guidance.remembered)
-        total = total + guidance.identification_weight * parts["identification"]
-    if guidance.delay_weight and delays is not None and batch.delay_hops is not None:
+    if weights.identification and supervision.voice_embeddings is not None:
+        voices = to_device(batch.enrollment_voices, embeddings.device)
+        parts["identification"] = identification(embeddings, voices, supervision.voice_embeddings)
+        total = total + weights.identification * parts["identification"]
+    if weights.delay and delays is not None and batch.delay_hops is not None:
         parts["delay"] = delay_entropy(delays.float(), batch.delay_hops)
-        total = total + guidance.delay_weight * parts["delay"]
-    if guidance.example_weight and guidance.example is not None:
+        total = total + weights.delay * parts["delay"]
+    if weights.distillation and supervision.distilled_network is not None:
         with torch.no_grad(), torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
-            example, _, _ = forward(guidance.example, batch, Guidance(), enroller)
-        parts["example"] = compressed_mse(enhanced, example.float() * scale[:, None, None, None]).mean()
-        total = total + guidance.example_weight * parts["example"]
-    if guidance.teacher_weight and guidance.teacher is not None:
-        parts["teacher"] = F.mse_loss(embeddings, guidance.teacher) / guidance.teacher.square().mean()
-        total = total + guidance.teacher_weight * parts["teacher"]
+            distilled, _, _ = forward(supervision.distilled_network, batch, _NONE, profile_network)
+        parts["distillation"] = compressed_mse(
+            enhanced, distilled.float() * scale[:, None, None, None]
+        ).mean()
+        total = total + weights.distillation * parts["distillation"]
+    if weights.teacher and supervision.teacher_vectors is not None:
+        vectors = supervision.teacher_vectors
+        parts["teacher"] = F.mse_loss(embeddings, vectors) / vectors.square().mean()
+        total = total + weights.teacher * parts["teacher"]
     return StepLoss(total, {name: value.detach() for name, value in parts.items()}, embeddings.detach())

@@ -6,7 +6,7 @@ that this project has in newer versions, so it is installed beside its needs:
 ``pip install librosa webrtcvad-wheels && pip install --no-deps Resemblyzer==0.1.4``.
 
 With ``--checkpoint`` the vectors are a trained network's own, without Resemblyzer: a run that goes on from it, and is
-held to them, leaves the profiles that were made with it, and the networks that take them, of use (``further.toml``).
+held to them, leaves the profiles that were made with it, and the networks that take them, of use.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from training.network import CONFIGS, HOP_SAMPLES, Network
 from training.options import supports_bfloat16
 from training.simulation.corpus import VOICE_FACTORS, Bank, load_bank
 from training.spectral import analyse
+from training.step import REFERENCE_LEVEL
 
 _WINDOW_SAMPLES = 25_600  # 1.6 s: what the encoder hears at once
 _WINDOWS = 6
-_LEVEL = 0.05  # of full scale: what the encoder was trained on
+_ENCODER_LEVEL = 0.05  # of full scale: what the encoder was trained on
 _CLIP_SAMPLES = 300 * HOP_SAMPLES  # of each voice's own vectors
 _CLIPS, _AT_ONCE = 4, 16
 _LEADING_SPREAD = 3.0  # standard deviation of the first component of the vectors that the network is given
@@ -47,7 +48,7 @@ class DVectorEncoder:
 
     def of(self, clips: np.ndarray) -> np.ndarray:
         """(clip, sample), of unit power -> (clip, 256)."""
-        level = np.float32(_LEVEL)
+        level = np.float32(_ENCODER_LEVEL)
         return np.stack([self._encoder.embed_utterance(level * clip) for clip in clips])
 
 
@@ -77,7 +78,7 @@ def own_vectors(speech: Bank, network: Network, seed: int = 0) -> np.ndarray:
     for some in track(voices, description="listening to voices"):
         for _ in range(_CLIPS):
             starts = (random.random(len(some)) * lengths[some]).astype(int)
-            clips = _LEVEL * speech.cut(some, starts, _CLIP_SAMPLES)
+            clips = REFERENCE_LEVEL * speech.cut(some, starts, _CLIP_SAMPLES)
             with torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
                 vectors[some] += network.embed(analyse(clips)).float().cpu().numpy() / _CLIPS
     return vectors

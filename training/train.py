@@ -23,14 +23,14 @@ from training import options, parallel
 from training.checkpoint import follow, load_checkpoint, model_id, save_checkpoint, with_far_branch
 from training.clock import StepClock
 from training.dev import dev_scores
+from training.device import to_device
 from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network, NetworkConfig
 from training.optimizer import Optimizer
 from training.options import Corpora, supports_bfloat16
-from training.placing import place
-from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
-from training.simulation.scenes import NO_PROFILE, SceneBatch, SceneMaker
+from training.schedule import Stage, choose_stages, default_stages, load_schedule, value_at
+from training.simulation.scenes import NO_PROFILE, SceneBatch, SceneSimulator
 from training.spectral import analyse
-from training.step import REFERENCE_LEVEL, Enroller, Guidance
+from training.step import REFERENCE_LEVEL, ProfileNetwork, Supervision
 
 _AVERAGING = 0.998  # of the weights that ship, a step
 _LOG_STEPS = 20
@@ -41,11 +41,11 @@ _GRADIENT_NORM = 1.0
 
 
 class Trainer:
-    """One run: networks, optimizer, place in the schedule, and all that is needed to resume."""
+    """One run: networks, optimizer, position in the schedule, and all that is needed to resume."""
 
     def __init__(
-        self, network: Network, stages: list[Stage], scenes: SceneMaker, teacher: Tensor | None, seed: int,
-        enroller: Enroller | None = None,
+        self, network: Network, stages: list[Stage], scenes: SceneSimulator, teacher: Tensor | None, seed: int,
+        profile_network: ProfileNetwork | None = None,
     ):  # fmt: skip
 
         if teacher is None and any(stage.needs_teacher() for stage in stages):
@@ -56,8 +56,8 @@ class Trainer:
             check_fits(network, stage)
         self.network, self.stages, self.scenes = network.train(), stages, scenes
         self._entered: Stage | None = None
-        self.enroller = enroller
-        self._loss: nn.Module = parallel.SharedLoss(network, enroller)  # made anew for each stage
+        self.profile_network = profile_network
+        self._loss: nn.Module = parallel.SharedLoss(network, profile_network)  # made anew for each stage
         self.averaged = copy.deepcopy(network).eval()
         self.teacher = teacher
         self.device = next(network.parameters()).device
@@ -71,7 +71,7 @@ class Trainer:
         # as old as the last log entry.
         shape = len(scenes.speech.tracks), network.config.taken_size
         self.embeddings = torch.full(shape, torch.nan, device=self.device)
-        self._heard = self.embeddings.cpu().numpy()
+        self._known_embeddings = self.embeddings.cpu().numpy()
         self.clock = StepClock(self.device)
 
     def compile(self) -> None:
@@ -103,7 +103,7 @@ class Trainer:
         """Go on where the run that gave ``state`` was."""
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
-        self.averaged.voice_space = state.get("voice_space")  # gone once profiles have learnt
+        self.averaged.voice_space = state["voice_space"]  # gone once profiles have learnt
         self.optimizer.load_state_dict(state["optimizer"])
         self.stage_index, self.stage_step, self.steps, self.seconds = state["position"]
         for generator, saved in zip((self.random, self.scenes.random), state["random"], strict=True):
@@ -111,7 +111,7 @@ class Trainer:
                 saved = np.random.default_rng([parallel.rank(), self.steps]).bit_generator.state
             generator.bit_generator.state = saved
         self.embeddings.copy_(state["embeddings"])
-        self._heard = self.embeddings.cpu().numpy()
+        self._known_embeddings = self.embeddings.cpu().numpy()
 
     def run(self) -> Iterator[dict[str, Any]]:
         """Train to the end of the schedule, one log entry every _LOG_STEPS steps."""
@@ -136,16 +136,17 @@ class Trainer:
                 module.train(stage.teaches(name))
         if self.network.profiles_learn():
             self.averaged.voice_space = None  # it was that of other profiles
-        self._loss = parallel.shared(self.network, self.enroller)
+        self._loss = parallel.shared(self.network, self.profile_network)
         self._entered = stage
 
     def step(self, stage: Stage) -> dict[str, Tensor]:
         """One optimizer step of a stage: its losses. It doesn't wait for a GPU; reading what it returns does."""
         if stage is not self._entered:
             self._enter(stage)
-        batch = self.scenes.draw(stage.scenes, self._heard)
+        batch = self.scenes.draw(stage.scenes, self._known_embeddings)
         self.clock.lap("data")
-        loss = self._loss(batch, self._guidance(stage, batch), self.bfloat16)
+        weights = stage.loss_weights(self.stage_step / stage.steps)
+        loss = self._loss(batch, weights, self.bfloat16, self._supervision(stage, batch))
         self.clock.lap("forward")
         self.optimizer.zero_grad()
         loss.total.backward()
@@ -162,28 +163,20 @@ class Trainer:
         )
         return loss.parts | {"loss": loss.total.detach(), "gradient": norm}
 
-    def _guidance(self, stage: Stage, batch: SceneBatch) -> Guidance:
-        guidance = Guidance(
-            stage.spectral_weight,
-            stage.over_suppression,
-            stage.scale_invariance,
-            stage.identification_weight,
-            self.embeddings if stage.identification_weight else None,
-            delay_weight=stage.delay_weight,
-            absent_weight=stage.absent_weight,
-            example=self.enroller if isinstance(self.enroller, Network) else None,
-            example_weight=stage.example_weight,
+    def _supervision(self, stage: Stage, batch: SceneBatch) -> Supervision:
+        supervision = Supervision(
+            voice_embeddings=self.embeddings,
+            distilled_network=self.profile_network if isinstance(self.profile_network, Network) else None,
         )
         if self.teacher is None or not stage.needs_teacher():
-            return guidance
-        progress = self.stage_step / stage.steps
-        given = self.random.random(len(batch.output_profile)) < value_at(stage.given_share, progress)
-        given &= batch.output_profile != NO_PROFILE
+            return supervision
+        share = value_at(stage.teacher_forced_share, self.stage_step / stage.steps)
+        forced = self.random.random(len(batch.output_profile)) < share
+        forced &= batch.output_profile != NO_PROFILE
         return replace(
-            guidance,
-            teacher_weight=value_at(stage.teacher_weight, progress),
-            teacher=self.teacher[place(batch.enrollment_voices, self.device)],
-            given=place(given, self.device),
+            supervision,
+            teacher_vectors=self.teacher[to_device(batch.enrollment_voices, self.device)],
+            teacher_forced=to_device(forced, self.device),
         )
 
     @torch.no_grad()
@@ -195,7 +188,7 @@ class Trainer:
                 tensor.lerp_(current[name], 1 - keep)
 
     def _remember(self, batch: SceneBatch, embeddings: Tensor) -> None:
-        voices = place(batch.enrollment_voices, self.device)
+        voices = to_device(batch.enrollment_voices, self.device)
         before = self.embeddings[voices]
         embeddings = embeddings.to(before.dtype)
         self.embeddings[voices] = torch.where(before.isnan(), embeddings, (before + embeddings) / 2)
@@ -207,13 +200,13 @@ class Trainer:
         length = round(seconds * SAMPLE_RATE_HZ / HOP_SAMPLES) * HOP_SAMPLES
         for some in np.array_split(voices, max(1, len(voices) // at_once)):
             clips = REFERENCE_LEVEL * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
-            made = (self.enroller or self.averaged).embed(analyse(clips))
-            self.embeddings[place(some, self.device)] = made.float()
-        self._heard = self.embeddings.cpu().numpy()
+            made = (self.profile_network or self.averaged).embed(analyse(clips))
+            self.embeddings[to_device(some, self.device)] = made.float()
+        self._known_embeddings = self.embeddings.cpu().numpy()
 
     def _summary(self, stage: Stage, entries: list[dict[str, Tensor]]) -> dict[str, Any]:
         means = {key: round(float(torch.stack([e[key] for e in entries]).mean()), 4) for key in entries[0]}
-        self._heard = self.embeddings.cpu().numpy()
+        self._known_embeddings = self.embeddings.cpu().numpy()
         spent = self.clock.spent()
         seconds = sum(spent.values())
         self._seconds_a_step = seconds / len(entries)
@@ -304,7 +297,7 @@ class Run:
     def score(self) -> None:
         """Dev scores of the averaged weights, into the log."""
         if self.dev_data is not None and parallel.rank() == 0:
-            scores = dev_scores(self.trainer.averaged, self.dev_data, self.trainer.enroller)
+            scores = dev_scores(self.trainer.averaged, self.dev_data, self.trainer.profile_network)
             self._log(
                 {"step": self.trainer.steps, "hours": round(self.trainer.seconds / 3600, 3), "dev": scores}
             )
@@ -318,45 +311,44 @@ class Run:
             log.write(line + "\n")
 
 
-def choose_stages(schedule: list[Stage], names: str, config: NetworkConfig) -> list[Stage]:
-    """Those of the schedule with these names, comma-separated, or else all that are for this kind of network."""
-    if names:
-        return [stage for stage in schedule if stage.name in names.split(",")]
-    lighter, far_end = config.profile_size is not None, config.far_channels is not None
-    return [s for s in schedule if s.lighter == lighter and (far_end or s.scenes.echo is None)]
-
-
 def starting_point(
-    config: NetworkConfig, init: Path | None, enroller: Path | None, before: Path | None = None
+    config: NetworkConfig,
+    init: Path | None,
+    profile_checkpoint: Path | None,
+    profile_before: Path | None = None,
 ) -> tuple[Network, Network | None]:
     """A new network, that of a checkpoint, or that of a checkpoint with a far branch added; and the network that makes
     the profiles, where it is another one: a lighter network takes those of the larger one that it stands in for.
-    ``before``: that other one as it was when the checkpoint was trained, for a network with a far branch to follow.
+    ``profile_before``: that other one as it was when the checkpoint was trained, for a network with a far branch to
+    follow. Raises UsageError when they don't fit each other.
     """
-    maker = load_checkpoint(enroller)[0] if enroller else None
+    profile_network = load_checkpoint(profile_checkpoint)[0] if profile_checkpoint else None
     if init is None:
-        network = Network(replace(config, profile_size=maker.config.embedding_size) if maker else config)
+        taken_size = profile_network.config.embedding_size if profile_network else None
+        network = Network(replace(config, profile_size=taken_size))
     else:
         network, _ = load_checkpoint(init)
-        if (network.profiles_of is None) != (maker is None):
+        if (network.profiles_of is None) != (profile_network is None):
             raise click.UsageError(
-                f"{init} takes the profiles of {network.profiles_of or 'itself'}: choose --enroller accordingly."
+                f"{init} takes the profiles of {network.profiles_of or 'itself'}: choose --profile-network accordingly."
             )
         if network.config != replace(config, profile_size=network.config.profile_size):
             try:
-                network, maker = with_far_branch(network, config), maker or network
+                network, profile_network = with_far_branch(network, config), profile_network or network
             except ValueError as error:
                 raise click.UsageError(
                     f"{init} can't begin this run: {error} Choose --network accordingly."
                 ) from error
-    if before is not None:
-        if maker is None or network.config.far_channels is None:
-            raise click.UsageError("--before is for a network with a far end that has an --enroller.")
-        follow(network, load_checkpoint(before)[0], maker)
-    if maker is not None:
+    if profile_before is not None:
+        if profile_network is None or network.config.far_channels is None:
+            raise click.UsageError(
+                "--profile-network-before is for a network with a far end that has a --profile-network."
+            )
+        follow(network, load_checkpoint(profile_before)[0], profile_network)
+    if profile_network is not None:
         # Where the larger network has gone on learning since, this one is taught its new profiles.
-        network.profiles_of = model_id(maker)
-    return network, maker
+        network.profiles_of = model_id(profile_network)
+    return network, profile_network
 
 
 @click.command()
@@ -365,19 +357,23 @@ def starting_point(
 @click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of this run.")
 @click.option("--init", type=click.Path(path_type=Path), help="Checkpoint to start from (a new run only).")
 @click.option(
-    "--enroller", type=click.Path(path_type=Path), help="Network that makes the profiles for this one."
-)
-@click.option(
-    "--before",
+    "--profile-network",
+    "profile_checkpoint",
     type=click.Path(path_type=Path),
-    help="The --enroller as it was when --init, which has a far end, was trained: what it has learnt since is added.",
+    help="Checkpoint of the network that makes the profiles for this one.",
 )
 @click.option(
-    "--schedule", type=click.Path(path_type=Path), default=DEFAULT_SCHEDULE, help="Stages, as TOML."
+    "--profile-network-before",
+    "profile_before",
+    type=click.Path(path_type=Path),
+    help="It as it was when --init, which has a far end, was trained: what it has learnt since is added.",
 )
 @click.option(
-    "--stages", default="", help="Only these, comma-separated; by default all that fit the network."
+    "--schedule",
+    type=click.Path(path_type=Path),
+    help="Stages, as TOML; by default those of training/recipes.",
 )
+@click.option("--stages", "names", default="", help="Only these, comma-separated.")
 @click.option(
     "--teacher", "teacher_path", type=click.Path(path_type=Path), help="From python -m training.teacher."
 )
@@ -390,23 +386,24 @@ def starting_point(
 @click.option("--dev-data", type=click.Path(path_type=Path), help="Score on this dev data now and then.")
 @click.option("--dev-minutes", default=20.0, show_default=True)
 def main(
-    name: str, corpora: Corpora, folder: Path, init: Path | None, enroller: Path | None, before: Path | None,
-    schedule: Path, stages: str, teacher_path: Path | None, minutes: float, fit: bool, device: str, compiled: bool,
-    threads: int, seed: int, dev_data: Path | None, dev_minutes: float,
+    name: str, corpora: Corpora, folder: Path, init: Path | None, profile_checkpoint: Path | None,
+    profile_before: Path | None, schedule: Path | None, names: str, teacher_path: Path | None, minutes: float,
+    fit: bool, device: str, compiled: bool, threads: int, seed: int, dev_data: Path | None, dev_minutes: float,
 ) -> None:  # fmt: skip
     """Train a network, or go on training it."""
     where = options.start(threads, seed, device)
     scenes = corpora.scenes(where, seed)
-    network, maker = starting_point(CONFIGS[name], init, enroller, before)
+    network, profile_network = starting_point(CONFIGS[name], init, profile_checkpoint, profile_before)
     try:
-        chosen = choose_stages(load_schedule(schedule), stages, network.config)
+        stages = default_stages(network.config) if schedule is None else load_schedule(schedule)
+        chosen = choose_stages(stages, names)
     except (OSError, ValueError) as error:
         raise click.UsageError(f"The schedule can't be used: {error}") from error
     if fit and len(chosen) != 1:
         raise click.UsageError("--fit is for one stage: choose it with --stages.")
     teacher = None if teacher_path is None else torch.from_numpy(np.load(teacher_path)).to(where)
-    maker = None if maker is None else maker.to(where)
-    trainer = Trainer(network.to(where), chosen, scenes, teacher, seed + parallel.rank(), maker)
+    profile_network = None if profile_network is None else profile_network.to(where)
+    trainer = Trainer(network.to(where), chosen, scenes, teacher, seed + parallel.rank(), profile_network)
     if compiled:
         trainer.compile()
     run = Run(trainer, folder, minutes, dev_data, dev_minutes, fit)

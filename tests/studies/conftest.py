@@ -7,9 +7,9 @@ from click.testing import CliRunner, Result
 
 from studies.__main__ import main
 from tests.evaluation.conftest import build, data, quick_scenes
-from tests.training.conftest import maker, recordings
+from tests.training.conftest import recordings, simulator
 
-__all__ = ["build", "data", "maker", "quick_scenes", "recordings"]
+__all__ = ["build", "data", "quick_scenes", "recordings", "simulator"]
 
 
 @pytest.fixture(scope="session")

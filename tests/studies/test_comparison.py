@@ -12,12 +12,12 @@ import torch
 
 from evaluation.sets.scene import write_scenes
 from studies import comparison
-from studies.describing import DVector, FilterbankStatistics, Nobody
+from studies.describing import DVector, FilterbankStatistics, NoProfile
 from studies.questions.page import PAGE
 from training.schedule import load_schedule
-from training.simulation.scenes import SceneMaker
+from training.simulation.scenes import SceneSimulator
 from training.spectral import analyse
-from training.step import Enroller
+from training.step import ProfileNetwork
 from training.teacher import Rotation
 
 STAGE = """
@@ -34,23 +34,23 @@ close_share = 0.0
 """
 
 
-def embedded(enroller: Enroller, samples: np.ndarray) -> torch.Tensor:
+def embedded(profile_network: ProfileNetwork, samples: np.ndarray) -> torch.Tensor:
     """(size,)."""
-    return enroller.embed(analyse(torch.from_numpy(samples[: len(samples) // 160 * 160])[None]))[0]
+    return profile_network.embed(analyse(torch.from_numpy(samples[: len(samples) // 160 * 160])[None]))[0]
 
 
-def tells_apart(enroller: Enroller, recording) -> None:
+def tells_apart(profile_network: ProfileNetwork, recording) -> None:
     """Two pieces of one voice, at unlike levels, are nearer to each other than to another voice."""
     one, same, other = (
-        embedded(enroller, 10 ** (gain_db / 20) * recording(name)[: 4 * 16_000].astype(np.float32))
+        embedded(profile_network, 10 ** (gain_db / 20) * recording(name)[: 4 * 16_000].astype(np.float32))
         for name, gain_db in (("ls367_enrollment", 0), ("ls367_speech", -20), ("ls2033_speech", 0))
     )
-    assert one.shape == (enroller.size,)
+    assert one.shape == (profile_network.size,)
     assert torch.dist(one, same) < torch.dist(one, other)
 
 
-def test_mel_bands_describe_a_voice_at_any_level(maker: SceneMaker, recording) -> None:
-    tells_apart(FilterbankStatistics(maker.speech), recording)
+def test_mel_bands_describe_a_voice_at_any_level(simulator: SceneSimulator, recording) -> None:
+    tells_apart(FilterbankStatistics(simulator.speech), recording)
 
 
 def test_a_d_vector_describes_a_voice_at_any_level(recording) -> None:
@@ -61,7 +61,7 @@ def test_a_d_vector_describes_a_voice_at_any_level(recording) -> None:
 
 
 def test_nobody_is_described_by_zeros() -> None:
-    assert not Nobody(7).embed(torch.ones(3, 2, 5, 160)).any()
+    assert not NoProfile(7).embed(torch.ones(3, 2, 5, 160)).any()
 
 
 def test_the_levers_differ_in_one_thing_and_in_no_hours() -> None:
@@ -84,13 +84,13 @@ def test_the_command_trains_goes_on_and_answers(
         write_scenes(tmp_path / f"{name}.jsonl", [s for s in quick_scenes if s.set == name][:count])
     monkeypatch.setattr(comparison, "SCHEDULE", schedule)
     monkeypatch.setattr(comparison, "SETS_FOLDER", tmp_path)
-    arguments = ["comparison", "nobody", "untaught", "--question", "teaching", "--speech", str(recordings / "speech"),
-                 "--noise", str(recordings / "noise"), "--simulated-rooms", "2", "--run", str(tmp_path / "run"),
-                 "--cache", str(tmp_path / "cache"), "--threads", "1", "--data", str(data),
-                 "--out", str(tmp_path / "out")]  # fmt: skip
+    arguments = ["comparison", "no-profile", "untaught", "--question", "teaching", "--simulated-rooms", "2",
+                 "--speech", str(recordings / "speech"), "--noise", str(recordings / "noise"),
+                 "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--threads", "1",
+                 "--data", str(data), "--out", str(tmp_path / "out")]  # fmt: skip
     result = study(*arguments)
     assert result.exit_code == 0, result.output
-    logs = [(tmp_path / "run" / name / "log.jsonl").read_text() for name in ("nobody", "untaught")]
+    logs = [(tmp_path / "run" / name / "log.jsonl").read_text() for name in ("no-profile", "untaught")]
     page = (tmp_path / "out" / PAGE).read_text()
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][2:]
     assert [row[0] for row in rows] == ["nothing", "internal embedding from the start"]
@@ -99,5 +99,5 @@ def test_the_command_trains_goes_on_and_answers(
     assert rows[1][4] != rows[0][4]
     again = study(*arguments)
     assert again.exit_code == 0, again.output
-    assert [(tmp_path / "run" / n / "log.jsonl").read_text() for n in ("nobody", "untaught")] == logs
+    assert [(tmp_path / "run" / n / "log.jsonl").read_text() for n in ("no-profile", "untaught")] == logs
     assert (tmp_path / "out" / PAGE).read_text() == page

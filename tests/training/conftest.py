@@ -13,7 +13,7 @@ import torch
 from tests.conftest import FIXTURES
 from training.simulation.corpus import load_bank
 from training.simulation.rooms import load_rooms
-from training.simulation.scenes import SceneMaker, SceneSettings
+from training.simulation.scenes import SceneSettings, SceneSimulator
 
 torch.set_num_threads(1)  # frames are too small to share, and a busy machine makes threads wait
 
@@ -44,8 +44,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def maker(recordings: Path, tmp_path: Path) -> SceneMaker:
-    return SceneMaker(
+def simulator(recordings: Path, tmp_path: Path) -> SceneSimulator:
+    return SceneSimulator(
         load_bank("speech", [recordings / "speech"], tmp_path),
         load_bank("noise", [recordings / "noise"], tmp_path),
         load_rooms([], 2, tmp_path),

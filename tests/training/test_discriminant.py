@@ -9,12 +9,12 @@ import torch
 from click.testing import CliRunner
 
 from edge_pse.voice_space import VoiceSpace
-from export.contract import contract
+from export.description import description
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint
 from training.discriminant import discriminant, main
 from training.network import CONFIGS, Network
 from training.schedule import Stage
-from training.simulation.scenes import SceneMaker
+from training.simulation.scenes import SceneSimulator
 from training.train import Trainer
 
 
@@ -37,7 +37,7 @@ def test_it_looks_where_voices_differ_and_enrollments_of_one_do_not() -> None:
 
 
 def test_the_command_leaves_the_network_and_its_id(
-    recordings: Path, tmp_path: Path, maker: SceneMaker
+    recordings: Path, tmp_path: Path, simulator: SceneSimulator
 ) -> None:
     torch.manual_seed(0)
     path = tmp_path / "trained.pt"
@@ -52,19 +52,19 @@ def test_the_command_leaves_the_network_and_its_id(
     assert model_id(after) == model_id(before) and history == {"steps": 7}
     size = after.config.embedding_size
     assert after.voice_space is not None and after.voice_space.shape == (3, size + 1)
-    exported = VoiceSpace.decode(contract(after, "fp32")["voice_space"], size)
+    exported = VoiceSpace.decode(description(after, "fp32")["voice_space"], size)
     profiles = np.random.default_rng(0).normal(size=(20, size))
     exact = VoiceSpace(after.voice_space.float().numpy()).project(profiles)
     np.testing.assert_allclose(exported.project(profiles), exact, atol=0.03)
     # Profiles that change are no longer compared there; those that stay are.
     stage = Stage("s", 2, 1e-3, train_only=("decoder4",))
-    trainer = Trainer(after, [stage], maker, None, seed=0)
+    trainer = Trainer(after, [stage], simulator, None, seed=0)
     trainer._enter(stage)
     assert trainer.averaged.voice_space is not None
     trainer._enter(Stage("s", 2, 1e-3))
     assert trainer.averaged.voice_space is None
     # It does not come back with the checkpoint that a resumed run begins from.
-    resumed = Trainer(load_checkpoint(path)[0], [stage], maker, None, seed=0)
+    resumed = Trainer(load_checkpoint(path)[0], [stage], simulator, None, seed=0)
     resumed.load_state_dict(trainer.state_dict())
     assert resumed.averaged.voice_space is None
 

@@ -14,14 +14,14 @@ import torch
 from tests.training.conftest import QUIET
 from training.checkpoint import follow, load_checkpoint, model_id, save_checkpoint, with_far_branch
 from training.dev import enhance
-from training.losses import delay_entropy
+from training.losses import LossWeights, delay_entropy
 from training.network import BINS, CONFIGS, Network
-from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule
-from training.simulation.echo import Echoes, EchoMaker, EchoSettings, active_level, read_at
-from training.simulation.scenes import NO_PROFILE, SceneMaker, SceneSettings
+from training.schedule import Stage, choose_stages, default_stages
+from training.simulation.echo import Echoes, EchoSettings, EchoSimulator, active_level, read_at
+from training.simulation.scenes import NO_PROFILE, SceneSettings, SceneSimulator
 from training.spectral import analyse
-from training.step import Guidance, compute_loss
-from training.train import Trainer, choose_stages, starting_point
+from training.step import Supervision, compute_loss
+from training.train import Trainer, starting_point
 
 CALL = EchoSettings(
     share=1, far_only_share=0, unheard_share=0, ser_db=(0, 0), delay_ms=(100, 100), held_share=0, change_share=0,
@@ -32,8 +32,8 @@ CHECKPOINT = Path(__file__).parents[2] / "training/checkpoints/pvqe-s.pt"
 
 
 @pytest.fixture
-def echo_maker(maker: SceneMaker) -> EchoMaker:
-    return EchoMaker(maker.speech, maker.noise, maker.rooms, maker.random)
+def echo_simulator(simulator: SceneSimulator) -> EchoSimulator:
+    return EchoSimulator(simulator.speech, simulator.noise, simulator.rooms, simulator.random)
 
 
 def delay_of(echo: torch.Tensor, far: torch.Tensor) -> int:
@@ -42,13 +42,15 @@ def delay_of(echo: torch.Tensor, far: torch.Tensor) -> int:
     return int(correlation[: len(far)].abs().argmax())
 
 
-def draw(echo_maker: EchoMaker, settings: EchoSettings, count: int = 12, seconds: float = 3.0) -> Echoes:
+def draw(
+    echo_simulator: EchoSimulator, settings: EchoSettings, count: int = 12, seconds: float = 3.0
+) -> Echoes:
     rooms, single = np.zeros(count, int), np.arange(count) % 2 == 0
-    return echo_maker.draw(settings, rooms, single, np.arange(4), round(seconds * RATE))
+    return echo_simulator.draw(settings, rooms, single, np.arange(4), round(seconds * RATE))
 
 
-def test_an_echo_is_the_far_end_at_its_delay_and_level(echo_maker: EchoMaker) -> None:
-    echoes = draw(echo_maker, replace(CALL, ser_db=(6, 6)))
+def test_an_echo_is_the_far_end_at_its_delay_and_level(echo_simulator: EchoSimulator) -> None:
+    echoes = draw(echo_simulator, replace(CALL, ser_db=(6, 6)))
     assert torch.allclose(active_level(echoes.heard), torch.full((12, 1), 10 ** (-6 / 20)), rtol=0.01)
     delays = [delay_of(*pair) for pair in zip(echoes.heard, echoes.far_ends, strict=True)]
     # The loudspeaker and the room may put the strongest path a little later.
@@ -58,8 +60,8 @@ def test_an_echo_is_the_far_end_at_its_delay_and_level(echo_maker: EchoMaker) ->
     assert echoes.far_ends.abs().max() <= 1
 
 
-def test_the_delay_is_known_in_each_frame_that_has_echo(echo_maker: EchoMaker) -> None:
-    echoes = draw(echo_maker, replace(CALL, share=0.5, delay_ms=(103, 103)))
+def test_the_delay_is_known_in_each_frame_that_has_echo(echo_simulator: EchoSimulator) -> None:
+    echoes = draw(echo_simulator, replace(CALL, share=0.5, delay_ms=(103, 103)))
     present = echoes.far_ends.any(1)
     assert echoes.delay_hops.shape == analyse(echoes.far_ends)[:, 0, :, 0].shape
     assert echoes.delay_hops[~present].isnan().all() and present.any() and not present.all()
@@ -67,7 +69,7 @@ def test_the_delay_is_known_in_each_frame_that_has_echo(echo_maker: EchoMaker) -
     assert known[~known.isnan()].allclose(torch.tensor(10.3))
     assert known[:, :10].isnan().all(), "there is no echo before the delay is over"
     assert known.isnan().float().mean() < 0.6
-    jumping = draw(echo_maker, replace(CALL, delay_ms=(0, 400), change_share=1), count=16).delay_hops
+    jumping = draw(echo_simulator, replace(CALL, delay_ms=(0, 400), change_share=1), count=16).delay_hops
     moved = [torch.unique(row[~row.isnan()]).numel() > 1 for row in jumping]
     assert 4 <= sum(moved) < 16
 
@@ -81,8 +83,8 @@ def test_weight_on_the_right_delay_costs_nothing() -> None:
     assert float(delay_entropy(right, torch.full((1, 4), math.nan))) == 0
 
 
-def test_a_jump_and_another_clock_move_the_delay(echo_maker: EchoMaker) -> None:
-    jumping = draw(echo_maker, replace(CALL, delay_ms=(0, 400), change_share=1), count=16, seconds=4.0)
+def test_a_jump_and_another_clock_move_the_delay(echo_simulator: EchoSimulator) -> None:
+    jumping = draw(echo_simulator, replace(CALL, delay_ms=(0, 400), change_share=1), count=16, seconds=4.0)
     start, end = slice(0, RATE), slice(3 * RATE, 4 * RATE)
     moved = 0
     for echo, far in zip(jumping.heard, jumping.far_ends, strict=True):
@@ -101,9 +103,9 @@ def test_a_jump_and_another_clock_move_the_delay(echo_maker: EchoMaker) -> None:
     assert (skewed - wanted)[:, 2:-4].abs().max() < 2e-3
 
 
-def test_shares_are_those_asked_for(echo_maker: EchoMaker) -> None:
+def test_shares_are_those_asked_for(echo_simulator: EchoSimulator) -> None:
     settings = replace(CALL, share=0.5, unheard_share=0.4, far_only_share=0.5)
-    echoes = draw(echo_maker, settings, count=400, seconds=0.5)
+    echoes = draw(echo_simulator, settings, count=400, seconds=0.5)
     present, heard = (x.abs().amax(1).gt(0).numpy() for x in (echoes.far_ends, echoes.heard))
     assert present.mean() == pytest.approx(0.5, abs=0.1)
     assert heard[present].mean() == pytest.approx(0.6, abs=0.15)
@@ -112,9 +114,9 @@ def test_shares_are_those_asked_for(echo_maker: EchoMaker) -> None:
     assert echoes.far_only[::2][heard[::2]].mean() == pytest.approx(0.5, abs=0.2)
 
 
-def test_the_target_is_the_near_end_alone(maker: SceneMaker) -> None:
+def test_the_target_is_the_near_end_alone(simulator: SceneSimulator) -> None:
     settings = replace(QUIET, speakers=3, single_mixtures=4, absent_outputs=0, unprofiled_outputs=7)
-    batch = maker.draw(replace(settings, echo=replace(CALL, far_only_share=0.5)))
+    batch = simulator.draw(replace(settings, echo=replace(CALL, far_only_share=0.5)))
     assert batch.far_ends is not None and batch.far_ends.shape == batch.mixtures.shape
     silent = ~batch.targets.any(1).numpy()
     assert silent.any()
@@ -128,14 +130,14 @@ def test_the_target_is_the_near_end_alone(maker: SceneMaker) -> None:
         assert not silent[outputs].any() or mixture >= 3  # far end alone: one-talker mixtures only
 
 
-def test_no_echo_leaves_scenes_and_steps_as_they_were(maker: SceneMaker) -> None:
-    batch = maker.draw(QUIET)
+def test_no_echo_leaves_scenes_and_steps_as_they_were(simulator: SceneSimulator) -> None:
+    batch = simulator.draw(QUIET)
     assert batch.far_ends is None
     torch.manual_seed(0)
     network = Network(CONFIGS["pvqe-xs-far"])
-    without = compute_loss(network, batch, Guidance(), bfloat16=False).total
+    without = compute_loss(network, batch, LossWeights(), bfloat16=False).total
     silent = replace(batch, far_ends=torch.zeros_like(batch.mixtures))
-    assert torch.equal(without, compute_loss(network, silent, Guidance(), bfloat16=False).total)
+    assert torch.equal(without, compute_loss(network, silent, LossWeights(), bfloat16=False).total)
 
 
 def test_a_far_branch_changes_nothing_at_first() -> None:
@@ -172,8 +174,8 @@ def test_a_network_with_a_far_branch_follows_the_one_that_it_was_grown_from() ->
     assert torch.allclose(got, wanted, atol=1e-4)
 
 
-def test_a_new_far_branch_sees_the_delay(echo_maker: EchoMaker) -> None:
-    echoes = draw(echo_maker, replace(CALL, delay_ms=(250, 250)), count=4)
+def test_a_new_far_branch_sees_the_delay(echo_simulator: EchoSimulator) -> None:
+    echoes = draw(echo_simulator, replace(CALL, delay_ms=(250, 250)), count=4)
     plain, _ = load_checkpoint(CHECKPOINT)
     network = with_far_branch(plain, CONFIGS["pvqe-s-far"])
     weights = []
@@ -192,29 +194,33 @@ def test_the_command_begins_with_a_network_without_far_end(tmp_path: Path) -> No
     plain, other = tmp_path / "pvqe-xs.pt", tmp_path / "pvqe-s.pt"
     save_checkpoint(plain, Network(CONFIGS["pvqe-xs"]), {})
     save_checkpoint(other, Network(CONFIGS["pvqe-s"]), {})
-    grown, enroller = starting_point(CONFIGS["pvqe-xs-far"], plain, None)
+    grown, profile_network = starting_point(CONFIGS["pvqe-xs-far"], plain, None)
     assert grown.config == CONFIGS["pvqe-xs-far"]
-    assert enroller is not None and grown.profiles_of == model_id(enroller) == model_id(
+    assert profile_network is not None and grown.profiles_of == model_id(profile_network) == model_id(
         load_checkpoint(plain)[0]
     )
     assert torch.equal(grown.fuse.weight, load_checkpoint(plain)[0].fuse.weight)
     with pytest.raises(click.UsageError, match="Choose --network accordingly"):
         starting_point(CONFIGS["pvqe-xs-far"], other, None)
     save_checkpoint(tmp_path / "grown.pt", grown, {})
-    again, enroller = starting_point(CONFIGS["pvqe-xs-far"], tmp_path / "grown.pt", plain)
-    assert again.profiles_of == grown.profiles_of and enroller is not None
-    with pytest.raises(click.UsageError, match="choose --enroller accordingly"):
+    again, profile_network = starting_point(CONFIGS["pvqe-xs-far"], tmp_path / "grown.pt", plain)
+    assert again.profiles_of == grown.profiles_of and profile_network is not None
+    with pytest.raises(click.UsageError, match="choose --profile-network accordingly"):
         starting_point(CONFIGS["pvqe-xs-far"], tmp_path / "grown.pt", None)
 
 
-def test_a_lighter_network_takes_the_profiles_of_a_larger_one(maker: SceneMaker, tmp_path: Path) -> None:
+def test_a_lighter_network_takes_the_profiles_of_a_larger_one(
+    simulator: SceneSimulator, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
     save_checkpoint(tmp_path / "pvqe-s.pt", Network(CONFIGS["pvqe-s"]), {})
-    light, enroller = starting_point(CONFIGS["pvqe-xs"], None, tmp_path / "pvqe-s.pt")
-    assert enroller is not None and light.profiles_of == model_id(enroller)
-    assert light.config.taken_size == enroller.config.embedding_size > light.config.embedding_size
-    batch = maker.draw(QUIET)
-    compute_loss(light, batch, Guidance(), bfloat16=False, enroller=enroller).total.backward()
+    light, profile_network = starting_point(CONFIGS["pvqe-xs"], None, tmp_path / "pvqe-s.pt")
+    assert profile_network is not None and light.profiles_of == model_id(profile_network)
+    assert light.config.taken_size == profile_network.config.embedding_size > light.config.embedding_size
+    batch = simulator.draw(QUIET)
+    compute_loss(
+        light, batch, LossWeights(), bfloat16=False, profile_network=profile_network
+    ).total.backward()
     assert light.profile.weight.grad is not None
     save_checkpoint(tmp_path / "light.pt", light, {})
     # The larger one goes on learning, and the lighter one, here grown by a far branch, follows it.
@@ -224,60 +230,61 @@ def test_a_lighter_network_takes_the_profiles_of_a_larger_one(maker: SceneMaker,
     assert grown.config.taken_size == light.config.taken_size
 
 
-def test_outputs_of_a_larger_network_are_an_example(maker: SceneMaker) -> None:
+def test_outputs_of_a_larger_network_can_be_distilled(simulator: SceneSimulator) -> None:
     torch.manual_seed(0)
-    example = Network(CONFIGS["pvqe-xs"]).eval()
-    batch = maker.draw(QUIET)
-    guidance = Guidance(example=example, example_weight=2.0)
-    alike, other = example, Network(CONFIGS["pvqe-xs"])
-    assert compute_loss(alike, batch, guidance, False, example).parts["example"] < 1e-6
-    loss = compute_loss(other, batch, guidance, False, example)
-    without = compute_loss(other, batch, Guidance(), False, example)
+    larger = Network(CONFIGS["pvqe-xs"]).eval()
+    batch = simulator.draw(QUIET)
+    weights, supervision = LossWeights(distillation=2.0), Supervision(distilled_network=larger)
+    alike, other = larger, Network(CONFIGS["pvqe-xs"])
+    assert compute_loss(alike, batch, weights, False, supervision, larger).parts["distillation"] < 1e-6
+    loss = compute_loss(other, batch, weights, False, supervision, larger)
+    without = compute_loss(other, batch, LossWeights(), False, Supervision(), larger)
     assert float(loss.total.detach()) == pytest.approx(
-        float(without.total.detach()) + 2 * float(loss.parts["example"]), rel=1e-4
+        float(without.total.detach()) + 2 * float(loss.parts["distillation"]), rel=1e-4
     )
-    assert loss.parts["example"] > 1e-3
+    assert loss.parts["distillation"] > 1e-3
 
 
-def test_profiles_of_another_network_are_taken_as_they_are(maker: SceneMaker) -> None:
+def test_profiles_of_another_network_are_taken_as_they_are(simulator: SceneSimulator) -> None:
     torch.manual_seed(0)
-    enroller = Network(CONFIGS["pvqe-xs"]).eval()
-    network = with_far_branch(enroller, CONFIGS["pvqe-xs-far"])
-    batch = maker.draw(QUIET)
-    loss = compute_loss(network, batch, Guidance(), bfloat16=False, enroller=enroller)
-    assert torch.equal(loss.embeddings, enroller.embed(analyse(batch.enrollments)))
+    profile_network = Network(CONFIGS["pvqe-xs"]).eval()
+    network = with_far_branch(profile_network, CONFIGS["pvqe-xs-far"])
+    batch = simulator.draw(QUIET)
+    loss = compute_loss(network, batch, LossWeights(), bfloat16=False, profile_network=profile_network)
+    assert torch.equal(loss.embeddings, profile_network.embed(analyse(batch.enrollments)))
     loss.total.backward()
-    assert all(parameter.grad is None for parameter in enroller.parameters())
+    assert all(parameter.grad is None for parameter in profile_network.parameters())
     assert network.fuse.weight.grad is not None
 
 
-def test_a_stage_of_another_kind_of_network_is_refused(maker: SceneMaker) -> None:
+def test_a_stage_of_another_kind_of_network_is_refused(simulator: SceneSimulator) -> None:
     network = Network(CONFIGS["pvqe-xs"])
     with pytest.raises(click.UsageError, match="align"):
-        Trainer(network, [Stage("echo", 1, 1e-3, train_only=("align", "joint1"))], maker, None, seed=0)
+        Trainer(network, [Stage("echo", 1, 1e-3, train_only=("align", "joint1"))], simulator, None, seed=0)
     calls = SceneSettings(echo=EchoSettings())
     with pytest.raises(click.UsageError, match="no far end"):
-        Trainer(network, [Stage("echo", 1, 1e-3, scenes=calls)], maker, None, seed=0)
+        Trainer(network, [Stage("echo", 1, 1e-3, scenes=calls)], simulator, None, seed=0)
 
 
 def test_each_kind_of_network_has_its_stages() -> None:
-    schedule = load_schedule(DEFAULT_SCHEDULE)
     names = {
-        name: [stage.name for stage in choose_stages(schedule, "", CONFIGS[name])]
+        name: [stage.name for stage in choose_stages(default_stages(CONFIGS[name]), "")]
         for name in ("pvqe-s", "pvqe-s-far")
     }
     assert names == {
-        "pvqe-s": ["given", "own", "alone"],
-        "pvqe-s-far": ["given", "own", "alone", "far", "echo"],
+        "pvqe-s": ["teacher-forced", "self-conditioned", "teacher-free"],
+        "pvqe-s-far": ["teacher-forced", "self-conditioned", "teacher-free", "far-branch", "echo"],
     }
-    far, echo = choose_stages(schedule, "far,echo", CONFIGS["pvqe-s-far"])
+    far, echo = choose_stages(default_stages(CONFIGS["pvqe-s-far"]), "far-branch,echo")
     assert far.scenes.echo == EchoSettings() and echo.scenes.echo is not None
     light = replace(CONFIGS["pvqe-xs"], profile_size=256)
-    assert [s.name for s in choose_stages(schedule, "", light)] == ["light-given", "light"]
+    assert [stage.name for stage in default_stages(light)] == ["clean-pairs", "mixtures"]
     assert "align" in far.train_only and not echo.train_only
+    with pytest.raises(ValueError, match="no stage far: choose among teacher-forced"):
+        choose_stages(default_stages(CONFIGS["pvqe-s-far"]), "far,echo")
 
 
-def test_only_the_named_parts_learn_and_echo_becomes_less(maker: SceneMaker) -> None:
+def test_only_the_named_parts_learn_and_echo_becomes_less(simulator: SceneSimulator) -> None:
     torch.manual_seed(0)
     scenes = replace(
         QUIET, speakers=2, single_mixtures=4, absent_outputs=0, unprofiled_outputs=0, clip_s=1.0, enrolled_twice=False,
@@ -285,10 +292,10 @@ def test_only_the_named_parts_learn_and_echo_becomes_less(maker: SceneMaker) -> 
     )  # fmt: skip
     network = with_far_branch(Network(CONFIGS["pvqe-xs"]), CONFIGS["pvqe-xs-far"])
     stage = Stage("echo", 100, 1e-2, train_only=("far1", "far2", "align", "joint1"), scenes=scenes)
-    trainer = Trainer(network, [stage], maker, None, seed=0)
+    trainer = Trainer(network, [stage], simulator, None, seed=0)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    batch = maker.draw(scenes)
-    maker.draw = lambda *_: batch  # type: ignore[method-assign]  # one scene again and again
+    batch = simulator.draw(scenes)
+    simulator.draw = lambda *_: batch  # type: ignore[method-assign]  # one scene again and again
     losses = [float(trainer.step(stage)["loss"]) for _ in range(20)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.3
     for name, tensor in network.state_dict().items():
@@ -300,7 +307,7 @@ def test_only_the_named_parts_learn_and_echo_becomes_less(maker: SceneMaker) -> 
     others = replace(batch, far_ends=batch.far_ends.roll(1, 0))
     with torch.no_grad():
         right, wrong = (
-            float(compute_loss(network, far_ends, Guidance(), bfloat16=False).total)
+            float(compute_loss(network, far_ends, LossWeights(), bfloat16=False).total)
             for far_ends in (batch, others)
         )
     assert right < wrong - 0.1

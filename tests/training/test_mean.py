@@ -26,13 +26,13 @@ def after(tmp_path: Path) -> Path:
 
 def test_a_share_of_each_is_in_the_mean(after: Path, tmp_path: Path) -> None:
     before, output = CHECKPOINTS / "pvqe-xs.pt", tmp_path / "mean.pt"
-    enroller = CHECKPOINTS / "pvqe-s.pt"
-    options = ["--share", "0.2", "--enroller", str(enroller), "-o", str(output)]
+    profile_network = CHECKPOINTS / "pvqe-s.pt"
+    options = ["--share", "0.2", "--profile-network", str(profile_network), "-o", str(output)]
     result = CliRunner().invoke(main, [str(before), str(after), *options])
     assert result.exit_code == 0, result.output
     old, new = load_checkpoint(before)[0], load_checkpoint(output)[0]
     assert model_id(new) in result.output
-    assert new.profiles_of == model_id(load_checkpoint(enroller)[0])
+    assert new.profiles_of == model_id(load_checkpoint(profile_network)[0])
     torch.testing.assert_close(new.modulation.weight, old.modulation.weight + 0.1, atol=2e-3, rtol=0)
     torch.testing.assert_close(new.profile.weight, old.profile.weight)
 
@@ -48,6 +48,6 @@ def test_two_kinds_of_network_have_no_mean(after: Path, tmp_path: Path) -> None:
 
 def test_profiles_of_another_are_not_for_a_network_with_its_own(tmp_path: Path) -> None:
     own, output = str(CHECKPOINTS / "pvqe-s.pt"), tmp_path / "mean.pt"
-    result = CliRunner().invoke(main, [own, own, "--enroller", own, "-o", str(output)])
-    assert result.exit_code == 2 and "leave --enroller out" in result.output
+    result = CliRunner().invoke(main, [own, own, "--profile-network", own, "-o", str(output)])
+    assert result.exit_code == 2 and "leave --profile-network out" in result.output
     assert not output.exists()

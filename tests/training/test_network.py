@@ -103,10 +103,10 @@ def test_the_profile_changes_the_output_and_its_absence_is_a_zero_vector() -> No
     spectrum = torch.randn(1, 2, 30, BINS)
     with torch.no_grad():
         profile = network.embed(spectrum)
-        nobody, embedding, _ = network(spectrum, torch.zeros(1, 256))
-        somebody, _, _ = network(spectrum, profile)
+        unprofiled, embedding, _ = network(spectrum, torch.zeros(1, 256))
+        profiled, _, _ = network(spectrum, profile)
     assert torch.allclose(profile, embedding.mean(1), atol=1e-6)
-    assert (nobody - somebody).abs().max() > 1e-3
+    assert (unprofiled - profiled).abs().max() > 1e-3
 
 
 def test_sizes_are_those_counted_from_the_paper() -> None:

@@ -13,11 +13,11 @@ from tests.training.conftest import QUIET
 from training.simulation.augmentation import automatic_gain, convolve, random_equaliser, telephone
 from training.simulation.corpus import load_bank
 from training.simulation.rooms import EARLY_SAMPLES, RESPONSE_SAMPLES, Rooms, load_rooms
-from training.simulation.scenes import NO_PROFILE, SceneMaker, SceneSettings
+from training.simulation.scenes import NO_PROFILE, SceneSettings, SceneSimulator
 
 
-def test_a_pair_without_noise_is_the_sum_of_its_two_targets(maker: SceneMaker) -> None:
-    batch = maker.draw(QUIET)
+def test_a_pair_without_noise_is_the_sum_of_its_two_targets(simulator: SceneSimulator) -> None:
+    batch = simulator.draw(QUIET)
     for mixture in range(QUIET.speakers):
         outputs = np.flatnonzero((batch.output_mixture == mixture) & (batch.output_profile >= 0))
         own = [i for i in outputs if batch.targets[i].any()]
@@ -25,9 +25,9 @@ def test_a_pair_without_noise_is_the_sum_of_its_two_targets(maker: SceneMaker) -
         assert torch.allclose(batch.targets[own].sum(0), batch.mixtures[mixture], atol=1e-4)
 
 
-def test_what_a_microphone_does_to_levels_it_does_to_targets_too(maker: SceneMaker) -> None:
+def test_what_a_microphone_does_to_levels_it_does_to_targets_too(simulator: SceneSimulator) -> None:
     settings = replace(QUIET, step_share=1, gain_control_share=1, telephone_share=1)
-    batch = maker.draw(settings)
+    batch = simulator.draw(settings)
     for mixture in range(QUIET.speakers):
         outputs = np.flatnonzero((batch.output_mixture == mixture) & (batch.output_profile >= 0))
         own = [i for i in outputs if batch.targets[i].any()]
@@ -36,14 +36,14 @@ def test_what_a_microphone_does_to_levels_it_does_to_targets_too(maker: SceneMak
         assert 25 < 10 * torch.log10(batch.mixtures[mixture].square().sum() / error.square().sum()) < 45
 
 
-def test_a_talker_turns_away_or_comes_nearer_once(maker: SceneMaker) -> None:
-    envelopes = maker._steps(replace(QUIET, step_share=1), 50, 24_000)
+def test_a_talker_turns_away_or_comes_nearer_once(simulator: SceneSimulator) -> None:
+    envelopes = simulator._steps(replace(QUIET, step_share=1), 50, 24_000)
     assert torch.equal(envelopes[:, :6000], torch.ones(50, 6000))
     ends_db = 20 * torch.log10(envelopes[:, -1])
     assert ends_db.min() < -8 and ends_db.max() > 5 and ends_db.abs().max() <= 15
     rising = (envelopes.diff(dim=1) * ends_db.sign()[:, None] >= -1e-6).all()
     assert rising
-    assert torch.equal(maker._steps(QUIET, 5, 800), torch.ones(5, 800))
+    assert torch.equal(simulator._steps(QUIET, 5, 800), torch.ones(5, 800))
 
 
 def test_automatic_gain_evens_out_levels_within_its_limits() -> None:
@@ -73,9 +73,9 @@ def test_telephone_coding_has_255_values_and_adds_noise_in_proportion() -> None:
 
 
 def test_with_no_profile_the_target_is_all_speech_and_with_a_strangers_it_is_silence(
-    maker: SceneMaker,
+    simulator: SceneSimulator,
 ) -> None:
-    batch = maker.draw(QUIET)
+    batch = simulator.draw(QUIET)
     (unprofiled,) = np.flatnonzero(batch.output_profile == NO_PROFILE)
     mixture = batch.output_mixture[unprofiled]
     if mixture < QUIET.speakers:
@@ -86,17 +86,17 @@ def test_with_no_profile_the_target_is_all_speech_and_with_a_strangers_it_is_sil
     assert (present == batch.output_profile[absent[0]]).sum() == 1
 
 
-def test_an_enrollment_never_overlaps_what_is_mixed(maker: SceneMaker) -> None:
-    track = maker.speech.tracks[0]
+def test_an_enrollment_never_overlaps_what_is_mixed(simulator: SceneSimulator) -> None:
+    track = simulator.speech.tracks[0]
     for _ in range(200):
-        start, end, left = maker._place_enrollment(0, 24000, 24000)
+        start, end, left = simulator._cut_enrollment(0, 24000, 24000)
         assert start + 24000 <= end
         assert end + left == start + track.length
         # Not the same utterance either: what is mixed begins where an utterance does.
         assert end % track.length in track.boundaries
 
 
-def test_settings_are_met(maker: SceneMaker) -> None:
+def test_settings_are_met(simulator: SceneSimulator) -> None:
     settings = SceneSettings(
         speakers=4,
         clip_s=1.5,
@@ -105,7 +105,7 @@ def test_settings_are_met(maker: SceneMaker) -> None:
         level_dbfs=(-30, -30),
         clipped_share=0,
     )
-    batch = maker.draw(settings)
+    batch = simulator.draw(settings)
     frames = round(1.5 * 100)
     assert batch.mixtures.shape == (5, frames * 160)
     assert (batch.enrollments.shape[1] + 160) // 160 == frames + 1
@@ -117,8 +117,8 @@ def test_settings_are_met(maker: SceneMaker) -> None:
 def test_the_same_seed_gives_the_same_scene(recordings: Path, tmp_path: Path) -> None:
     def draw(seed: int) -> torch.Tensor:
         banks = [load_bank(kind, [recordings / kind], tmp_path) for kind in ("speech", "noise")]
-        maker = SceneMaker(*banks, load_rooms([], 2, tmp_path), np.random.default_rng(seed))
-        return maker.draw(SceneSettings(clip_s=1.5, enrollment_clips=(1, 1))).mixtures
+        simulator = SceneSimulator(*banks, load_rooms([], 2, tmp_path), np.random.default_rng(seed))
+        return simulator.draw(SceneSettings(clip_s=1.5, enrollment_clips=(1, 1))).mixtures
 
     assert torch.equal(draw(5), draw(5))
     assert not torch.equal(draw(5), draw(6))

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.network import CONFIGS, Network
-from training.simulation.scenes import SceneMaker
+from training.simulation.scenes import SceneSimulator
 from training.spectral import analyse
 from training.teacher import Rotation, main, own_vectors
 
@@ -26,13 +26,13 @@ def test_a_rotation_keeps_distances_and_puts_the_strongest_first() -> None:
     assert np.allclose(distances[0] / distances[0].max(), distances[1] / distances[1].max(), atol=1e-5)
 
 
-def test_own_vectors_are_what_the_network_makes_of_each_voice(maker: SceneMaker) -> None:
+def test_own_vectors_are_what_the_network_makes_of_each_voice(simulator: SceneSimulator) -> None:
     torch.manual_seed(0)
     network = Network(CONFIGS["pvqe-xs"]).eval()
-    vectors = own_vectors(maker.speech, network)
-    assert vectors.shape == (len(maker.speech.tracks), network.config.embedding_size)
+    vectors = own_vectors(simulator.speech, network)
+    assert vectors.shape == (len(simulator.speech.tracks), network.config.embedding_size)
     voices = np.arange(len(vectors))
-    clips = 0.05 * maker.speech.cut(voices, np.zeros(len(voices), int), 48_000)
+    clips = 0.05 * simulator.speech.cut(voices, np.zeros(len(voices), int), 48_000)
     with torch.no_grad():
         alone = network.embed(analyse(clips)).numpy()
     distance = np.linalg.norm(vectors[:, None] - alone[None], axis=2)

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from tests.training.conftest import QUIET
 from training.checkpoint import load_checkpoint
 from training.losses import (
+    LossWeights,
     compressed_mse,
     identification,
     negative_si_sdr_db,
@@ -23,36 +24,34 @@ from training.losses import (
     residual_db,
 )
 from training.network import CONFIGS, Network
-from training.schedule import DEFAULT_SCHEDULE, Stage, load_schedule, value_at
-from training.simulation.scenes import SceneMaker
+from training.schedule import RECIPES, Stage, default_stages, load_schedule, value_at
+from training.simulation.scenes import SceneSimulator
 from training.spectral import analyse
-from training.step import Guidance, compute_loss
+from training.step import Supervision, compute_loss
 from training.train import Trainer, main
 
-FURTHER = DEFAULT_SCHEDULE.with_name("further.toml")
 
-
-def test_the_gradient_passes_through_the_enrollments(maker: SceneMaker) -> None:
+def test_the_gradient_passes_through_the_enrollments(simulator: SceneSimulator) -> None:
     network = Network(CONFIGS["pvqe-xs"])
-    batch = maker.draw(QUIET)
+    batch = simulator.draw(QUIET)
     batch.enrollments.requires_grad_(True)
     with torch.no_grad():
         network.modulation.weight.normal_(0, 0.05)
-    compute_loss(network, batch, Guidance(), bfloat16=False).total.backward()
+    compute_loss(network, batch, LossWeights(), bfloat16=False).total.backward()
     profiles = batch.enrollments.grad[: QUIET.speakers]
     assert (profiles.abs().amax(1) > 0).all()
 
 
-def test_steps_lower_the_loss_on_one_scene(maker: SceneMaker) -> None:
+def test_steps_lower_the_loss_on_one_scene(simulator: SceneSimulator) -> None:
     torch.manual_seed(0)
     network = Network(CONFIGS["pvqe-xs"])
-    batch = maker.draw(QUIET)
+    batch = simulator.draw(QUIET)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     losses = []
-    remembered = torch.randn(len(maker.speech.tracks), network.config.embedding_size)
-    guidance = Guidance(identification_weight=0.1, remembered=remembered)
+    remembered = torch.randn(len(simulator.speech.tracks), network.config.embedding_size)
+    weights, supervision = LossWeights(identification=0.1), Supervision(voice_embeddings=remembered)
     for _ in range(12):
-        loss = compute_loss(network, batch, guidance, bfloat16=False).total
+        loss = compute_loss(network, batch, weights, False, supervision).total
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -60,15 +59,15 @@ def test_steps_lower_the_loss_on_one_scene(maker: SceneMaker) -> None:
     assert losses[-1] < losses[0] - 0.5
 
 
-def test_a_resumed_run_goes_on_exactly(maker: SceneMaker) -> None:
+def test_a_resumed_run_goes_on_exactly(simulator: SceneSimulator) -> None:
     stage = Stage("s", 4, 1e-3, scenes=QUIET)
     torch.manual_seed(0)
-    one = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=0)
+    one = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], simulator, None, seed=0)
     for _ in range(2):
         one.step(stage)
     state = copy.deepcopy(one.state_dict())
     expected = one.step(stage)
-    two = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=9)
+    two = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], simulator, None, seed=9)
     two.load_state_dict(state)
     assert two.steps == 2
     again = two.step(stage)
@@ -76,28 +75,28 @@ def test_a_resumed_run_goes_on_exactly(maker: SceneMaker) -> None:
     assert all(float(again[part]) == pytest.approx(float(expected[part]), rel=1e-5) for part in expected)
 
 
-def test_moments_in_one_group_are_left_and_the_run_goes_on(maker: SceneMaker) -> None:
+def test_moments_in_one_group_are_left_and_the_run_goes_on(simulator: SceneSimulator) -> None:
     stage = Stage("s", 4, 1e-3, scenes=QUIET)
-    one = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=0)
+    one = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], simulator, None, seed=0)
     one.step(stage)
     state = one.state_dict()
     state["optimizer"] = {"others": torch.optim.AdamW(one.network.parameters()).state_dict()}
-    two = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], maker, None, seed=0)
+    two = Trainer(Network(CONFIGS["pvqe-xs"]), [stage], simulator, None, seed=0)
     two.load_state_dict(state)
     assert two.steps == 1
     assert np.isfinite(float(two.step(stage)["loss"]))
 
 
-def test_what_makes_profiles_stays_while_what_takes_them_learns(maker: SceneMaker) -> None:
+def test_what_makes_profiles_stays_while_what_takes_them_learns(simulator: SceneSimulator) -> None:
     torch.manual_seed(0)
     network = Network(CONFIGS["pvqe-xs"])
-    (stage,) = (s for s in load_schedule(FURTHER) if s.name == "heeding")
+    (stage,) = (s for s in load_schedule(RECIPES / "pvqe-s/continue.toml") if s.name == "frozen-profile")
     stage = replace(stage, scenes=QUIET)
     before = copy.deepcopy(network).eval()
-    trainer = Trainer(network, [stage], maker, None, seed=0)
+    trainer = Trainer(network, [stage], simulator, None, seed=0)
     assert all(np.isfinite(float(trainer.step(stage)["loss"])) for _ in range(3))
     network.eval()
-    spectrum = analyse(maker.draw(QUIET).mixtures)
+    spectrum = analyse(simulator.draw(QUIET).mixtures)
     with torch.no_grad():
         # The weights are the same to the last bit, see below; the order of a sum depends on where they lie in memory.
         assert torch.allclose(network.embed(spectrum), before.embed(spectrum), atol=1e-5)
@@ -117,19 +116,19 @@ def test_what_makes_profiles_stays_while_what_takes_them_learns(maker: SceneMake
         assert network.profiles_learn() == learns, part
 
 
-def test_parts_learn_at_rates_of_their_own(maker: SceneMaker) -> None:
+def test_parts_learn_at_rates_of_their_own(simulator: SceneSimulator) -> None:
     torch.manual_seed(0)
     network = Network(CONFIGS["pvqe-xs"])
     before = copy.deepcopy(network).state_dict()
     stage = Stage("s", 4, 1e-3, rates={"fuse": 0.0, "gru2": 0.1}, scenes=QUIET)
-    trainer = Trainer(network, [stage], maker, None, seed=0)
+    trainer = Trainer(network, [stage], simulator, None, seed=0)
     trainer.step(stage)
     moved = {name: float((p.detach() - before[name]).abs().max()) for name, p in network.named_parameters()}
     assert moved["fuse.weight"] == 0 < moved["fuse_norm.weight"]
     # AdamW's first step is as long as the learning rate, whatever the gradient.
     assert moved["gru2.bias_ih_l0"] == pytest.approx(0.1 * moved["gru1.bias_ih_l0"], rel=0.05)
     with pytest.raises(click.UsageError, match="gru3"):
-        Trainer(network, [replace(stage, rates={"gru3": 2.0})], maker, None, seed=0)
+        Trainer(network, [replace(stage, rates={"gru3": 2.0})], simulator, None, seed=0)
 
 
 def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tmp_path: Path) -> None:
@@ -154,16 +153,8 @@ def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tm
 
 
 def test_the_default_schedule_is_read_and_an_unknown_key_refused(tmp_path: Path) -> None:
-    stages = load_schedule(DEFAULT_SCHEDULE)
-    assert [stage.name for stage in stages] == [
-        "given",
-        "own",
-        "alone",
-        "light-given",
-        "light",
-        "far",
-        "echo",
-    ]
+    stages = default_stages(CONFIGS["pvqe-s"])
+    assert [stage.name for stage in stages] == ["teacher-forced", "self-conditioned", "teacher-free"]
     assert not stages[-1].needs_teacher()
     assert value_at(((0, 1), (0.5, 0)), 0.25) == 0.5
     assert stages[0].learning_rate_at(stages[0].steps) < 0.05 * stages[0].learning_rate
@@ -172,7 +163,7 @@ def test_the_default_schedule_is_read_and_an_unknown_key_refused(tmp_path: Path)
     with pytest.raises(ValueError, match="speeches"):
         load_schedule(bad)
     bad.write_text('[[stage]]\nname = "x"\nsteps = 1\nlearning_rate = 1\n[stage.scenes]\nspeakers = 2\n')
-    with pytest.raises(ValueError, match="stage x: A ring of 2 speakers has nobody who is absent"):
+    with pytest.raises(ValueError, match="stage x: A group of 2 speakers has nobody who is absent"):
         load_schedule(bad)
 
 

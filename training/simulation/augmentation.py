@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.device import to_device
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
-from training.placing import place
 
 _CONTROL_POINTS = 7
 _HARMONICS = 11  # of the mains, fewer than these
@@ -37,7 +37,7 @@ def random_equaliser(
     """``count`` minimum-phase responses (count, taps) of made-up microphones: uneven, tilted, some band-limited."""
     hertz, octaves = _frequencies(taps, 40, device)
     curves_db = _uneven_db(random, count, spread_db, octaves, _CONTROL_POINTS)
-    tilt = place(random.uniform(-2, 2, (count, 1)) * spread_db / 8, hertz.device)
+    tilt = to_device(random.uniform(-2, 2, (count, 1)) * spread_db / 8, hertz.device)
     curves_db = curves_db + tilt * (octaves - octaves.mean())
     low_hz = np.where(random.random(count) < 0.3, random.uniform(60, 300, count), 20)
     high_hz = np.where(random.random(count) < 0.2, random.uniform(3400, 7500, count), 1e5)
@@ -76,7 +76,7 @@ def _uneven_db(
     random: np.random.Generator, count: int, spread_db: float, octaves: Tensor, points: int
 ) -> Tensor:
     """``count`` curves over ``octaves``, straight between ``points`` random heights: (count, bin)."""
-    heights = place(random.uniform(-spread_db, spread_db, (count, points)), octaves.device)
+    heights = to_device(random.uniform(-spread_db, spread_db, (count, points)), octaves.device)
     position = octaves / octaves[-1] * (points - 1)
     distance = (position - torch.arange(points, device=octaves.device)[:, None]).abs()
     return heights @ (1 - distance).clamp_min(0)
@@ -88,8 +88,8 @@ def _beyond_db(
     """What a filter takes away above its edge, or below it where the slope, in dB an octave, is negative,
     up to ``most_db``: (count, bin).
     """
-    slope = place(np.broadcast_to(slope_db, edge_hz.shape)[:, None], hertz.device)
-    return (slope * torch.log2(hertz / place(edge_hz[:, None], hertz.device))).clamp(0, most_db)
+    slope = to_device(np.broadcast_to(slope_db, edge_hz.shape)[:, None], hertz.device)
+    return (slope * torch.log2(hertz / to_device(edge_hz[:, None], hertz.device))).clamp(0, most_db)
 
 
 def _minimum_phase(curves_db: Tensor, taps: int) -> Tensor:
@@ -129,20 +129,22 @@ def synthetic_noise(
     generator = torch.Generator(device).manual_seed(int(random.integers(1 << 62)))
     hertz = torch.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ, device=device).clamp_min(20)
     seconds = torch.arange(length, device=device) / SAMPLE_RATE_HZ
-    slope = place(random.uniform(-1.2, 0.3, (count, 1)), device)
+    slope = to_device(random.uniform(-1.2, 0.3, (count, 1)), device)
     white = torch.randn(count, len(hertz), 2, device=device, generator=generator)
     noise = torch.fft.irfft(torch.view_as_complex(white) * hertz**slope, length)
     noise = noise / noise.std(1, keepdim=True)
     depth = random.uniform(0, 0.9, (count, 1)) * (random.random((count, 1)) < 0.5)
     rate_hz, phase = random.uniform(0.2, 8, (count, 1)), random.uniform(0, 2 * np.pi, (count, 1))
-    slow = torch.sin(2 * math.pi * place(rate_hz, device) * seconds + place(phase, device))
-    noise = noise * (1 + place(depth, device) * slow)
+    slow = torch.sin(2 * math.pi * to_device(rate_hz, device) * seconds + to_device(phase, device))
+    noise = noise * (1 + to_device(depth, device) * slow)
     mains_hz = np.choose(
         random.integers(3, size=(count, 1)), [50.0, 60.0, random.uniform(80, 400, (count, 1))]
     )
     humming = (random.random((count, 1)) < 0.3) * random.integers(1, _HARMONICS, (count, 1))
     for harmonic in range(1, _HARMONICS):
         amplitude = random.uniform(0, 1, (count, 1)) / harmonic**0.5 * (harmonic <= humming)
-        turns = place(harmonic * mains_hz, device) * seconds + place(random.random((count, 1)), device)
-        noise = noise + place(amplitude, device) * torch.sin(2 * math.pi * turns)
+        turns = to_device(harmonic * mains_hz, device) * seconds + to_device(
+            random.random((count, 1)), device
+        )
+        noise = noise + to_device(amplitude, device) * torch.sin(2 * math.pi * turns)
     return noise / noise.std(1, keepdim=True)

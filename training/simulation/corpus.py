@@ -20,8 +20,8 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from training.device import to_device
 from training.network import SAMPLE_RATE_HZ
-from training.placing import place
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 # Speech resampled by these factors, pitch and formants together, passes for other voices.
@@ -62,7 +62,7 @@ class Bank:
     ) -> Tensor:
         """Clips (clip, sample) at unit active level; reading past a track's end goes on at its start."""
         device = self.samples.device
-        which, begin = place(tracks, device), place(starts, device)
+        which, begin = to_device(tracks, device), to_device(starts, device)
         within = (begin[:, None] + torch.arange(length, device=device)) % self._lengths[which, None]
         clips = self.samples[self._offsets[which, None] + within].float() / 32768
         return clips / self._levels[which, None]

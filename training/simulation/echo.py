@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.device import to_device
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
-from training.placing import place
 from training.simulation.augmentation import convolve, random_loudspeaker
-from training.simulation.corpus import Bank
+from training.simulation.corpus import ACTIVE_RANGE_DB, Bank
 from training.simulation.rooms import POSITIONS, Rooms
 
-_ACTIVE_RANGE_DB = 30.0  # as for the level of a voice, see training.simulation.corpus
 _CROSSFADE_S = 0.03  # from one echo path to the next
 
 
@@ -54,8 +53,8 @@ class Echoes:
     far_only: np.ndarray  # (mixture,) bool: nobody else is to talk
 
 
-class EchoMaker:
-    """Draws the far sides of mixtures; see ``training.simulation.scenes.SceneMaker``, which owns one."""
+class EchoSimulator:
+    """Draws the far sides of mixtures; see ``training.simulation.scenes.SceneSimulator``, which owns one."""
 
     def __init__(self, speech: Bank, noise: Bank, rooms: Rooms, random: np.random.Generator):
         self.speech, self.noise, self.rooms, self.random = speech, noise, rooms, random
@@ -76,14 +75,14 @@ class EchoMaker:
         far_only = heard & single & (random.random(count) < settings.far_only_share)
         far = self._far_ends(settings, voices, count, length)
         level_db = random.uniform(*settings.level_dbfs, count)
-        loopback = far / active_level(far) * self._tensor(10 ** (level_db / 20))[:, None]
+        loopback = far / active_level(far) * self._to_device(10 ** (level_db / 20))[:, None]
         loopback = loopback.clamp(-1, 1)
         echo, delay_hops = self._echo(settings, self._played(loopback), rooms)
         gain_db = -random.uniform(*settings.ser_db, count)
-        echo = echo / active_level(echo) * self._tensor(10 ** (gain_db / 20))[:, None]
-        echo = echo * self._tensor(heard)[:, None]
+        echo = echo / active_level(echo) * self._to_device(10 ** (gain_db / 20))[:, None]
+        echo = echo * self._to_device(heard)[:, None]
         delay_hops = torch.where(active_frames(echo), delay_hops, math.nan)
-        return Echoes(loopback * self._tensor(present)[:, None], echo, delay_hops, far_only)
+        return Echoes(loopback * self._to_device(present)[:, None], echo, delay_hops, far_only)
 
     def _far_ends(self, settings: EchoSettings, voices: np.ndarray, count: int, length: int) -> Tensor:
         """Mostly one talker, sometimes two, sometimes anything that a loudspeaker may play: (mixture, sample)."""
@@ -91,12 +90,12 @@ class EchoMaker:
         who = random.choice(voices, (2, count))
         starts = random.random((2, count)) * self._voice_lengths[who]
         talk = self.speech.cut(who.ravel(), starts.astype(int).ravel(), length).unflatten(0, (2, count))
-        second = self._tensor((random.random(count) < 0.15) * 10 ** (random.uniform(-10, 10, count) / 20))
+        second = self._to_device((random.random(count) < 0.15) * 10 ** (random.uniform(-10, 10, count) / 20))
         far = talk[0] + talk[1] * second[:, None]
         tracks = random.integers(len(self.noise.tracks), size=count)
         starts = random.random(count) * self._noise_lengths[tracks]
         sounds = self.noise.cut(tracks, starts.astype(int), length)
-        other = place(random.random(count) < settings.other_share, self._device)
+        other = to_device(random.random(count) < settings.other_share, self._device)
         return torch.where(other[:, None], sounds, far)
 
     def _played(self, loopback: Tensor) -> Tensor:
@@ -107,9 +106,9 @@ class EchoMaker:
     def _distorted(self, x: Tensor) -> Tensor:
         """Clips of peak one (clip, sample): as they are, clipped hard or softly, or by a loudspeaker's model."""
         random, count = self.random, len(x)
-        kind = place(random.choice(4, (count, 1), p=[0.35, 0.15, 0.25, 0.25]), self._device)
-        ceiling = self._tensor(random.uniform(0.2, 0.8, (count, 1)))
-        soft = torch.tanh(self._tensor(random.uniform(1.0, 4.0, (count, 1))) * x)
+        kind = to_device(random.choice(4, (count, 1), p=[0.35, 0.15, 0.25, 0.25]), self._device)
+        ceiling = self._to_device(random.uniform(0.2, 0.8, (count, 1)))
+        soft = torch.tanh(self._to_device(random.uniform(1.0, 4.0, (count, 1))) * x)
         # Memoryless model of a loudspeaker, used since Zhang and Wang (Interspeech 2018) to train echo cancellers.
         b = 1.5 * x - 0.3 * x.square()
         slope = torch.where(b > 0, 4.0, 0.5)
@@ -135,12 +134,12 @@ class EchoMaker:
         )
         changes = random.random(count) < settings.change_share
         moment = np.where(changes, random.uniform(0.25, 0.75, count) * length, 2 * length)
-        ramp = torch.arange(length, device=self._device) - self._tensor(moment)[:, None]
+        ramp = torch.arange(length, device=self._device) - self._to_device(moment)[:, None]
         share = (ramp / (_CROSSFADE_S * SAMPLE_RATE_HZ)).clamp(0, 1)
         frames = HOP_SAMPLES * np.arange(length // HOP_SAMPLES + 1)
         delays_s = np.where(frames < moment[:, None], delay_s[:, None], other_s[:, None])
         delays_s = delays_s - 1e-6 * skew[:, None] * frames / SAMPLE_RATE_HZ
-        delay_hops = self._tensor(np.maximum(delays_s, 0) * SAMPLE_RATE_HZ / HOP_SAMPLES)
+        delay_hops = self._to_device(np.maximum(delays_s, 0) * SAMPLE_RATE_HZ / HOP_SAMPLES)
         return before + share * (after - before), delay_hops
 
     def _path(
@@ -153,17 +152,17 @@ class EchoMaker:
     ) -> Tensor:
         times = torch.arange(played.shape[1], device=self._device, dtype=torch.float64)
         # Not the speed itself: single precision, in which it gets there, has no such small differences from one.
-        late = times * 1e-6 * self._tensor(skew_ppm)[:, None]
-        delay = self._tensor(np.round(delay_s * SAMPLE_RATE_HZ))[:, None]
-        responses = self.rooms.responses[place(rooms, self._device), place(position, self._device)]
+        late = times * 1e-6 * self._to_device(skew_ppm)[:, None]
+        delay = self._to_device(np.round(delay_s * SAMPLE_RATE_HZ))[:, None]
+        responses = self.rooms.responses[to_device(rooms, self._device), to_device(position, self._device)]
         return convolve(read_at(played, times + late - delay), responses)
 
-    def _tensor(self, values: np.ndarray) -> Tensor:
-        return place(np.asarray(values, np.float32), self._device)
+    def _to_device(self, values: np.ndarray) -> Tensor:
+        return to_device(np.asarray(values, np.float32), self._device)
 
 
 def read_at(clips: Tensor, positions: Tensor) -> Tensor:
-    """Clips (clip, sample) at fractional positions (clip, place): cubic interpolation, silence outside.
+    """Clips (clip, sample) at fractional positions (clip, position): cubic interpolation, silence outside.
 
     At whole positions it gives the samples themselves.
     """
@@ -188,13 +187,13 @@ def active_frames(clips: Tensor) -> Tensor:
     power = torch.nn.functional.pad(clips, (HOP_SAMPLES, HOP_SAMPLES)).unflatten(1, (-1, HOP_SAMPLES))
     power = power.square().mean(2)
     power = power[:, :-1] + power[:, 1:]
-    return power > power.amax(1, keepdim=True) * math.pow(10, -_ACTIVE_RANGE_DB / 10)
+    return power > power.amax(1, keepdim=True) * math.pow(10, -ACTIVE_RANGE_DB / 10)
 
 
 def active_level(clips: Tensor) -> Tensor:
     """Root mean square of each clip's 10 ms frames that are not silence: (clip, 1), never zero."""
     hop = SAMPLE_RATE_HZ // 100
     power = clips[:, : clips.shape[1] // hop * hop].unflatten(1, (-1, hop)).square().mean(2)
-    active = power > power.amax(1, keepdim=True) * math.pow(10, -_ACTIVE_RANGE_DB / 10)
+    active = power > power.amax(1, keepdim=True) * math.pow(10, -ACTIVE_RANGE_DB / 10)
     mean = (power * active).sum(1, keepdim=True) / active.sum(1, keepdim=True).clamp_min(1)
     return mean.sqrt().clamp_min(1e-4)

@@ -1,7 +1,8 @@
 """Scenes that teach the profile: who talks when, how loud, in which room, into which microphone; made on the fly.
 
-A step takes rings of speakers. Speaker k of a ring and its neighbour share one mixture, which serves two targets: each
-talker's profile in turn, each its own voice. The profile alone tells the two apart, so it can't be ignored.
+A step takes groups of speakers. Speaker k of a group and the next one, the first after the last, share one mixture,
+which serves two targets: each talker's profile in turn, each its own voice. The profile alone tells the two apart, so
+it can't be ignored.
 
 Who talks when is decided in NumPy; sound is made of it on the recordings' device, all mixtures of a step at once.
 Nothing waits for a GPU, which is busy with the step before meanwhile.
@@ -16,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.device import to_device
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
-from training.placing import place
 from training.simulation.augmentation import (
     automatic_gain,
     convolve,
@@ -26,12 +27,12 @@ from training.simulation.augmentation import (
     telephone,
 )
 from training.simulation.corpus import Bank
-from training.simulation.echo import Echoes, EchoMaker, EchoSettings
+from training.simulation.echo import Echoes, EchoSettings, EchoSimulator
 from training.simulation.rooms import EARLY_SAMPLES, POSITIONS, Rooms
 
 MAX_TALKERS = 3
 NO_PROFILE = -1
-_STRANGER_SPEAKERS = 3  # in a ring, so that each two-talker mixture is without one of them
+_STRANGER_SPEAKERS = 3  # in a group, so that each two-talker mixture is without one of them
 _STEP_DB = -15.0, 10.0  # of a talker who turns away or comes nearer: how far,
 _STEP_S = 0.05, 0.5  # and how fast
 _CANDIDATE_WINDOWS = 3  # of each voice; the loudest is taken, so that few clips are silence
@@ -39,15 +40,17 @@ _CANDIDATE_WINDOWS = 3  # of each voice; the loudest is taken, so that few clips
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """Contents of a training step; shares are probabilities, ranges are uniform. Counts are of each ring."""
+    """Contents of a training step; shares are probabilities, ranges are uniform. Counts are of each speaker group."""
 
-    rings: int = 1  # a processor learns most from many small steps, a GPU has time for many rings in one
-    speakers: int = 4  # in a ring: as many two-talker mixtures, twice as many outputs
+    speaker_groups: int = (
+        1  # a processor learns most from many small steps, a GPU has time for many groups in one
+    )
+    speakers: int = 4  # in a group: as many two-talker mixtures, twice as many outputs
     single_mixtures: int = 1  # one talker in noise, own profile
     unprofiled_outputs: int = 1  # mixtures heard with no profile: the target is all speech
     absent_outputs: int = 1  # mixtures heard with the profile of somebody else: the target is silence
     extra_voices: int = 0  # enrolled for the speaker loss alone
-    enrolled_twice: bool = True  # each of a ring, for the speaker loss too
+    enrolled_twice: bool = True  # each of a group, for the speaker loss too
     clip_s: float = 3.0
     enrollment_clips: tuple[int, int] = (1, 2)  # length of enrollments, in training clips
     sir_db: tuple[float, float] = (-5.0, 5.0)
@@ -58,7 +61,7 @@ class SceneSettings:
     partial_share: float = 0.2  # talkers who start or stop half way
     step_share: float = 0.0  # talkers who turn away or come nearer half way
     noisy_enrollment_share: float = 0.5
-    close_share: float = 0.5  # rings of voices close to one another by the network's own embedding
+    close_share: float = 0.5  # groups of voices close to one another by the network's own embedding
     equaliser_db: float = 8.0
     level_dbfs: tuple[float, float] = (-40.0, -12.0)
     clipped_share: float = 0.05
@@ -69,21 +72,21 @@ class SceneSettings:
     def __post_init__(self) -> None:
         if self.absent_outputs and self.speakers < _STRANGER_SPEAKERS:
             raise ValueError(
-                f"A ring of {self.speakers} speakers has nobody who is absent: give it {_STRANGER_SPEAKERS}, or "
+                f"A group of {self.speakers} speakers has nobody who is absent: give it {_STRANGER_SPEAKERS}, or "
                 "set absent_outputs to 0."
             )
 
 
 @dataclass(frozen=True)
 class _Cast:
-    """Who talks in a step: indices into its speakers, all rings in a row."""
+    """Who talks in a step: indices into its speakers, all groups in a row."""
 
     talkers: list[list[int]]  # of each mixture
-    ring_of: np.ndarray  # (mixture,)
+    group_of: np.ndarray  # (mixture,)
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _KnownVoices:
     """Voices whose embeddings are known, and these."""
 
     voices: np.ndarray  # (voice,) tracks of the speech bank
@@ -91,7 +94,7 @@ class _Heard:
     powers: np.ndarray  # (voice,) squared length
 
     @classmethod
-    def among(cls, voices: np.ndarray, embeddings: np.ndarray | None) -> _Heard | None:
+    def among(cls, voices: np.ndarray, embeddings: np.ndarray | None) -> _KnownVoices | None:
         """Of ``voices``, those with an embedding (voice of the bank, size) that is not NaN."""
         if embeddings is None:
             return None
@@ -107,7 +110,7 @@ class _Heard:
 
 @dataclass
 class SceneBatch:
-    """One step's audio. The first ``enrollments``, ring after ring, are the profiles; the rest repeat, extend them."""
+    """One step's audio. The first ``enrollments``, group by group, are the profiles; the rest repeat, extend them."""
 
     mixtures: Tensor  # (mixture, sample)
     enrollments: Tensor  # (enrollment, sample)
@@ -128,7 +131,7 @@ class SceneBatch:
         return (self.targets.numel() + self.enrollments.numel()) / SAMPLE_RATE_HZ
 
 
-class SceneMaker:
+class SceneSimulator:
     """Draws scenes from recordings; all randomness is ``random``'s, all audio stays on the recordings' device."""
 
     def __init__(self, speech: Bank, noise: Bank, rooms: Rooms, random: np.random.Generator):
@@ -139,7 +142,7 @@ class SceneMaker:
             [_speaker(speech, v) for v in range(len(speech.tracks))], return_inverse=True
         )[1]
         self._device = speech.samples.device
-        self._echoes = EchoMaker(speech, noise, rooms, random)
+        self._echoes = EchoSimulator(speech, noise, rooms, random)
 
     def draw(self, settings: SceneSettings, embeddings: np.ndarray | None = None) -> SceneBatch:
         """One step. ``embeddings`` (voice, size): what the network makes of each voice, to pick close ones by; NaN for
@@ -151,9 +154,10 @@ class SceneMaker:
         enrollment = repeats * (clip + HOP_SAMPLES) - HOP_SAMPLES
         needed = clip + 2 * enrollment
         eligible = np.flatnonzero(self._voice_lengths >= needed + SAMPLE_RATE_HZ // 2)
-        heard = _Heard.among(eligible, embeddings)
-        voices = np.concatenate([self._pick_ring(settings, eligible, heard) for _ in range(settings.rings)])
-        spots = np.array([self._place_enrollment(voice, enrollment, clip) for voice in voices])
+        known = _KnownVoices.among(eligible, embeddings)
+        groups = [self._pick_group(settings, eligible, known) for _ in range(settings.speaker_groups)]
+        voices = np.concatenate(groups)
+        spots = np.array([self._cut_enrollment(voice, enrollment, clip) for voice in voices])
         cast = self._cast(settings)
         mixtures, per_talker, echoes = self._mix(settings, voices, spots, cast, clip)
         output_mixture, output_profile, targets = self._outputs(settings, cast, per_talker)
@@ -165,14 +169,16 @@ class SceneMaker:
 
     # --- who talks -------------------------------------------------------------------------------------------------
 
-    def _pick_ring(self, settings: SceneSettings, eligible: np.ndarray, heard: _Heard | None) -> np.ndarray:
+    def _pick_group(
+        self, settings: SceneSettings, eligible: np.ndarray, known: _KnownVoices | None
+    ) -> np.ndarray:
         count = settings.speakers
-        if heard is None or self.random.random() >= settings.close_share or len(heard.voices) < 8 * count:
+        if known is None or self.random.random() >= settings.close_share or len(known.voices) < 8 * count:
             return self._distinct_speakers(self.random.permutation(eligible), count)
-        seed = int(self.random.integers(len(heard.voices)))
-        # Among the closest tenth, so that hard rings still vary.
-        closest = heard.closest(seed, max(4 * count, len(heard.voices) // 10))
-        return self._distinct_speakers(np.r_[heard.voices[seed], self.random.permutation(closest)], count)
+        seed = int(self.random.integers(len(known.voices)))
+        # Among the closest tenth, so that hard groups still vary.
+        closest = known.closest(seed, max(4 * count, len(known.voices) // 10))
+        return self._distinct_speakers(np.r_[known.voices[seed], self.random.permutation(closest)], count)
 
     def _distinct_speakers(self, voices: np.ndarray, count: int) -> np.ndarray:
         """Never the same speaker at two resampling factors: that would be one person in two roles."""
@@ -182,24 +188,24 @@ class SceneMaker:
             if len(chosen) == count:
                 return np.array(list(chosen.values()))
         raise ValueError(
-            f"Only {len(chosen)} speakers have enough audio for a ring of {count}: add recordings."
+            f"Only {len(chosen)} speakers have enough audio for a group of {count}: add recordings."
         )
 
     def _cast(self, settings: SceneSettings) -> _Cast:
         count, random = settings.speakers, self.random
         talkers: list[list[int]] = []
-        for first in range(0, settings.rings * count, count):
+        for first in range(0, settings.speaker_groups * count, count):
             pairs = [[first + k, first + (k + 1) % count] for k in range(count)]
             for k, pair in enumerate(pairs):
                 if count > MAX_TALKERS and random.random() < settings.third_talker_share:
                     pair.append(first + (k + 2) % count)
             singles = [[first + int(random.integers(count))] for _ in range(settings.single_mixtures)]
             talkers += pairs + singles
-        return _Cast(talkers, np.arange(settings.rings).repeat(count + settings.single_mixtures))
+        return _Cast(talkers, np.arange(settings.speaker_groups).repeat(count + settings.single_mixtures))
 
     # --- where their words come from --------------------------------------------------------------------------------
 
-    def _place_enrollment(self, voice: int, length: int, clip: int) -> tuple[int, int, int]:
+    def _cut_enrollment(self, voice: int, length: int, clip: int) -> tuple[int, int, int]:
         """Start of the enrollment, and start and length of what is left for mixtures: never the same utterance,
         unless the voice has but one.
         """
@@ -241,22 +247,22 @@ class SceneMaker:
         dry = dry * self._gates(settings, len(who), clip) * self._steps(settings, len(who), clip)
         # Talker 0 is the level's reference; the others are so much quieter or louder.
         gain_db = np.where(slot_of == 0, 0, -random.uniform(*settings.sir_db, len(who)))
-        dry = dry * self._place(10 ** (gain_db / 20))[:, None]
+        dry = dry * self._to_device(10 ** (gain_db / 20))[:, None]
 
         room = random.integers(len(self.rooms.responses), size=count)
         echoes = self._call(settings, voices, room, cast, clip)
         if echoes is not None:
-            dry = dry * self._place(~echoes.far_only[mixture_of])[:, None]
+            dry = dry * self._to_device(~echoes.far_only[mixture_of])[:, None]
         position = np.where(random.random(len(who)) < 0.5, 0, random.integers(1, POSITIONS, size=len(who)))
         position = np.where(slot_of == 0, position, np.maximum(position, slot_of % POSITIONS))
-        in_room = self._place((random.random(count) >= settings.dry_share)[mixture_of])[:, None]
-        responses = self.rooms.responses[self._place(room[mixture_of]), self._place(position)]
+        in_room = self._to_device((random.random(count) >= settings.dry_share)[mixture_of])[:, None]
+        responses = self.rooms.responses[self._to_device(room[mixture_of]), self._to_device(position)]
         heard = torch.where(in_room, convolve(dry, responses), dry)
         early = torch.where(in_room, convolve(dry, responses[:, :EARLY_SAMPLES]), dry)
 
         per_talker = dry.new_zeros(count, MAX_TALKERS, clip)
-        per_talker[self._place(mixture_of), self._place(slot_of)] = early
-        mixtures = dry.new_zeros(count, clip).index_add(0, self._place(mixture_of), heard)
+        per_talker[self._to_device(mixture_of), self._to_device(slot_of)] = early
+        mixtures = dry.new_zeros(count, clip).index_add(0, self._to_device(mixture_of), heard)
         noise = self._noise(count, clip)
         snr_db = random.uniform(*settings.snr_db, count)
         silent = random.random(count) < settings.clean_share
@@ -267,7 +273,7 @@ class SceneMaker:
         else:
             mixtures = mixtures + echoes.heard
         noise_gain = np.where(silent, 0, 10 ** (-snr_db / 20))
-        mixtures = mixtures + noise * self._place(noise_gain)[:, None]
+        mixtures = mixtures + noise * self._to_device(noise_gain)[:, None]
         mixtures, per_talker = self._record(settings, mixtures, per_talker)
         return mixtures, per_talker, echoes
 
@@ -291,24 +297,24 @@ class SceneMaker:
         per_talker = convolve(per_talker.flatten(0, 1), equaliser.repeat_interleave(MAX_TALKERS, 0))
         per_talker = per_talker.unflatten(0, (count, MAX_TALKERS))
         strength = random.uniform(0.3, 0.9, count) * (random.random(count) < settings.gain_control_share)
-        gain = automatic_gain(mixtures, self._place(strength))
+        gain = automatic_gain(mixtures, self._to_device(strength))
         mixtures, per_talker = mixtures * gain, per_talker * gain[:, None]
-        level = self._place(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
+        level = self._to_device(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
         scale = level / mixtures.square().mean(1).sqrt().clamp_min(1e-5)
         mixtures, per_talker = mixtures * scale[:, None], per_talker * scale[:, None, None]
-        ceiling = self._place(
+        ceiling = self._to_device(
             np.where(random.random(count) < settings.clipped_share, random.uniform(1.5, 4, count), 1e3)
         )
         ceiling = torch.minimum(ceiling * level, torch.ones_like(level))[:, None]
         mixtures = mixtures.clamp(-ceiling, ceiling)
-        coded = self._place(random.random(count) < settings.telephone_share)[:, None]
+        coded = self._to_device(random.random(count) < settings.telephone_share)[:, None]
         return torch.where(coded, telephone(mixtures), mixtures), per_talker
 
     def _gates(self, settings: SceneSettings, count: int, clip: int) -> Tensor:
         """Envelopes of talkers who start or stop half way; ones for the others."""
-        turn = self._place(self.random.integers(clip // 4, 3 * clip // 4, count))[:, None]
-        late = self._place(self.random.random(count) < 0.5)[:, None]
-        partial = self._place(self.random.random(count) < settings.partial_share)[:, None]
+        turn = self._to_device(self.random.integers(clip // 4, 3 * clip // 4, count))[:, None]
+        late = self._to_device(self.random.random(count) < 0.5)[:, None]
+        partial = self._to_device(self.random.random(count) < settings.partial_share)[:, None]
         ramp = (torch.arange(clip, device=self._device) - turn) / (0.02 * SAMPLE_RATE_HZ)
         ramp = torch.where(late, ramp, -ramp).clamp(0, 1)
         return torch.where(partial, ramp, torch.ones_like(ramp))
@@ -320,8 +326,8 @@ class SceneMaker:
         turn = random.integers(clip // 4, 3 * clip // 4, count)
         samples = random.uniform(*_STEP_S, count) * SAMPLE_RATE_HZ
         time = torch.arange(clip, device=self._device)
-        progress = ((time - self._place(turn)[:, None]) / self._place(samples)[:, None]).clamp(0, 1)
-        return 10 ** (progress * self._place(step_db)[:, None] / 20)
+        progress = ((time - self._to_device(turn)[:, None]) / self._to_device(samples)[:, None]).clamp(0, 1)
+        return 10 ** (progress * self._to_device(step_db)[:, None] / 20)
 
     def _noise(self, count: int, length: int) -> Tensor:
         """Recorded, synthetic or babble, at unit power: (count, length)."""
@@ -332,9 +338,9 @@ class SceneMaker:
         kind = random.random(count)
         crowded, synthetic = np.flatnonzero(kind < 0.12), np.flatnonzero((kind >= 0.12) & (kind < 0.3))
         if len(crowded):
-            noise[self._place(crowded)] = self._crowds(len(crowded), length)
+            noise[self._to_device(crowded)] = self._crowds(len(crowded), length)
         if len(synthetic):
-            noise[self._place(synthetic)] = synthetic_noise(random, len(synthetic), length, self._device)
+            noise[self._to_device(synthetic)] = synthetic_noise(random, len(synthetic), length, self._device)
         return noise / noise.square().mean(1, keepdim=True).sqrt().clamp_min(1e-3)
 
     def _crowds(self, count: int, length: int) -> Tensor:
@@ -343,7 +349,9 @@ class SceneMaker:
         voices = self.random.integers(len(self.speech.tracks), size=sizes.sum())
         starts = (self.random.random(len(voices)) * self._voice_lengths[voices]).astype(int)
         talk = self.speech.cut(voices, starts, length)
-        return talk.new_zeros(count, length).index_add(0, self._place(np.arange(count).repeat(sizes)), talk)
+        return talk.new_zeros(count, length).index_add(
+            0, self._to_device(np.arange(count).repeat(sizes)), talk
+        )
 
     # --- what is asked of the network -------------------------------------------------------------------------------
 
@@ -357,17 +365,17 @@ class SceneMaker:
         ]
         unprofiled: list[int] = []
         absent: list[tuple[int, int]] = []
-        for ring in range(settings.rings):
-            mixtures = np.flatnonzero(cast.ring_of == ring)
+        for group in range(settings.speaker_groups):
+            mixtures = np.flatnonzero(cast.group_of == group)
             unprofiled += random.permutation(mixtures)[: settings.unprofiled_outputs].tolist()
-            members = range(ring * settings.speakers, (ring + 1) * settings.speakers)
+            members = range(group * settings.speakers, (group + 1) * settings.speakers)
             for m in random.permutation(mixtures)[: settings.absent_outputs].tolist():
                 strangers = [member for member in members if member not in cast.talkers[m]]
                 absent.append((m, int(random.choice(strangers))))
         own, talkers, slots = (np.array(column, int) for column in zip(*wanted, strict=True))
-        targets = [per_talker[self._place(own), self._place(slots)]]
+        targets = [per_talker[self._to_device(own), self._to_device(slots)]]
         if unprofiled:
-            targets.append(per_talker[self._place(unprofiled)].sum(1))
+            targets.append(per_talker[self._to_device(unprofiled)].sum(1))
         targets.append(per_talker.new_zeros(len(absent), per_talker.shape[2]))
         mixture = np.concatenate([own, np.array(unprofiled, int), np.array([m for m, _ in absent], int)])
         profile = np.concatenate(
@@ -383,7 +391,7 @@ class SceneMaker:
         """
         random = self.random
         eligible = np.setdiff1d(np.flatnonzero(self._voice_lengths >= 2 * length), speakers)
-        extra = random.choice(eligible, settings.rings * settings.extra_voices, replace=False)
+        extra = random.choice(eligible, settings.speaker_groups * settings.extra_voices, replace=False)
         extra_starts = random.integers(self._voice_lengths[extra])
         again = spots if settings.enrolled_twice else spots[:0]
         end, left = again[:, 1], again[:, 2]
@@ -398,19 +406,19 @@ class SceneMaker:
         )
         clips = self.speech.cut(voices, starts, length)
         count = len(voices)
-        room = self._place(random.integers(len(self.rooms.responses), size=count))
-        position = self._place(random.integers(POSITIONS, size=count))
-        in_room = self._place(random.random(count) >= 0.5)[:, None]
+        room = self._to_device(random.integers(len(self.rooms.responses), size=count))
+        position = self._to_device(random.integers(POSITIONS, size=count))
+        in_room = self._to_device(random.random(count) >= 0.5)[:, None]
         clips = torch.where(in_room, convolve(clips, self.rooms.responses[room, position]), clips)
         noisy = random.random(count) < settings.noisy_enrollment_share
         gain = np.where(noisy, 10 ** (-random.uniform(0, 30, count) / 20), 0)
-        clips = clips + self._noise(count, length) * self._place(gain)[:, None]
+        clips = clips + self._noise(count, length) * self._to_device(gain)[:, None]
         clips = convolve(clips, random_equaliser(random, count, settings.equaliser_db, self._device))
-        level = self._place(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
+        level = self._to_device(10 ** (random.uniform(*settings.level_dbfs, count) / 20))
         return clips * (level / clips.square().mean(1).sqrt().clamp_min(1e-5))[:, None], voices
 
-    def _place(self, values: Any) -> Tensor:
-        return place(values, self._device)
+    def _to_device(self, values: Any) -> Tensor:
+        return to_device(values, self._device)
 
 
 def _speaker(bank: Bank, voice: int) -> str:

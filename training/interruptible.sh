@@ -1,10 +1,10 @@
 #!/bin/sh
-# Train on a machine that is lent for minutes at a time. Each call: unpack the parts that have come, train until the time
-# is over or the schedule ends, leave the averaged weights and the log where they are fetched from.
+# Train in pieces on a machine that is borrowed for minutes at a time. Each call unpacks the parts of the corpus that have
+# come, trains until the time is over or the schedule ends, and leaves the averaged weights and the log to be fetched.
 #
-#   training/lent.sh PARTS KEEP RUN MINUTES [options of training.train, such as --network pvqe-s --device cuda --init FILE]
+#   training/interruptible.sh PARTS KEEP RUN MINUTES [options of training.train, such as --network pvqe-s --device cuda --init FILE]
 #
-# PARTS: folder of part-*.tar (python -m training.pack) and, in wheels/, of what that machine's Python lacks.
+# PARTS: folder of part-*.tar (python -m training.pack_corpus) and, in wheels/, of what that machine's Python lacks.
 # KEEP: a folder outside the work tree, which the next call finds again: corpus, cache, and the runs to go on with.
 # RUN: a name; its results are RUN.pt and RUN.jsonl.
 # MINUTES: 0 to unpack and nothing else.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from training.checkpoint import load_checkpoint
-from training.pack import pack
+from training.pack_corpus import pack
 
 PROJECT = Path(__file__).parents[2]
 
@@ -28,7 +28,9 @@ def test_parts_hold_everything_and_keep_the_limit(recordings: Path, tmp_path: Pa
         pack({"speech": [recordings / "speech"]}, tmp_path, 20_000)
 
 
-def test_a_lent_machine_trains_from_the_parts_and_delivers_weights(recordings: Path, tmp_path: Path) -> None:
+def test_a_borrowed_machine_trains_from_the_parts_and_delivers_weights(
+    recordings: Path, tmp_path: Path
+) -> None:
     pack({"speech": [recordings / "speech"], "noise": [recordings / "noise"]}, tmp_path / "parts", 1 << 20)
     schedule = tmp_path / "schedule.toml"
     schedule.write_text(
@@ -37,7 +39,7 @@ def test_a_lent_machine_trains_from_the_parts_and_delivers_weights(recordings: P
     )
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
-        ["training/lent.sh", tmp_path / "parts", tmp_path / "keep", "tried", "1", "--network", "pvqe-xs",
+        ["training/interruptible.sh", tmp_path / "parts", tmp_path / "keep", "tried", "1", "--network", "pvqe-xs",
          "--threads", "1", "--simulated-rooms", "2", "--schedule", schedule],
         check=True, capture_output=True, timeout=300, cwd=PROJECT,
         env=os.environ | {"OUT": str(tmp_path / "out"), "PATH": path},

@@ -1,7 +1,7 @@
-"""Carry a corpus to a machine that is lent for an hour, in parts that fit through a narrow door.
+"""Cut a corpus into parts of a limited size, for a machine that is borrowed for minutes:
 
-    python -m training.pack --speech SPEECH --noise NOISE --rooms ROOMS -o PARTS      # here
-    training/lent.sh PARTS KEEP s 9 --device cuda --schedule training/lent.toml ...   # there, as often as it takes
+    python -m training.pack_corpus --speech SPEECH --noise NOISE --rooms ROOMS -o PARTS    # here
+    training/interruptible.sh PARTS KEEP RUN 9 --network pvqe-s --device cuda ...          # there, as often as it takes
 
 Files stay as they are: Opus is small enough. A part is a tar file of them under ``speech/``, ``noise/``, ``rooms/``.
 """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def place(values: Any, device: torch.device) -> Tensor:
+def to_device(values: Any, device: torch.device) -> Tensor:
     """An array on a device, without waiting for it: floats in single precision, integers and truth values as they are.
 
     A GPU is given work ahead of time; copying to it from ordinary memory would first wait for all of that work.
