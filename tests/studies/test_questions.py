@@ -18,6 +18,7 @@ from studies.questions.enrollments import (
     _long_talkers,
     enrollment_disturbance,
     enrollment_length,
+    enrollment_place,
 )
 from studies.questions.measuring import Measured, Studio, two_talkers
 from studies.questions.page import PAGE, Answer
