@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from edge_pse.enhancer import Enhancer, FrameFeatures
-from edge_pse.enrollment.automatic import AutoEnrollment, Gathered
+from edge_pse.enrollment import AutoEnrollment, Gathered
 from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import Profile, ProfileStore
 
@@ -14,27 +14,33 @@ from edge_pse.profiles import Profile, ProfileStore
 class StreamEnrollment:
     """Enrolls, or adds to the profile in use, what was gathered from the stream; once, and then it stops.
 
-    ``asks``: whether to wait for ``keep`` when the voice is ready; else it is kept at once. Raises ProfileError for a
-    name that is taken by another profile than the one in use.
+    ``asks``: whether to wait for ``keep`` when the voice is ready; else it is kept at once. ``microphone``: says what
+    the voice is recorded with; empty if unknown. Raises ProfileError for a name that is taken by another profile than
+    the one in use.
     """
 
-    def __init__(self, name: str, enhancer: Enhancer, say: Callable[[str], None], asks: bool):
+    def __init__(
+        self,
+        name: str,
+        enhancer: Enhancer,
+        say: Callable[[str], None],
+        asks: bool,
+        microphone: Callable[[], str] = str,
+    ):
         self._store = ProfileStore()
         self._name, self._enhancer, self._say, self._asks = name, enhancer, say, asks
+        self._microphone = microphone
         profile = enhancer.profile
         self._refined = profile if profile is not None and profile.name == name else None
         if name in self._store and self._refined is None:
             raise ProfileError(
                 f"There is a profile {name!r} already: add --profile {name} to refine it, or choose another name."
             )
-        self._hop_seconds = enhancer.hop_samples / enhancer.sample_rate_hz
+        hop_seconds = enhancer.hop_samples / enhancer.sample_rate_hz
         known = self._refined.embedding if self._refined else None
-        space = enhancer.model.contract.voice_space
-        self._gatherer = AutoEnrollment(self._hop_seconds, space, known)
+        self._gatherer = AutoEnrollment(hop_seconds, enhancer.model.contract.voice_space, known)
         self._told = False
         self._keeping = threading.Lock()
-        self.microphone: Callable[[], str] = str
-        """Says what the voice is recorded with; empty if unknown."""
         self._kept = False
         enhancer.observe(self.add)
 
@@ -82,7 +88,7 @@ class StreamEnrollment:
             )
 
     def _write(self, gathered: Gathered) -> Profile:
-        recording, model_id = gathered.recording(self.microphone()), self._enhancer.model.contract.model_id
+        recording, model_id = gathered.recording(self._microphone()), self._enhancer.model.contract.model_id
         if self._refined is not None:
             return self._store.update(self._name, lambda known: known.with_recording(recording, model_id))
         profile = Profile(self._name, model_id, (recording,))

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from edge_pse.cli.live_screen import meter
 from edge_pse.cli.terminal import Area, is_terminal
-from edge_pse.enrollment.live import GOOD, READ_ON, Progress
+from edge_pse.enrollment import Progress
+from edge_pse.enrollment.live import GOOD, READ_ON
 
 _PATIENCE_S = 1.0
 """Advice that changes sooner is not read by anybody."""

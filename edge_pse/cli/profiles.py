@@ -8,7 +8,8 @@ import click
 
 from edge_pse import Profile, ProfileStore
 from edge_pse.cli import output
-from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST, trust
+from edge_pse.enrollment import trust
+from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST
 from edge_pse.errors import ProfileError
 from edge_pse.profiles import Recording
 from edge_pse.text import shown

@@ -157,9 +157,8 @@ class _Run:
         self._enrollment: StreamEnrollment | None = None
         if auto_enroll is not None and not (resumed and auto_enroll in ProfileStore()):
             self._enrollment = StreamEnrollment(
-                auto_enroll, enhancer, self._say, asks=is_terminal(sys.stdout)
+                auto_enroll, enhancer, self._say, is_terminal(sys.stdout), self._microphone
             )
-            self._enrollment.microphone = self._microphone
         self._view, self._service = self._make_view(), Service()
         # A service may be started before its devices are there.
         self._patient = resumed or self._service.managed

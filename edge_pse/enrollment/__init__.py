@@ -6,7 +6,7 @@ Below are ``speech``: where somebody speaks, and how loud; ``quality``: what mak
 ``verification``: whether two recordings are of one voice, and how far a profile can be trusted.
 """
 
-from edge_pse.enrollment.automatic import AutoEnrollment
+from edge_pse.enrollment.automatic import AutoEnrollment, Gathered
 from edge_pse.enrollment.live import LiveEnrollment, Progress
 from edge_pse.enrollment.offline import assess, conditioning, embed, enroll, extract_recording
 from edge_pse.enrollment.quality import EnrollmentReport
@@ -15,6 +15,7 @@ from edge_pse.enrollment.verification import Verdict, trust, verify
 __all__ = [
     "AutoEnrollment",
     "EnrollmentReport",
+    "Gathered",
     "LiveEnrollment",
     "Progress",
     "Verdict",
