@@ -16,7 +16,8 @@ from edge_pse import Model, Profile, enroll
 Samples = NDArray[np.float32]
 
 FIXTURES = Path(__file__).parent / "fixtures"
-LIVE_AUDIO = "tests/edge_pse/audio/"
+AUDIO = "tests/edge_pse/audio/"
+AUDIO_FILES = f"{AUDIO}files/"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -26,7 +27,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class OneHearsAll(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return LIVE_AUDIO if nodeid.startswith(LIVE_AUDIO) else super()._split_scope(nodeid)
+            keeps_time = nodeid.startswith(AUDIO) and not nodeid.startswith(AUDIO_FILES)
+            return AUDIO if keeps_time else super()._split_scope(nodeid)
 
     return OneHearsAll(config, log)
 

@@ -12,7 +12,7 @@ from edge_pse.audio.live.engine import Engine
 from edge_pse.audio.pcm import to_pcm
 from edge_pse.enrollment import embed
 from edge_pse.errors import ModelError
-from tests.edge_pse.audio.test_joins import assert_no_step
+from tests.edge_pse.audio.live.test_joins import assert_no_step
 from tests.edge_pse.graphs import far_end_model
 
 HOP = 160
