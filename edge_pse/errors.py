@@ -9,7 +9,7 @@ class EdgePseError(Exception):
 
 
 class AudioError(EdgePseError):
-    """The samples can't be used: wrong type, wrong shape, not finite, not a file of audio."""
+    """Sound can't be had or used: samples of a wrong type or shape, not finite, no file of audio, no such device."""
 
 
 class ModelError(EdgePseError):

@@ -26,8 +26,11 @@ class Model:
     """A model ready to run: the open file and what is known about it. Several streams may share one."""
 
     path: Path
+    """The file that was opened."""
     contract: Contract
+    """What its description says: rates, sizes, the id of the weights, whether it takes a far end."""
     backend: Backend
+    """The runtime that has it open; ``backend.name`` says which."""
 
     @classmethod
     def load(

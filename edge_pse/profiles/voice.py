@@ -86,6 +86,7 @@ class Profile:
     """
 
     name: str
+    """What it is stored under; may be empty."""
     model_id: str
     """The model that made it, and the only one that understands it."""
     recordings: tuple[Recording, ...]

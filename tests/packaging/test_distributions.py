@@ -199,14 +199,35 @@ def test_the_installed_command_works(installed, elsewhere, project, fixtures, re
     check_that_it_works(installed, elsewhere, fixtures, recording, mix, si_sdr)
 
 
+def checked_types(python, elsewhere, *paths):
+    """What a type checker says of a user's files."""
+    command = (
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--ignore-missing-imports",
+        "--python-executable",
+        python,
+    )
+    done = subprocess.run(
+        [str(word) for word in (*command, *paths)], **elsewhere, capture_output=True, text=True
+    )
+    return done.stdout
+
+
 def test_a_type_checker_sees_the_types_of_the_installed_package(installed, elsewhere):
     (elsewhere["cwd"] / "user.py").write_text(USER)
-    command = (sys.executable, "-m", "mypy", "--strict", "--python-executable", installed, "user.py")
-    done = subprocess.run([str(word) for word in command], **elsewhere, capture_output=True, text=True)
-    revealed, error, total = done.stdout.splitlines()
+    revealed, error, total = checked_types(installed, elsewhere, "user.py").splitlines()
     assert 'Revealed type is "edge_pse.profiles.voice.Profile"' in revealed
     assert error.startswith("user.py:3: error:") and error.endswith("[arg-type]")
     assert "Found 1 error" in total
+
+
+def test_the_examples_fit_the_types_of_the_installed_package(installed, elsewhere):
+    examples = sorted((PROJECT / "examples").glob("*.py"))
+    said = checked_types(installed, elsewhere, *examples)
+    assert said == f"Success: no issues found in {len(examples)} source files\n"
 
 
 def test_pip_finds_what_the_wheel_requires_in_an_index(

@@ -30,6 +30,7 @@ class EnhancedFile:
     frames: int
     """Samples of each channel, as many as in the source."""
     channels: int
+    """How many were written."""
     sample_rate_hz: int
     """That of the source."""
     selection: Selection | None

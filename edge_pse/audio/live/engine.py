@@ -40,10 +40,13 @@ class Counters:
     """What the engine has seen since it was made."""
 
     hops: int = 0
+    """How many went through."""
     underruns: int = 0
+    """How often the output had nothing to play in time."""
     overruns: int = 0
     """How often the microphone had samples for which nobody came in time."""
     overloads: int = 0
+    """How often the network was too slow, and the sound passed as it is for a while."""
     dropped_samples: int = 0
     """Of the input, because the worker was late, and of the output, because nobody played them."""
 

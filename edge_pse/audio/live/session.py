@@ -69,15 +69,19 @@ class Status:
 
     input: str
     output: str
+    """The devices, in words."""
     input_dbfs: float
     output_dbfs: float
+    """Smoothed levels of what is heard and of what is played, in the band of speech."""
     hop_p50_ms: float
     hop_p99_ms: float
+    """What the network takes for a hop, median and 99th percentile."""
     latency_ms: float
     """From the microphone to the output, buffers of the devices included."""
     device_ms: float
     """The part of it that is in the devices' buffers."""
     overloaded: bool
+    """The network is too slow for now, and the sound passes as it is."""
     far_end: FarEndStatus | None
     """None if none is wanted."""
 

@@ -1,4 +1,4 @@
-"""The examples with devices, each between a simulated microphone and output, in real time."""
+"""The examples with devices and the snippets of ``docs/api.md``, between simulated cards, in real time."""
 
 import re
 import signal
@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from edge_pse.audio.pcm import to_pcm
 from tests.edge_pse.audio.running import aligned
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+PROJECT = Path(__file__).parents[3]
+EXAMPLES = PROJECT / "examples"
 RATE_HZ = 16_000
 NOISE = slice(RATE_HZ, 2 * RATE_HZ)  # the network has had a second to hear what it is
 
@@ -26,19 +28,27 @@ def noisy(recording):
 
 
 @pytest.fixture
-def played(cards, tmp_path, noisy):
-    """``played("name", ...)`` -> what an example with these arguments played and printed until Ctrl-C."""
+def devices(cards, tmp_path, noisy):
+    """An environment in which ``mic``, the default, hears that and ``speaker``, too, writes what it is given."""
     to_pcm(noisy[1]).tofile(tmp_path / "mic.raw")
     env = cards(
         tmp_path,
         mic=f'infile "{tmp_path}/mic.raw" rate 16000 channels 1 started "{tmp_path}/started"',
         speaker=f'outfile "{tmp_path}/speaker.raw" rate 16000 channels 1',
     )
+    with (tmp_path / "asoundrc").open("a") as configuration:
+        configuration.write('pcm.!default { type asym capture.pcm "mic" playback.pcm "speaker" }\n')
+    return env
+
+
+@pytest.fixture
+def played(devices, tmp_path, noisy):
+    """``played("name", ...)`` -> what an example with these arguments played and printed until Ctrl-C."""
 
     def run(name, *arguments):
         command = [sys.executable, EXAMPLES / f"{name}.py", *arguments]
         process = subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=devices, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         until = time.monotonic() + 20
         while not (tmp_path / "started").exists() and process.poll() is None and time.monotonic() < until:
@@ -81,3 +91,22 @@ def test_live_microphone_plays_speech_without_noise_and_says_how_it_goes(played,
         printed
     )
     check_speech_without_noise(noisy, out, si_sdr)
+
+
+def test_the_snippets_of_the_api_page_run(devices, tmp_path, fixtures, noisy, recording, si_sdr):
+    soundfile.write(tmp_path / "me.wav", recording("ls367_enrollment"), RATE_HZ)
+    soundfile.write(tmp_path / "noisy.wav", noisy[1], RATE_HZ)
+    snippets = re.findall(
+        r"^```python\n(.*?)^```", (PROJECT / "docs/api.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    program = "\n".join(snippets) + "\nprint(sum(map(len, late)) - noisy.size - enhancer.delay_samples)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=devices, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "Running: " in done.stdout and "Status(" in done.stdout
+    assert done.stdout.endswith("\n0\n")
+    assert "This recording would not make a good profile." in done.stdout
+    clean, _ = soundfile.read(tmp_path / "clean.flac", dtype="float32")
+    assert si_sdr(noisy[0], clean) > si_sdr(*noisy) + 3
+    assert np.fromfile(tmp_path / "speaker.raw", np.int16).any()
