@@ -49,15 +49,17 @@ class StepLoss:
 class Supervision:
     """What a step's losses compare with beside the scenes' own targets; None: that part of the loss is left out."""
 
-    voice_embeddings: Tensor | None = None  # (voice, embedding): what the network made of each voice lately
-    teacher_vectors: Tensor | None = None  # (enrollment, embedding): from outside, of each enrollment's voice
-    teacher_forced: Tensor | None = (
-        None  # (output,) bool: conditioned on that vector, not on the own embedding
-    )
-    distilled_network: Network | None = None  # a larger one, whose outputs this one is to come near to
+    voice_embeddings: Tensor | None = None
+    """(voice, embedding): what the network made of each voice of the corpus lately, NaN where it has not heard it."""
+    teacher_vectors: Tensor | None = None
+    """(enrollment, embedding): the teacher's, of each enrollment's voice."""
+    teacher_forced: Tensor | None = None
+    """(output,) bool: conditioned on the teacher's vector in place of the network's own embedding."""
+    distilled_network: Network | None = None
+    """A larger network, whose outputs this one's are to come near to."""
 
 
-_NONE = Supervision()
+_SCENES_ALONE = Supervision()
 
 
 def encode(
@@ -118,8 +120,8 @@ def forward(
 
 
 def compute_loss(
-    network: Network, batch: SceneBatch, weights: LossWeights, bfloat16: bool, supervision: Supervision = _NONE,
-    profile_network: ProfileNetwork | None = None,
+    network: Network, batch: SceneBatch, weights: LossWeights, bfloat16: bool,
+    supervision: Supervision = _SCENES_ALONE, profile_network: ProfileNetwork | None = None,
 ) -> StepLoss:  # fmt: skip
     """Run the step forward and weigh its losses; ``bfloat16`` autocasts the network, never the losses.
 
@@ -150,10 +152,9 @@ def compute_loss(
         total = total + weights.delay * parts["delay"]
     if weights.distillation and supervision.distilled_network is not None:
         with torch.no_grad(), torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
-            distilled, _, _ = forward(supervision.distilled_network, batch, _NONE, profile_network)
-        parts["distillation"] = compressed_mse(
-            enhanced, distilled.float() * scale[:, None, None, None]
-        ).mean()
+            distilled, _, _ = forward(supervision.distilled_network, batch, _SCENES_ALONE, profile_network)
+        distilled = distilled.float() * scale[:, None, None, None]
+        parts["distillation"] = compressed_mse(enhanced, distilled).mean()
         total = total + weights.distillation * parts["distillation"]
     if weights.teacher and supervision.teacher_vectors is not None:
         vectors = supervision.teacher_vectors

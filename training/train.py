@@ -156,11 +156,9 @@ class Trainer:
         self._average()
         self._remember(batch, loss.embeddings)
         self.clock.lap("optimizer")
-        self.stage_step, self.steps, self.seconds = (
-            self.stage_step + 1,
-            self.steps + 1,
-            self.seconds + batch.seconds * parallel.processes(),
-        )
+        self.stage_step += 1
+        self.steps += 1
+        self.seconds += batch.seconds * parallel.processes()
         return loss.parts | {"loss": loss.total.detach(), "gradient": norm}
 
     def _supervision(self, stage: Stage, batch: SceneBatch) -> Supervision:

@@ -47,9 +47,7 @@ class Echoes:
 
     far_ends: Tensor  # (mixture, sample): the loopback
     heard: Tensor  # (mixture, sample): the echo, relative to a near talker of unit active level
-    delay_hops: (
-        Tensor  # (mixture, frame): of the echo behind the far end; NaN where there is none at the time
-    )
+    delay_hops: Tensor  # (mixture, frame): of the echo behind the far end; NaN where there is none then
     far_only: np.ndarray  # (mixture,) bool: nobody else is to talk
 
 

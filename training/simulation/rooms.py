@@ -20,9 +20,7 @@ from training.network import SAMPLE_RATE_HZ
 from training.simulation.corpus import SUFFIXES
 
 RESPONSE_SAMPLES = SAMPLE_RATE_HZ // 2
-EARLY_SAMPLES = (
-    SAMPLE_RATE_HZ // 20
-)  # 50 ms: what the ear fuses with the direct sound, and what the target keeps
+EARLY_SAMPLES = SAMPLE_RATE_HZ // 20  # 50 ms: what the ear fuses with the direct sound, and the target keeps
 POSITIONS = 4  # responses a room: index 0 is near the microphone (the user), the others anywhere
 
 
@@ -76,8 +74,8 @@ def simulate_room(random: np.random.Generator) -> np.ndarray:
     for position in range(POSITIONS):
         distance_m = random.uniform(0.2, 1.2) if position == 0 else random.uniform(0.8, 5.0)
         direction = random.normal(size=3) * [1, 1, 0.3]
-        place = microphone + distance_m * direction / np.linalg.norm(direction)
-        room.add_source(np.clip(place, 0.2, size_m - 0.2))
+        source = microphone + distance_m * direction / np.linalg.norm(direction)
+        room.add_source(np.clip(source, 0.2, size_m - 0.2))
     room.compute_rir()
     return np.stack([_from_direct_sound(room.rir[0][position]) for position in range(POSITIONS)]).astype(
         np.float16

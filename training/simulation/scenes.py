@@ -42,9 +42,7 @@ _CANDIDATE_WINDOWS = 3  # of each voice; the loudest is taken, so that few clips
 class SceneSettings:
     """Contents of a training step; shares are probabilities, ranges are uniform. Counts are of each speaker group."""
 
-    speaker_groups: int = (
-        1  # a processor learns most from many small steps, a GPU has time for many groups in one
-    )
+    speaker_groups: int = 1  # a processor learns most from many small steps, a GPU has time for large ones
     speakers: int = 4  # in a group: as many two-talker mixtures, twice as many outputs
     single_mixtures: int = 1  # one talker in noise, own profile
     unprofiled_outputs: int = 1  # mixtures heard with no profile: the target is all speech
@@ -118,12 +116,10 @@ class SceneBatch:
     output_mixture: np.ndarray  # (output,)
     output_profile: np.ndarray  # (output,) index into enrollments, or NO_PROFILE
     targets: Tensor  # (output, sample); zeros where the wanted voice is absent
-    far_ends: Tensor | None = (
-        None  # (mixture, sample): the loopbacks, zeros where there is none; None: none at all
-    )
-    delay_hops: Tensor | None = (
-        None  # (mixture, frame): how late their echo is, see training.simulation.echo.Echoes
-    )
+    far_ends: Tensor | None = None
+    """(mixture, sample): the loopbacks, zeros where there is none; None: none at all."""
+    delay_hops: Tensor | None = None
+    """(mixture, frame): how late their echo is, see training.simulation.echo.Echoes."""
 
     @property
     def seconds(self) -> float:
@@ -267,9 +263,8 @@ class SceneSimulator:
         snr_db = random.uniform(*settings.snr_db, count)
         silent = random.random(count) < settings.clean_share
         if echoes is None:
-            silent[[len(talkers) == 1 for talkers in cast.talkers]] = (
-                False  # one talker and no noise teaches little
-            )
+            single = [len(talkers) == 1 for talkers in cast.talkers]
+            silent[single] = False  # one talker and no noise teaches little
         else:
             mixtures = mixtures + echoes.heard
         noise_gain = np.where(silent, 0, 10 ** (-snr_db / 20))
