@@ -428,9 +428,10 @@ class Network(nn.Module):
         scales, shifts = constants[: len(skips)], constants[len(skips) :]
         return [skip * scale + shift for skip, scale, shift in zip(skips, scales, shifts, strict=True)]
 
-    def embed(self, spectrum: Tensor, far: Tensor | None = None) -> Tensor:
+    def embed(self, spectrum: Tensor) -> Tensor:
         """Voice profile (batch, embedding) of enrollment clips: the mean per-frame embedding, run with no profile."""
-        return self.temporal(*self._unconditioned(spectrum, far)).mean(1)
+        no_profile = spectrum.new_zeros(spectrum.shape[0], self.config.taken_size)
+        return self.temporal(self.encode(spectrum).latent, self.condition(no_profile)).mean(1)
 
     def profiles_learn(self) -> bool:
         """Whether a parameter requires a gradient that profiles depend on: with no profile, the profile's matrix has no
@@ -438,10 +439,6 @@ class Network(nn.Module):
         """
         after = ("profile.weight", "temporal_out.", "modulation.", "decoder")
         return any(p.requires_grad and not name.startswith(after) for name, p in self.named_parameters())
-
-    def _unconditioned(self, spectrum: Tensor, far: Tensor | None) -> tuple[Tensor, Tensor]:
-        no_profile = spectrum.new_zeros(spectrum.shape[0], self.config.taken_size)
-        return self.encode(spectrum, far).latent, self.condition(no_profile)
 
     def forward(
         self, spectrum: Tensor, profile: Tensor, states: States | None = None, far: Tensor | None = None

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from training.device import to_device
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ
 
+_TAPS = 512  # of the responses of microphones and loudspeakers
 _CONTROL_POINTS = 7
 _HARMONICS = 11  # of the mains, fewer than these
 _AGC_WINDOW_HOPS = 40
@@ -32,17 +33,16 @@ def random_equaliser(
     count: int,
     spread_db: float,
     device: torch.device | None = None,
-    taps: int = 512,
 ) -> Tensor:
-    """``count`` minimum-phase responses (count, taps) of made-up microphones: uneven, tilted, some band-limited."""
-    hertz, octaves = _frequencies(taps, 40, device)
+    """``count`` minimum-phase responses (count, _TAPS) of made-up microphones: uneven, tilted, some band-limited."""
+    hertz, octaves = _frequencies(40, device)
     curves_db = _uneven_db(random, count, spread_db, octaves, _CONTROL_POINTS)
     tilt = to_device(random.uniform(-2, 2, (count, 1)) * spread_db / 8, hertz.device)
     curves_db = curves_db + tilt * (octaves - octaves.mean())
     low_hz = np.where(random.random(count) < 0.3, random.uniform(60, 300, count), 20)
     high_hz = np.where(random.random(count) < 0.2, random.uniform(3400, 7500, count), 1e5)
     curves_db = curves_db - _beyond_db(hertz, low_hz, -24.0) - _beyond_db(hertz, high_hz, 48.0)
-    return _minimum_phase(curves_db - _beyond_db(hertz, _resampled_hz(random, count), 600.0, 90.0), taps)
+    return _minimum_phase(curves_db - _beyond_db(hertz, _resampled_hz(random, count), 600.0, 90.0))
 
 
 def _resampled_hz(random: np.random.Generator, count: int) -> np.ndarray:
@@ -54,21 +54,19 @@ def _resampled_hz(random: np.random.Generator, count: int) -> np.ndarray:
     return np.where(random.random(count) < 0.5, random.uniform(*edges_hz[kind].T), 1e5)
 
 
-def random_loudspeaker(
-    random: np.random.Generator, count: int, device: torch.device | None = None, taps: int = 512
-) -> Tensor:
-    """``count`` minimum-phase responses (count, taps) of small and better loudspeakers: little bass, uneven."""
-    hertz, octaves = _frequencies(taps, 100, device)
+def random_loudspeaker(random: np.random.Generator, count: int, device: torch.device | None = None) -> Tensor:
+    """``count`` minimum-phase responses (count, _TAPS) of small and better loudspeakers: little bass, uneven."""
+    hertz, octaves = _frequencies(100, device)
     curves_db = _uneven_db(random, count, 6.0, octaves, 2 * _CONTROL_POINTS)
     low_hz = 60 * 2 ** random.uniform(0, 3.7, count)  # up to 780 Hz
     high_hz = random.uniform(3500, 12000, count)
     curves_db = curves_db - _beyond_db(hertz, low_hz, -random.uniform(6, 24, count))
-    return _minimum_phase(curves_db - _beyond_db(hertz, high_hz, 24.0), taps)
+    return _minimum_phase(curves_db - _beyond_db(hertz, high_hz, 24.0))
 
 
-def _frequencies(taps: int, lowest_hz: float, device: torch.device | None) -> tuple[Tensor, Tensor]:
-    """Of the bins of twice ``taps``, in hertz, and in octaves above ``lowest_hz``, not below: (bin,), (bin,)."""
-    hertz = torch.fft.rfftfreq(2 * taps, 1 / SAMPLE_RATE_HZ, device=device).clamp_min(1)
+def _frequencies(lowest_hz: float, device: torch.device | None) -> tuple[Tensor, Tensor]:
+    """Of the bins of twice _TAPS, in hertz, and in octaves above ``lowest_hz``, not below: (bin,), (bin,)."""
+    hertz = torch.fft.rfftfreq(2 * _TAPS, 1 / SAMPLE_RATE_HZ, device=device).clamp_min(1)
     return hertz, torch.log2(hertz.clamp_min(lowest_hz) / lowest_hz)
 
 
@@ -92,13 +90,13 @@ def _beyond_db(
     return (slope * torch.log2(hertz / to_device(edge_hz[:, None], hertz.device))).clamp(0, most_db)
 
 
-def _minimum_phase(curves_db: Tensor, taps: int) -> Tensor:
+def _minimum_phase(curves_db: Tensor) -> Tensor:
     """By the real cepstrum folded onto positive times."""
-    cepstrum = torch.fft.irfft(curves_db * (math.log(10) / 20), 2 * taps)
-    fold = torch.zeros(2 * taps, device=curves_db.device)
-    fold[0] = fold[taps] = 1
-    fold[1:taps] = 2
-    return torch.fft.irfft(torch.exp(torch.fft.rfft(cepstrum * fold)), 2 * taps)[:, :taps]
+    cepstrum = torch.fft.irfft(curves_db * (math.log(10) / 20), 2 * _TAPS)
+    fold = torch.zeros(2 * _TAPS, device=curves_db.device)
+    fold[0] = fold[_TAPS] = 1
+    fold[1:_TAPS] = 2
+    return torch.fft.irfft(torch.exp(torch.fft.rfft(cepstrum * fold)), 2 * _TAPS)[:, :_TAPS]
 
 
 def automatic_gain(clips: Tensor, strength: Tensor) -> Tensor:
