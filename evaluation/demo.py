@@ -16,11 +16,10 @@ from rich.table import Table
 
 import edge_pse
 from evaluation.metrics.perceptual import pesq_wb
-from evaluation.metrics.signal import si_sdr
+from evaluation.metrics.signal import SAMPLE_RATE_HZ, si_sdr
 
 RECORDINGS = Path(__file__).parents[1] / "tests/fixtures"
 SIR_DB, SNR_DB = 0.0, 10.0
-SAMPLE_RATE_HZ = 16_000
 
 
 def read(name: str) -> np.ndarray:

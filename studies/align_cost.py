@@ -16,6 +16,7 @@ import click
 import numpy as np
 
 from edge_pse.model import Model
+from evaluation.report.markdown import table
 from export.onnx import write_onnx
 from training.network import CONFIGS, HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 
@@ -53,7 +54,9 @@ def main(name: str) -> None:
             write_onnx(Network(config).eval(), path)
             models.append(Model.load(path))
     frame_ms = 1000 * HOP_SAMPLES / SAMPLE_RATE_HZ
+    rows = []
     for config, model, ms in zip(configs, models, measure(models), strict=True):
         reach = f"{frame_ms * config.align_frames:.0f} ms" if model.contract.far_end else "no far end"
         floats = sum(math.prod(state.shape) for state in model.contract.states)
-        click.echo(f"{config.name}, {reach}: {ms:.3f} ms a frame, {4 * floats / 1000:.0f} kB of state")
+        rows.append([config.name, reach, f"{ms:.3f}", f"{4 * floats / 1000:.0f}"])
+    click.echo(table(["network", "looks back", "ms a frame", "state, kB"], rows))

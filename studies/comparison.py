@@ -27,7 +27,7 @@ from evaluation.scoring import score
 from evaluation.sets import SETS_FOLDER
 from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import ProfileKind, read_scenes
-from studies.describing import DVector, FilterbankStatistics, NoProfile
+from studies.descriptions import DVector, FilterbankStatistics, NoProfile
 from studies.questions.measuring import Measured, cell
 from studies.questions.page import Answer
 from studies.questions.plot import Panel, draw
@@ -55,7 +55,7 @@ _UNTAUGHT = ((0.0, 0.0),)
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Variant:
     """A network, and what describes voices to it."""
 
     label: str
@@ -69,25 +69,25 @@ class Contestant:
     """Clips so many times as long, in so many times fewer steps."""
 
     def stage(self, stage: Stage) -> Stage:
-        """Its own of a stage."""
+        """A stage as this variant is trained in it."""
         if not self.taught:
             stage = replace(stage, teacher_forced_share=_UNTAUGHT, teacher_weight=_UNTAUGHT)
         scenes = replace(stage.scenes, clip_s=self.stretch * stage.scenes.clip_s)
         return replace(stage, steps=stage.steps // self.stretch, rates=self.rates, scenes=scenes)
 
 
-CONTESTANTS = {
-    "internal": Contestant("internal embedding, taught by a d-vector at first", "itself", taught=True),
-    "untaught": Contestant("internal embedding from the start", "itself"),
-    "d-vector": Contestant("separate encoder: d-vector", "d-vector"),
-    "filterbank": Contestant("mean and deviation of mel bands", "filterbank"),
-    "no-profile": Contestant("nothing", "no-profile"),
-    "concatenation": Contestant(
+VARIANTS = {
+    "internal": Variant("internal embedding, taught by a d-vector at first", "itself", taught=True),
+    "untaught": Variant("internal embedding from the start", "itself"),
+    "d-vector": Variant("separate encoder: d-vector", "d-vector"),
+    "filterbank": Variant("mean and deviation of mel bands", "filterbank"),
+    "no-profile": Variant("nothing", "no-profile"),
+    "concatenation": Variant(
         "d-vector, by concatenation alone as in the paper", "d-vector", modulated_skips=False
     ),
-    "longer": Contestant("the same, clips twice as long, half the steps", "itself", taught=True, stretch=2),
-    "context": Contestant("the same, decoder with one frame more", "itself", taught=True, decoder_frames=3),
-    "slower": Contestant(
+    "longer": Variant("the same, clips twice as long, half the steps", "itself", taught=True, stretch=2),
+    "context": Variant("the same, decoder with one frame more", "itself", taught=True, decoder_frames=3),
+    "slower": Variant(
         "the same, recurrent layers at half the learning rate",
         "itself",
         taught=True,
@@ -98,10 +98,10 @@ CONTESTANTS = {
 
 @dataclass(frozen=True)
 class Question:
-    """Which contestants answer it, and what there is to know about their runs."""
+    """Which variants answer it, and what there is to know about their runs."""
 
     title: str
-    contestants: tuple[str, ...]
+    variants: tuple[str, ...]
     note: str
     header: str = "a voice is described by"
 
@@ -130,14 +130,14 @@ QUESTIONS = {
 
 
 @dataclass(frozen=True)
-class Arena:
-    """What all contestants share."""
+class Comparison:
+    """What all variants share."""
 
     simulator: SceneSimulator
     folder: Path
     seed: int
 
-    def trainer(self, contestant: Contestant, stages: Sequence[Stage]) -> Trainer:
+    def trainer(self, variant: Variant, stages: Sequence[Stage]) -> Trainer:
         """A new run."""
         torch.manual_seed(self.seed)
         simulator = self.simulator
@@ -145,23 +145,23 @@ class Arena:
         scenes = SceneSimulator(
             simulator.speech, simulator.noise, simulator.rooms, np.random.default_rng(self.seed)
         )
-        describer = self._describer(contestant)
+        describer = self._describer(variant)
         size = None if describer is None else describer.size
         config = replace(
             NETWORK,
             profile_size=size,
-            modulated_skips=contestant.modulated_skips,
-            decoder_frames=contestant.decoder_frames,
+            modulated_skips=variant.modulated_skips,
+            decoder_frames=variant.decoder_frames,
         )
         teacher = None
-        if contestant.taught:
+        if variant.taught:
             vectors = self._vectors()
             teacher = torch.from_numpy(Rotation.of(vectors, NETWORK.embedding_size)(vectors)).to(device)
-        own = [contestant.stage(stage) for stage in stages]
-        return Trainer(Network(config).to(device), own, scenes, teacher, self.seed, describer)
+        adapted = [variant.stage(stage) for stage in stages]
+        return Trainer(Network(config).to(device), adapted, scenes, teacher, self.seed, describer)
 
-    def _describer(self, contestant: Contestant) -> DVector | FilterbankStatistics | NoProfile | None:
-        match contestant.describes:
+    def _describer(self, variant: Variant) -> DVector | FilterbankStatistics | NoProfile | None:
+        match variant.describes:
             case "itself":
                 return None
             case "d-vector":
@@ -183,7 +183,7 @@ class Arena:
 
 
 class Scored:
-    """What the evaluation's sets say of one contestant."""
+    """What the evaluation's sets say of one variant."""
 
     def __init__(
         self, network: Network, profile_network: ProfileNetwork, clips: Mapping[str, Sequence[Clip]]
@@ -244,7 +244,7 @@ HEADER = [
 def answer(name: str, scored: Mapping[str, Scored], steps: int, hours: float, command: str) -> Answer:
     """The table and the plot that answer a question."""
     question = QUESTIONS[name]
-    labels = [CONTESTANTS[name].label for name in scored]
+    labels = [VARIANTS[name].label for name in scored]
     all_of = list(scored.values())
     gap = [summarise(one.by_set["two-talkers"].gap("all")) for one in all_of]
     noise = [summarise(one.by_set["noise"].values("all", "si_sdr_gain")) for one in all_of]
@@ -274,10 +274,10 @@ def answer(name: str, scored: Mapping[str, Scored], steps: int, hours: float, co
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(list(CONTESTANTS)))
+@click.argument("names", nargs=-1, type=click.Choice(list(VARIANTS)))
 @click.option(
     "--question", type=click.Choice(list(QUESTIONS)), default="describing", show_default=True,
-    help="Its contestants, and its section of the page.",
+    help="Its variants, and its section of the page.",
 )  # fmt: skip
 @options.corpora
 @click.option("--run", "folder", type=click.Path(path_type=Path), required=True, help="Folder of the runs.")
@@ -291,12 +291,12 @@ def main(
     names: tuple[str, ...], question: str, corpora: Corpora, folder: Path, minutes: float, device: str, threads: int,
     seed: int, root: Path, out: Path,
 ) -> None:  # fmt: skip
-    """Train and score the contestants NAMES (default: those of the question)."""
-    arena = Arena(corpora.scenes(options.start(threads, seed, device), seed), folder, seed)
+    """Train and score the variants NAMES (default: those of the question)."""
+    comparison = Comparison(corpora.scenes(options.start(threads, seed, device), seed), folder, seed)
     stages = load_schedule(SCHEDULE)
     trainers = {}
-    for name in names or QUESTIONS[question].contestants:
-        trainers[name] = trainer = arena.trainer(CONTESTANTS[name], stages)
+    for name in names or QUESTIONS[question].variants:
+        trainers[name] = trainer = comparison.trainer(VARIANTS[name], stages)
         run = Run(trainer, folder / name, minutes, None, minutes)
         run.resume()
         run.go()

@@ -23,7 +23,7 @@ class Study:
 STUDIES = {
     "questions": Study(
         "questions.command",
-        "What do enrollment, other talkers and the embedding depend on, of all that the paper leaves open?",
+        "What must an enrollment be like, who else may talk, and what must an embedding hold?",
         f"{_DATA}; two of its questions {_PYTORCH}",
         "two or three minutes a question",
     ),
@@ -31,7 +31,7 @@ STUDIES = {
         "comparison",
         "What should a voice be described by, and what are a teacher, longer clips or more context worth?",
         f"{_DATA}, the training recordings, {_PYTORCH}, Resemblyzer",
-        "an hour or two a contestant",
+        "about an hour a variant",
     ),
     "embedding": Study(
         "embedding",
@@ -47,7 +47,7 @@ STUDIES = {
     ),
     "auto-enrollment": Study(
         "auto_enrollment",
-        "How long does auto-enrollment take to be as good as an enrollment, and how often takes it the wrong voice?",
+        "After how long is auto-enrollment as good as an enrollment, and how often does it take the wrong voice?",
         _DATA,
         "five minutes",
     ),
@@ -55,7 +55,7 @@ STUDIES = {
         "microphones",
         "What becomes of an enrolled voice behind microphones unlike those of the training?",
         _DATA,
-        "ten minutes",
+        "a quarter of an hour",
     ),
     "curves": Study(
         "curves",
@@ -71,7 +71,7 @@ STUDIES = {
     ),
     "align-cost": Study(
         "align_cost",
-        "What does a frame cost more, the further back a network looks for the echo?",
+        "How much does a frame cost, by how far back a network looks for the echo?",
         f"{_PYTORCH}, ONNX Runtime",
         "half a minute",
     ),
@@ -79,17 +79,17 @@ STUDIES = {
         "training_speed",
         "Where does the time of a training step go on this machine?",
         _PYTORCH,
-        "a minute",
+        "two minutes",
     ),
     "int8-search": Study(
         "int8_search",
         "Does neural-compressor find a better int8 recipe than ours?",
         "the environment of studies/requirements-int8-search.txt",
-        "half an hour",
+        "24 trials of some seconds at most",
     ),
     "int8-recipes": Study(
         "int8_recipes",
-        "What does each int8 recipe cost, and each layer by itself?",
+        "What does each int8 recipe cost, and what each layer by itself?",
         "ONNX Runtime; the environment of export/requirements-tflite.txt, for TFLite files",
         "five minutes",
     ),
@@ -97,6 +97,6 @@ STUDIES = {
         "emulated_arm",
         "Do the model files give the same output on an emulated Cortex-A53 as here?",
         "root, QEMU, both runtimes, Debian and PyPI at hand",
-        "ten minutes",
+        "some minutes, once its root of Debian packages is made",
     ),
 }

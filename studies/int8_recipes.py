@@ -206,7 +206,3 @@ def main(
     sections = report_sections(candidates, layer_errors(Model.load(fp32), RECIPES[LAYERS_BY]))
     write_report(output, f"int8 recipes: {network}", sections)
     click.echo(f"{output / 'report.md'}")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import click
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
+from evaluation.report.markdown import table
 from training.network import BINS, CONFIGS, MASK_TAPS, Align, Network, NetworkConfig
 
 # arXiv 2406.09928, section 4.3: parameters and milliseconds a frame of PVQE-S on one thread of an i7-10700K.
@@ -72,14 +71,12 @@ def measure_size(config: NetworkConfig) -> Size:
 
 @click.command()
 def main() -> None:
-    """Print the table."""
-    table = Table(title="Parameters, multiply-adds and state of one 10 ms frame")
-    for heading in ("network", "parameters", "paper", "MAC", "MAC, profile", "state floats"):
-        table.add_column(heading, justify="left" if heading == "network" else "right")
+    """Print parameters, multiply-adds and state of one 10 ms frame, of every network."""
+    rows = []
     for name, config in CONFIGS.items():
         size = measure_size(config)
-        table.add_row(
+        rows.append([
             name, f"{size.parameters / 1e3:.1f} k", PAPER.get(name, "-"), f"{size.multiply_adds / 1e6:.3f} M",
             f"{size.profile_multiply_adds / 1e3:.0f} k", f"{size.state_floats:,}",
-        )  # fmt: skip
-    Console().print(table)
+        ])  # fmt: skip
+    click.echo(table(["network", "parameters", "paper", "MAC", "MAC, profile", "state floats"], rows))

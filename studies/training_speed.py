@@ -15,9 +15,8 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
+from evaluation.report.markdown import table
 from training import options
 from training.network import CONFIGS, SAMPLE_RATE_HZ, Network
 from training.schedule import RECIPES, Stage, load_schedule
@@ -110,9 +109,10 @@ def main(
         trainer.step(stage)
     spent, seconds = measure(trainer, stage, steps)
     total = sum(spent.values())
-    table = Table("part", "ms a step", "share", "x real time")
-    for part, value in spent.items():
-        table.add_row(part, f"{1000 * value / steps:.0f}", f"{value / total:.0%}", f"{seconds / value:.0f}")
-    table.add_row("all", f"{1000 * total / steps:.0f}", "100%", f"{seconds / total:.0f}")
+    rows = [
+        [part, f"{1000 * value / steps:.0f}", f"{value / total:.0%}", f"{seconds / value:.0f}"]
+        for part, value in [*spent.items(), ("all", total)]
+    ]
     precision = "bf16" if trainer.bfloat16 else "fp32"
-    Console().print(table, f"{name}, stage {stage_name}, {device}, {threads} threads, {precision}")
+    click.echo(table(["part", "ms a step", "share", "x real time"], rows))
+    click.echo(f"\n{name}, stage {stage_name}, {device}, {threads} threads, {precision}")

@@ -42,16 +42,16 @@ def equal_error_rate(scores: np.ndarray, same: np.ndarray, weights: np.ndarray |
     """Where as many trials of one speaker are missed as trials of two are accepted, as a share of 1.
 
     ``scores`` (trial,): similarities; ``same`` (trial,): whether both are of one speaker; ``weights`` (trial,): how
-    often each counts. NaN if one of the two kinds of trials is missing.
+    often each counts. Trials that score alike are parted in the order in which they are given. NaN if one of the two
+    kinds of trials is missing.
     """
     order = np.argsort(scores, kind="stable")
-    scores, same = scores[order], same[order]
-    weights = np.ones(len(scores)) if weights is None else weights[order]
+    same = same[order]
+    weights = np.ones(len(same)) if weights is None else weights[order]
     of_same, of_different = weights * same, weights * ~same
     if not of_same.sum() or not of_different.sum():
         return float("nan")
-    between = np.append(scores[1:] > scores[:-1], True)  # no threshold parts what scores alike
-    missed = np.cumsum(of_same)[between] / of_same.sum()
-    accepted = (of_different.sum() - np.cumsum(of_different)[between]) / of_different.sum()
+    missed = np.cumsum(of_same) / of_same.sum()
+    accepted = (of_different.sum() - np.cumsum(of_different)) / of_different.sum()
     nearest = np.argmin(np.abs(missed - accepted))
     return float(missed[nearest] + accepted[nearest]) / 2

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.systems.protocol import read_message, write_message
 from evaluation.systems.spec import SystemFailure, SystemInfo, SystemSpec
 
@@ -81,7 +82,7 @@ class SystemProcess:
             write_message(self._write, {}, arrays)
         except BrokenPipeError:
             raise SystemFailure(self._obituary()) from None
-        seconds = (len(mixture) + (0 if enrollment is None else len(enrollment))) / 16_000
+        seconds = (len(mixture) + (0 if enrollment is None else len(enrollment))) / SAMPLE_RATE_HZ
         header, answer = self._receive(30.0 + TIMEOUT_PER_AUDIO_SECOND * seconds)
         if header["error"]:
             raise SystemFailure(header["error"])

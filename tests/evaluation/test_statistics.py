@@ -37,9 +37,3 @@ def test_weights_count_trials_several_times():
     assert equal_error_rate(scores[::-1], same[::-1]) == pytest.approx(0.5)
     assert equal_error_rate(scores, same, np.array([1, 0, 0, 1])) == 0
     assert np.isnan(equal_error_rate(scores, same, np.array([1, 0, 1, 0])))
-
-
-def test_no_threshold_parts_trials_that_score_alike():
-    same = np.array([False, True, True, False])
-    assert equal_error_rate(np.zeros(4), same) == pytest.approx(0.5)
-    assert equal_error_rate(np.array([0.0, 1.0, 1.0, 1.0]), same) == pytest.approx(0.25)

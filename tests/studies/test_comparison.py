@@ -12,7 +12,7 @@ import torch
 
 from evaluation.sets.scene import write_scenes
 from studies import comparison
-from studies.describing import DVector, FilterbankStatistics, NoProfile
+from studies.descriptions import DVector, FilterbankStatistics, NoProfile
 from studies.questions.page import PAGE
 from training.schedule import load_schedule
 from training.simulation.scenes import SceneSimulator
@@ -67,12 +67,12 @@ def test_nobody_is_described_by_zeros() -> None:
 def test_the_levers_differ_in_one_thing_and_in_no_hours() -> None:
     clean, everything = load_schedule(comparison.SCHEDULE)
     for stage in (clean, everything):
-        longer = comparison.CONTESTANTS["longer"].stage(stage)
+        longer = comparison.VARIANTS["longer"].stage(stage)
         assert longer.steps * longer.scenes.clip_s == stage.steps * stage.scenes.clip_s
         assert longer.scenes == replace(stage.scenes, clip_s=longer.scenes.clip_s)
-        slower = comparison.CONTESTANTS["slower"].stage(stage)
+        slower = comparison.VARIANTS["slower"].stage(stage)
         assert slower.scenes == stage.scenes and slower.rates == {"gru1": 0.5, "gru2": 0.5}
-        assert comparison.CONTESTANTS["internal"].stage(stage) == stage
+        assert comparison.VARIANTS["internal"].stage(stage) == stage
 
 
 def test_the_command_trains_goes_on_and_answers(

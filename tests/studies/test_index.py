@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import studies
 from studies.index import STUDIES
 
 
@@ -40,3 +42,8 @@ def test_a_package_that_is_missing_is_named(study, data, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "studies.questions.network", raising=False)
     result = study("questions", "tap", "--data", data, "--out", tmp_path / "out")
     assert result.exit_code == 1 and "torch is not installed" in result.output
+
+
+def test_there_is_one_way_to_run_a_study():
+    modules = sorted(Path(studies.__file__).parent.rglob("*.py"))
+    assert [path.name for path in modules if "__name__ ==" in path.read_text()] == ["__main__.py"]
