@@ -86,17 +86,6 @@ def choose_in(
     return meter.played() if far_end else meter.voice()
 
 
-def one_channel(samples: NDArray[Any], sample_rate_hz: float, channel: int | None = None) -> Samples:
-    """A whole recording, (samples,) or (samples, channels) floating-point -> (samples,) float32.
-
-    ``channel``: the one to take, counted from 1; None chooses. AudioError if there is no such channel.
-    """
-    columns = samples[:, None] if samples.ndim == 1 else samples
-    total = columns.shape[1]
-    selection = choose(columns, sample_rate_hz) if channel is None else named(channel, total)
-    return selection.of(columns)
-
-
 class ChannelMeter:
     """How much speech there is in each channel of a stream, and which channels agree."""
 

@@ -24,11 +24,6 @@ def cleaned(text: str, longest: int) -> str:
     return "".join(_shown(character) for character in text if _fit(character))[:longest]
 
 
-def is_plain(text: str, longest: int) -> bool:
-    """Whether nothing of it would be spelled out by ``shown``, and it has at most ``longest`` characters."""
-    return len(text) <= longest and all(map(_fit, text))
-
-
 def _shown(character: str) -> str:
     if character.isprintable() or character in _HARMLESS:
         return character

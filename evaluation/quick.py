@@ -1,16 +1,12 @@
-"""Dev scores in a minute, for training: a callable in, a dictionary of numbers out.
+"""Dev scores in a minute, for training: what a model makes of each task in, a dictionary of numbers out.
 
-    scores = score_quick(enhance, data)         # enhance(noisy, enrollment or None) -> enhanced
-
-or, to run the model in batches of one's own:
-
-    quick = QuickSet.load(data)
-    scores = quick.scores([my_model(task) for task in quick.tasks])
+>>> quick = QuickSet.load(data)
+>>> scores = quick.scores([my_model(task) for task in quick.tasks])
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +27,6 @@ from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import PROFILE_KINDS, ProfileKind, read_scenes
 
 SCENES = SETS_FOLDER / "quick.jsonl"
-
-Enhance = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -159,12 +153,6 @@ class QuickSet:
             "clean_tsos_active": _mean([over_suppression(*pair).active_share for pair in known]),
             "clean_level_db": _mean([level_change_db(*pair) for pair in known]),
         }
-
-
-def score_quick(enhance: Enhance, data: Path | None = None) -> dict[str, float]:
-    """Dev scores of `enhance(noisy, enrollment or None) -> output`, float32 at 16 kHz (see `QuickSet`)."""
-    quick = QuickSet.load(data)
-    return quick.scores([enhance(task.noisy, task.enrollment) for task in quick.tasks])
 
 
 def _gain(clip: Clip, output: np.ndarray) -> float:

@@ -21,7 +21,6 @@ class Metric:
     label: str
     digits: int = 2
     scale: float = 1.0
-    higher_is_better: bool = True
 
 
 PERCENT = 100.0
@@ -36,13 +35,13 @@ METRICS: dict[str, Metric] = {
     "pdnsmos_ovrl": Metric("pDNSMOS OVRL"),
     "pdnsmos_sig": Metric("pDNSMOS SIG"),
     "pdnsmos_bak": Metric("pDNSMOS BAK"),
-    "wrong_talker": Metric("wrong talker %", 0, PERCENT, False),
+    "wrong_talker": Metric("wrong talker %", 0, PERCENT),
     "suppression_db": Metric("BAK SUPPR dB", 1),
     "suppression_before_db": Metric("BAK SUPPR before the target dB", 1),
-    "tsos": Metric("TSOS %", 1, PERCENT, False),
-    "tsos_active": Metric("TSOS, active frames %", 1, PERCENT, False),
-    "tsos_onset": Metric("TSOS, first second %", 1, PERCENT, False),
-    "tsos_longest_ms": Metric("longest gap ms", 0, 1.0, False),
+    "tsos": Metric("TSOS %", 1, PERCENT),
+    "tsos_active": Metric("TSOS, active frames %", 1, PERCENT),
+    "tsos_onset": Metric("TSOS, first second %", 1, PERCENT),
+    "tsos_longest_ms": Metric("longest gap ms", 0),
     "level_change_db": Metric("level change dB", 1),
     "erle_db": Metric("ERLE dB", 1),
     "aecmos_echo": Metric("AECMOS echo"),

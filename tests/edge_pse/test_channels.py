@@ -6,7 +6,7 @@ import soundfile
 import soxr
 
 from edge_pse.audio.files.enhancing import enhance_file
-from edge_pse.channels import ChannelChoice, choose, choose_in, named, one_channel
+from edge_pse.channels import ChannelChoice, choose, choose_in, named
 from edge_pse.errors import AudioError
 
 RATE = 16_000
@@ -121,9 +121,10 @@ def test_blocks_of_any_size_choose_what_the_whole_chooses(stacked):
 
 
 def test_one_channel_is_at_its_own_level(stacked, speech):
-    np.testing.assert_array_equal(one_channel(stacked(*["silence"] * 5, "speech"), RATE), speech)
-    np.testing.assert_array_equal(one_channel(speech, RATE), speech)
-    np.testing.assert_array_equal(one_channel(stacked("speech", "negative"), RATE, channel=2), -speech)
+    many, two = stacked(*["silence"] * 5, "speech"), stacked("speech", "negative")
+    np.testing.assert_array_equal(choose(many, RATE).of(many), speech)
+    np.testing.assert_array_equal(choose(speech[:, None], RATE).of(speech[:, None]), speech)
+    np.testing.assert_array_equal(named(2, 2).of(two), -speech)
 
 
 @pytest.mark.parametrize("channel", [0, 3])

@@ -12,14 +12,14 @@ from rich.console import Console
 
 from edge_pse import ProfileStore
 from edge_pse.cli.live_screen import Lines, Screen
-from edge_pse.text import is_plain
+from edge_pse.text import cleaned
 from tests.edge_pse.conftest import PROGRAM
 
 HOSTILE = "h\x1b[31m\x9b2J\n\u202e[/x]"
 
 
 def lines_are_plain(text):
-    return all(is_plain(line, 1000) for line in text.splitlines())
+    return all(line == cleaned(line, 1000) for line in text.splitlines())
 
 
 @pytest.fixture
