@@ -67,17 +67,15 @@ def _verdict(device: Device) -> str:
 
 def _compare(microphones: list[Device]) -> None:
     click.echo("Speak, please: each microphone listens for a second.")
-    heard = {}
+    levels = {}
     for device in microphones:
         try:
             with quiet_libraries():
-                heard[device.name] = result = measure_level(device, 1.0)
+                levels[device.name] = level = measure_level(device, 1.0)
         except AudioError as error:
             click.echo(str(error))
         else:
-            click.echo(
-                f"{device.name}: {result.speech_dbfs:.0f} dBFS, {result.range_db:.0f} dB over its noise"
-            )
-    if heard:
-        best = max(heard, key=lambda name: heard[name].range_db)
+            click.echo(f"{device.name}: {level.speech_dbfs:.0f} dBFS, {level.range_db:.0f} dB over its noise")
+    if levels:
+        best = max(levels, key=lambda name: levels[name].range_db)
         click.echo(f"{best} hears you best: edge-pse run --input '{best}'")

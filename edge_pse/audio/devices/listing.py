@@ -233,20 +233,20 @@ def _text(of_device: str) -> str:
 
 def _matching(known: list[Device], wanted: str) -> tuple[list[Device], list[Device]]:
     """Those that are called so, and those that have it in their name or description."""
-    texts = {_compared(text) for text in _meant(wanted)}
-    exact = [d for d in known if texts & {_compared(d.name), _compared(d.description)}]
-    part = [d for d in known if any(text in _compared(f"{d.name} {d.description}") for text in texts)]
+    texts = {_normalised(text) for text in _spellings(wanted)}
+    exact = [d for d in known if texts & {_normalised(d.name), _normalised(d.description)}]
+    part = [d for d in known if any(text in _normalised(f"{d.name} {d.description}") for text in texts)]
     return exact, part
 
 
-def _meant(typed: str) -> set[str]:
+def _spellings(typed: str) -> set[str]:
     """An argument as it is, and as it was typed where the locale says otherwise: servers write UTF-8."""
     with suppress(UnicodeError):
         return {typed, os.fsencode(typed).decode()}
     return {typed}
 
 
-def _compared(text: str) -> str:
+def _normalised(text: str) -> str:
     """In one of the ways to write it: umlauts have two."""
     return unicodedata.normalize("NFKC", text).casefold()
 

@@ -102,7 +102,7 @@ _LAYOUTS = {
 }
 
 
-class Mended:
+class RepairedFile:
     """What soundfile needs of a file that begins with ``head`` instead of what it has before ``start``."""
 
     def __init__(self, head: bytes, file: io.BufferedReader, start: int, length: int, note: str):
@@ -135,10 +135,10 @@ class Mended:
         self._file.close()
 
 
-def mended(descriptor: int) -> Mended | None:
+def repaired(descriptor: int) -> RepairedFile | None:
     """A file as its recorder would have closed it; None where its header is right, or of another kind."""
     file = os.fdopen(os.dup(descriptor), "rb")
-    found = _mended(file, os.fstat(descriptor).st_size)
+    found = _repaired(file, os.fstat(descriptor).st_size)
     if found is None:
         file.close()
     return found
@@ -174,11 +174,11 @@ def append_to_riff(path: Path, chunks: list[bytes]) -> None:
             file.write(struct.pack("<Q", size))
 
 
-def _mended(file: io.BufferedReader, length: int) -> Mended | None:
+def _repaired(file: io.BufferedReader, length: int) -> RepairedFile | None:
     file.seek(0)
     magic = file.read(4)
     if magic == b".snd":
-        return _mended_sun(file, length)
+        return _repaired_au(file, length)
     layout = _LAYOUTS.get(magic)
     if layout is None:
         return None
@@ -198,11 +198,11 @@ def _mended(file: io.BufferedReader, length: int) -> Mended | None:
             _write_aiff_frames(head, before, true_size)
         elif layout is RIFF and (magic != b"RIFF" or length > _LARGEST_32):
             head = _as_rf64(head, before, chunk.start, true_size)
-        return Mended(bytes(head), file, chunk.start, length, _note(real.size, true_size))
+        return RepairedFile(bytes(head), file, chunk.start, length, _note(real.size, true_size))
     return None
 
 
-def _mended_sun(file: io.BufferedReader, length: int) -> Mended | None:
+def _repaired_au(file: io.BufferedReader, length: int) -> RepairedFile | None:
     """The same of an AU file, which has nothing but a head and samples."""
     head = bytearray(b".snd" + file.read(20))
     if len(head) < 24:
@@ -212,7 +212,7 @@ def _mended_sun(file: io.BufferedReader, length: int) -> Mended | None:
     if not 0 < there < _LARGEST_32 or claimed in (there, _LARGEST_32):
         return None
     struct.pack_into(">I", head, 8, there)
-    return Mended(bytes(head), file, len(head), length, _note(claimed, there))
+    return RepairedFile(bytes(head), file, len(head), length, _note(claimed, there))
 
 
 def _note(claimed: int, there: int) -> str:

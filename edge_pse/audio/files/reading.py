@@ -48,7 +48,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         """Of a WAV file: what stands in it beside the samples, such as the date of a broadcast; as written."""
         self.id3: bytes = b""
         """Of an MP3 file: the same; empty where there is nothing of the kind."""
-        self._mended: chunks.Mended | None = None
+        self._repaired: chunks.RepairedFile | None = None
         self._file = self._open()
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
@@ -101,7 +101,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-        self._close_mended()
+        self._close_repaired()
 
     def _open(self) -> soundfile.SoundFile | FfmpegFile:
         # By descriptor, because errors then have a reason and the ending of the name is not believed.
@@ -110,27 +110,27 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             self.riff_chunks = chunks.beside_samples(descriptor)
             self.id3 = id3.read(descriptor)
             os.lseek(descriptor, 0, os.SEEK_SET)
-            self._mended = chunks.mended(
+            self._repaired = chunks.repaired(
                 descriptor
             )  # last: it goes on reading through the same place in the file
-            if self._mended is None:
+            if self._repaired is None:
                 os.lseek(descriptor, 0, os.SEEK_SET)
         except BaseException:
             os.close(descriptor)
             raise
-        if self._mended is not None:
+        if self._repaired is not None:
             os.close(descriptor)
-            if self._mended.note:
-                self.notes.append(f"{self.path}: {self._mended.note}.")
+            if self._repaired.note:
+                self.notes.append(f"{self.path}: {self._repaired.note}.")
         try:
-            return _SequentialFile(self._mended or descriptor, closefd=True)
+            return _SequentialFile(self._repaired or descriptor, closefd=True)
         except soundfile.LibsndfileError as error:
-            self._close_mended()
+            self._close_repaired()
             return _through_ffmpeg(self.path, reason_of(error))
 
-    def _close_mended(self) -> None:
-        if self._mended is not None:
-            self._mended.close()
+    def _close_repaired(self) -> None:
+        if self._repaired is not None:
+            self._repaired.close()
 
     def _checked(self, block: Samples) -> Samples:
         try:

@@ -146,9 +146,9 @@ class Engine:
         out = self._switch.process(hop, self.bypass or self._overload.active, far_hop)
         self.hop_times_s.append(time.perf_counter() - began)
         self.counters.hops += 1
-        heard, given = speech_power(np.stack([hop, out], axis=1), self.enhancer.sample_rate_hz)
-        self.input_power += _SMOOTHING * (float(heard) - self.input_power)
-        self.output_power += _SMOOTHING * (float(given) - self.output_power)
+        power_in, power_out = speech_power(np.stack([hop, out], axis=1), self.enhancer.sample_rate_hz)
+        self.input_power += _SMOOTHING * (float(power_in) - self.input_power)
+        self.output_power += _SMOOTHING * (float(power_out) - self.output_power)
         for played in self._splicer.process(out):
             if self._on_output is not None:
                 self._on_output(played)

@@ -165,7 +165,7 @@ def test_no_header_stops_the_reader(tmp_path, written):
             path = tmp_path / "odd.wav"
             path.write_bytes(content)
             descriptor = os.open(path, os.O_RDONLY)
-            found = chunks.mended(descriptor)
+            found = chunks.repaired(descriptor)
             chunks.beside_samples(descriptor)
             os.close(descriptor)
             if found is not None:
