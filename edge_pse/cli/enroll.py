@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import edge_pse
-from edge_pse.audio.files.reading import read_recordings
+from edge_pse.audio.files import read_recordings
 from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
 from edge_pse.cli.profiles import describe, describe_trust

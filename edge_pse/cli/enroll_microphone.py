@@ -11,7 +11,7 @@ import click
 import soundfile
 
 from edge_pse import atomic
-from edge_pse.audio.devices.microphone import Microphone
+from edge_pse.audio.devices import Microphone
 from edge_pse.audio.pcm import to_pcm
 from edge_pse.cli.enroll_screen import view
 from edge_pse.cli.libraries import quiet_libraries

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import soxr
 
-from edge_pse.audio.files.enhancing import enhance_file
+from edge_pse.audio.files import enhance_file
 from edge_pse.channels import ChannelChoice, choose, choose_in, named
 from edge_pse.errors import AudioError
 

@@ -20,7 +20,7 @@ import soundfile
 from click.testing import CliRunner
 
 from edge_pse import Enhancer, Model, Profile, ProfileStore
-from edge_pse.audio.files.reading import AudioReader
+from edge_pse.audio.files import AudioReader
 from edge_pse.cli import commands
 from edge_pse.errors import EdgePseError, EdgePseWarning
 from edge_pse.model import MODELS_DIR

@@ -10,7 +10,7 @@ import soxr
 
 from edge_pse import Enhancer, Model
 from edge_pse import model as model_module
-from edge_pse.audio.files.enhancing import enhance_file
+from edge_pse.audio.files import enhance_file
 from tests.edge_pse.graphs import copy_model, far_end_model
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from edge_pse.audio.files import AudioReader, read_recordings
 from edge_pse.audio.files.ffmpeg import FfmpegFile
-from edge_pse.audio.files.reading import AudioReader, read_recordings
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 

@@ -9,8 +9,7 @@ import pytest
 import soundfile
 import soxr
 
-from edge_pse.audio.files.reading import AudioReader, read_recordings
-from edge_pse.audio.files.writing import AudioWriter
+from edge_pse.audio.files import AudioReader, AudioWriter, read_recordings
 from edge_pse.errors import AudioError
 
 

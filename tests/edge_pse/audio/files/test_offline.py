@@ -8,7 +8,7 @@ import soundfile
 import soxr
 
 from edge_pse import Enhancer, enroll
-from edge_pse.audio.files.enhancing import enhance_file
+from edge_pse.audio.files import enhance_file
 from edge_pse.errors import AudioError
 
 

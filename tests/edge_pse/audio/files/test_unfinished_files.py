@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_pse.audio.files import chunks
-from edge_pse.audio.files.reading import AudioReader, read_recordings
+from edge_pse.audio.files import AudioReader, chunks, read_recordings
 from edge_pse.errors import AudioError
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_pse.audio.files.reading import AudioReader
+from edge_pse.audio.files import AudioReader
 from edge_pse.audio.live import recorder as recorder_module
 from edge_pse.audio.live.recorder import Recorder
 from edge_pse.audio.pcm import to_float
@@ -101,7 +101,7 @@ def test_nothing_but_a_file_is_recorded_to(tmp_path, make):
 KILLED = """
 import sys, time, numpy, pathlib
 from edge_pse.audio.live import recorder as recorder_module
-from edge_pse.audio.files.reading import AudioReader
+from edge_pse.audio.files import AudioReader
 from edge_pse.audio.live.recorder import Recorder
 recorder = Recorder(pathlib.Path(sys.argv[1]), 16_000, print)
 for _ in range(500):
