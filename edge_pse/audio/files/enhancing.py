@@ -77,12 +77,10 @@ def enhance_file(
         model = Model.of(model)
         far_ends: list[_FarEndFile | None] = [None] * channels
         if far_end is not None:
-            far_selection = select_channels(far_end, far_end=True)
+            taken = select_channels(far_end, far_end=True)
             # Each channel reads the far end for itself: it is the same for all of them, but they take turns.
             far_ends = [
-                _FarEndFile(
-                    files.enter_context(AudioReader(far_end)), far_selection, model.contract.sample_rate_hz
-                )
+                _FarEndFile(files.enter_context(AudioReader(far_end)), taken, model.contract.sample_rate_hz)
                 for _ in range(channels)
             ]
         with AudioWriter(target, reader, channels) as writer:
