@@ -75,13 +75,9 @@ def embed_prefixes(model: Model, samples: np.ndarray, lengths_s: Sequence[int]) 
 
 def resemblyzer() -> Embed:
     """The usual open d-vector, as a reference. Raises click.ClickException where it is not installed."""
-    try:
-        from resemblyzer import VoiceEncoder
-    except ImportError as error:
-        raise click.ClickException(
-            f"Resemblyzer is missing ({error}): the head of training/teacher.py says how to install it."
-        ) from error
-    encoder = VoiceEncoder("cpu", verbose=False)
+    from training.teacher import resemblyzer_encoder  # and PyTorch, which all else here does without
+
+    encoder = resemblyzer_encoder()
 
     def embed(samples: np.ndarray, lengths_s: Sequence[int]) -> dict[int, np.ndarray]:
         ends = {seconds: seconds * SAMPLE_RATE_HZ for seconds in lengths_s}

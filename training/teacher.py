@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -34,17 +35,22 @@ _CLIPS, _AT_ONCE = 4, 16
 _LEADING_SPREAD = 3.0  # standard deviation of the first component of the vectors that the network is given
 
 
+def resemblyzer_encoder() -> Any:
+    """The pretrained encoder as it comes. Raises click.ClickException when Resemblyzer is not installed."""
+    try:
+        from resemblyzer import VoiceEncoder
+    except ImportError as error:
+        raise click.ClickException(
+            f"Resemblyzer is missing ({error}): the head of training/teacher.py says how to install it."
+        ) from error
+    return VoiceEncoder("cpu", verbose=False)
+
+
 class DVectorEncoder:
-    """The pretrained encoder. Raises click.ClickException when Resemblyzer is not installed."""
+    """The pretrained encoder at its level. Raises click.ClickException when Resemblyzer is not installed."""
 
     def __init__(self) -> None:
-        try:
-            from resemblyzer import VoiceEncoder
-        except ImportError as error:
-            raise click.ClickException(
-                f"Resemblyzer is missing ({error}): see the head of training/teacher.py."
-            ) from error
-        self._encoder = VoiceEncoder("cpu", verbose=False)
+        self._encoder = resemblyzer_encoder()
 
     def of(self, clips: np.ndarray) -> np.ndarray:
         """(clip, sample), of unit power -> (clip, 256)."""
