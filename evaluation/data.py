@@ -1,4 +1,13 @@
-"""Where the evaluation data lies."""
+"""Where the evaluation data lies, and what it is.
+
+A folder of recordings, named by the scenes of ``evaluation/sets/*.jsonl`` with their paths in it:
+``speech/dev/CORPUS/SPEAKER/*``, ``noise/dev/*``, ``rir/dev/*`` (room responses), ``echo/dev/*`` (calls) and
+``pairs/dev/*`` (clean and noisy). ``speech.jsonl`` and ``noise.jsonl`` describe recordings, a JSON object a line:
+``path``, ``split`` (``dev``) and ``seconds``; of speech ``corpus``, ``speaker``, ``sex`` and ``age``, of noise
+``label`` and ``speech`` (``no``, unless voices may be audible). The recordings are of others and don't come with the
+project. ``python -m evaluation.sets.build`` makes sets of recordings of your own; ``--pairs`` of ``python -m
+evaluation`` needs no such folder.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +20,7 @@ DATA_VARIABLE = "EDGE_PSE_DATA"
 
 data_option = click.option(
     "--data", type=click.Path(path_type=Path), envvar=DATA_VARIABLE, show_envvar=True,
-    help="Folder of the evaluation data.",
+    help="Folder of the evaluation data; evaluation/data.py says what it holds.",
 )  # fmt: skip
 """Of a command that gives it to `data_root`."""
 

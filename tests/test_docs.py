@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,16 @@ def test_every_target_of_make_that_the_architecture_names_exists() -> None:
     assert len(targets) > 2
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert not [name for name in targets if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)]
+
+
+def test_the_layers_of_the_architecture_are_those_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = (contract["layers"] for contract in contracts if contract.get("containers") == ["edge_pse"])
+    drawn = [
+        {name.removeprefix("edge_pse.") for name in line.split()}
+        for line in ARCHITECTURE.read_text("utf-8").splitlines()
+        if re.fullmatch(r"edge_pse\.\w+( +edge_pse\.\w+)*", line)
+    ]
+    assert drawn == [set(layer.split(" | ")) for layer in layers]
