@@ -41,7 +41,9 @@ class Selection:
     """Which channels become one: the mean of ``channels``, counted from 0, out of ``total``."""
 
     channels: tuple[int, ...]
+    """Those that are taken."""
     total: int
+    """How many there are."""
 
     @property
     def partial(self) -> bool:

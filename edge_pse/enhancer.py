@@ -54,9 +54,9 @@ class FrameFeatures:
     embedding: Samples
     """Of this hop, (embedding_size,) float32; a profile is a mean of these."""
     half_band: Samples
-    """The same of a stream without the upper half of the band, see ``band``."""
+    """The same of a stream without the upper half of the band, which is all that telephones carry."""
     in_speech_band: tuple[float, float]
-    """``power`` and ``kept_power`` where neither an offset nor mains hum is, see ``levels``."""
+    """``power`` and ``kept_power`` where neither an offset nor mains hum is."""
 
     def without_gain(self, gain: float) -> FrameFeatures:
         """Those of a stream that was raised by ``gain``, with the levels of before."""
@@ -262,11 +262,11 @@ class Enhancer:
         """A whole recording -> one enhanced channel, as long, at the same rate, aligned with it.
 
         ``samples``: floating-point, full scale -1 to 1, shape (samples,) or (samples, channels), at
-        ``sample_rate_hz``; of several channels see ``channels.choose``. ``far_end``: see ``process``; alike, of
+        ``sample_rate_hz``; several channels become one. ``far_end``: see ``process``; alike, of
         the same rate and as long, with channels of its own. Returns (samples,) float32. Sound above half of
         the model's rate is not kept. Begins and ends with ``reset``.
 
-        What sounds like speech of another rate is warned of, see ``pace``. Raises AudioError for samples or a
+        An EdgePseWarning tells of what sounds like speech of another rate. Raises AudioError for samples or a
         rate that can't be used and ModelError for a far end that the model does not take.
         """
         rate = checked_rate(sample_rate_hz)

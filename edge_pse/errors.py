@@ -33,7 +33,7 @@ class TargetError(EdgePseError):
 
 
 class SoundServerError(AudioError):
-    """The sound server said nothing, or nothing that can be read: what was known of it counts on."""
+    """The sound server said nothing, or nothing that can be read; what was last known of it still holds."""
 
     def __init__(self, question: str):
         super().__init__(

@@ -28,9 +28,10 @@ class Model:
     path: Path
     """The file that was opened."""
     contract: Contract
-    """What its description says: rates, sizes, the id of the weights, whether it takes a far end."""
+    """What its description says; for callers are ``network``, ``model_id``, ``precision``, ``licence``,
+    ``sample_rate_hz``, ``latency_ms`` and ``far_end``, whether it takes one."""
     backend: Backend
-    """The runtime that has it open; ``backend.name`` says which."""
+    """The runtime that has it open; for callers is ``backend.name``, which says which."""
 
     @classmethod
     def load(
@@ -44,9 +45,9 @@ class Model:
 
         ``model``: a name (``pvqe-s``, or with its precision ``pvqe-s.int8``) of a model that came with the
         package, or the path of a model file, with its description beside it: both are trusted as code is,
-        because the runtime that runs the file may do with it whatever it can. ``backend``: a key of
-        ``edge_pse.backends.RUNTIMES``, or ``auto`` for the first installed one that has the model, or several
-        to choose from, the preferred one first; ``Model.backend.name`` says which it is, ``Model.path``
+        because the runtime that runs the file may do with it whatever it can. ``backend``:
+        ``litert``, ``onnx`` or ``tflite-runtime``, or ``auto`` for the first installed one that has the model,
+        or several to choose from, the preferred one first; ``Model.backend.name`` says which it is, ``Model.path``
         which file it was given. ``threads``: for the work on one frame, which is little: more than one may
         well be slower. ``far_end``: there is one, so that the place of a model given by its name is taken by
         its variant with a far end (``pvqe-s-far`` for ``pvqe-s``) where that is installed;

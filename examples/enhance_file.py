@@ -4,6 +4,7 @@ python examples/enhance_file.py noisy.wav clean.wav
 python examples/enhance_file.py noisy.wav clean.wav me.wav
 """
 
+import argparse
 import sys
 
 import soundfile
@@ -19,7 +20,13 @@ def main(noisy: str, clean: str, voice: str | None = None) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("noisy")
+    parser.add_argument("clean")
+    parser.add_argument("voice", nargs="?")
     try:
-        main(*sys.argv[1:])
+        main(**vars(parser.parse_args()))
     except edge_pse.EdgePseError as error:
         sys.exit(f"{error}")

@@ -3,6 +3,7 @@
 python examples/far_end.py microphone.wav loudspeaker.wav clean.wav
 """
 
+import argparse
 import sys
 
 import soundfile
@@ -20,7 +21,13 @@ def main(microphone: str, loudspeaker: str, clean: str) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("microphone")
+    parser.add_argument("loudspeaker")
+    parser.add_argument("clean")
     try:
-        main(*sys.argv[1:])
+        main(**vars(parser.parse_args()))
     except edge_pse.EdgePseError as error:
         sys.exit(f"{error}")

@@ -1,8 +1,9 @@
 """The microphone without noise and, with a profile, without other voices: live, until Ctrl-C.
 
-python examples/live_microphone.py [MICROPHONE] [OUTPUT] [PROFILE]
+python examples/live_microphone.py [--microphone MICROPHONE] [--output OUTPUT] [--profile PROFILE]
 """
 
+import argparse
 import contextlib
 import sys
 
@@ -25,8 +26,14 @@ def main(microphone: str | None = None, output: str | None = None, profile: str 
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--microphone")
+    parser.add_argument("--output")
+    parser.add_argument("--profile")
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            main(*sys.argv[1:])
+            main(**vars(parser.parse_args()))
     except edge_pse.EdgePseError as error:
         sys.exit(f"{error}")

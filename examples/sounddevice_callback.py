@@ -1,14 +1,14 @@
 """From a microphone to headphones with python-sounddevice, until Ctrl-C.
 
-python examples/sounddevice_callback.py [MICROPHONE] [OUTPUT] [PROFILE]
+python examples/sounddevice_callback.py [--microphone MICROPHONE] [--output OUTPUT] [--profile PROFILE]
 
 PortAudio's callback must not wait and should not compute. Here it only moves blocks from and to queues, and the main
 thread runs the network. ``edge_pse.Live`` does more: it keeps the delay and survives devices that go away.
 """
 
+import argparse
 import contextlib
 import queue
-import sys
 from typing import Any
 
 import numpy as np
@@ -45,5 +45,11 @@ def main(microphone: str | None = None, output: str | None = None, profile: str 
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--microphone")
+    parser.add_argument("--output")
+    parser.add_argument("--profile")
     with contextlib.suppress(KeyboardInterrupt):
-        main(*sys.argv[1:])
+        main(**vars(parser.parse_args()))

@@ -3,6 +3,7 @@
 python examples/streaming_blocks.py noisy.wav clean.wav
 """
 
+import argparse
 import sys
 
 import soundfile
@@ -30,4 +31,9 @@ def main(noisy: str, clean: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("noisy")
+    parser.add_argument("clean")
+    main(**vars(parser.parse_args()))

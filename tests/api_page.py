@@ -4,6 +4,7 @@ What stands between ``<!-- api: NAME -->`` and ``<!-- end of api -->`` is writte
 examples among it, is left as it is.
 """
 
+import argparse
 import ast
 import importlib
 import inspect
@@ -160,4 +161,5 @@ def indented(text: str) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description="Write docs/api.md anew, as the code says.").parse_args()
     PAGE.write_text(written_anew(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -25,8 +25,15 @@ def test_each_public_name_is_described(name):
 
 def test_what_the_public_names_give_back_is_described():
     results = set(re.findall(r"-> (?:list\[)?([A-Z]\w+)", TEXT)) | {"Counters"}
+    results |= {"FrameFeatures", "Selection", "FarEndStatus"}  # of an observer, and of fields
     offered = {marked.split(".")[-1] for marked in re.findall(r"<!-- api: ([\w.]+) -->", TEXT)}
     assert results - {"None", "Path", "Samples"} <= offered
+
+
+def test_the_page_sends_nobody_to_what_it_does_not_describe():
+    described_names = [name for name in re.findall(r"see `([\w.]+)`", TEXT) if "." in name]
+    assert described_names == [name for name in described_names if name.split(".")[0] in NAMES]
+    assert "edge_pse.band" not in TEXT and "edge_pse.backends" not in TEXT
 
 
 def test_a_description_holds_parameters_errors_and_members():

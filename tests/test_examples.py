@@ -17,6 +17,7 @@ from tests.edge_pse.audio.rooms import FAR_VOICES, room_response, voices
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RATE_HZ = 16_000
+FILE_EXAMPLES = ("enhance_file", "far_end", "profile_store", "streaming_blocks")
 
 
 @pytest.fixture
@@ -63,6 +64,15 @@ def test_each_example_says_how_to_run_it(path):
     assert f"\npython examples/{path.name}" in path.read_text()
 
 
+@pytest.mark.parametrize("name", FILE_EXAMPLES)
+def test_without_its_arguments_an_example_says_what_it_takes(name):
+    for given, code in (["--help"], 0), ([], 2):
+        command = [sys.executable, EXAMPLES / f"{name}.py", *given]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code
+        assert (done.stdout + done.stderr).startswith(f"usage: {name}.py ")
+
+
 def test_enhance_file_takes_noise_away(example, tmp_path, noisy, si_sdr):
     example("enhance_file", "noisy.wav", "clean.wav")
     check_noise_gone(*noisy, read(tmp_path / "clean.wav"), si_sdr)
@@ -87,11 +97,12 @@ def test_streaming_blocks_gives_what_enhance_gives(example, tmp_path, noisy, mod
 def test_profile_store_leaves_a_profile_that_keeps_its_voice(
     example, tmp_path, home, fixtures, recording, mix, si_sdr, model
 ):
-    printed = example("profile_store", fixtures / "ls367_enrollment.opus", "me")
+    printed = example("profile_store", fixtures / "ls367_enrollment.opus", "me", "voices")
     assert re.fullmatch(r"me: \d+\.\d s of speech, \d+ dB over the noise\n", printed)
-    store = ProfileStore(home / "profiles")
+    store = ProfileStore(tmp_path / "voices")
     assert store.list() == ["me"]
-    store.import_(tmp_path / "me.profile.json", name="copy")
+    assert not ProfileStore(home / "profiles").list()  # those of the user are left alone
+    store.import_(tmp_path / "voices/me.exported.json", name="copy")
     speech = recording("ls367_speech")
     noisy = mix(speech, recording("ls2033_speech"), 0)
     for profile in (store.load("me"), store.load("copy")):
@@ -114,7 +125,7 @@ def test_far_end_cancels_the_echo(example, tmp_path, recording, model):
 
 def test_what_is_wrong_is_said_in_a_sentence(tmp_path, home, recording):
     soundfile.write(tmp_path / "me.wav", recording("ls367_enrollment")[:RATE_HZ], RATE_HZ)
-    command = [sys.executable, EXAMPLES / "profile_store.py", "me.wav", "me"]
+    command = [sys.executable, EXAMPLES / "profile_store.py", "me.wav", "me", "voices"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("This recording would not make a good profile.")

@@ -61,7 +61,7 @@ def show(name: str) -> None:
     click.echo(f"enrolled     {profile.created}")
     click.echo(f"trust        {_share(trust(profile))}")
     click.echo(f"kept in      {shown(store.root)}")
-    click.echo(f"holds        {profile.embedding.size} numbers of each recording, no audio")
+    click.echo(f"holds        2 x {profile.embedding.size} numbers of each recording, no audio")
     for number, recording in enumerate(profile.recordings, start=1):
         click.echo(f"recording {number:<2} {describe(recording)}, {recording.created}")
 

@@ -27,13 +27,13 @@ def enroll(
     """The profile of the voice in a recording.
 
     ``audio``: floating-point samples, full scale -1 to 1, shape (samples,) or (samples, channels), at
-    ``sample_rate_hz``; of several channels see ``channels.choose``. Ten seconds of one voice alone are plenty.
+    ``sample_rate_hz``; several channels become one. Ten seconds of one voice alone are plenty.
     ``microphone``: what it was recorded with, to be shown. The profile is the mean of the network's embedding
     over all frames, run without a profile (arXiv 2406.09928, "internal embedding"), but for what lies more
-    than a second before the first word or after the last; and the same with only half of the band, see
-    ``edge_pse.band``.
+    than a second before the first word or after the last; and the same with only half of the band, which is
+    all that telephones carry.
 
-    What sounds like speech of another rate is warned of, see ``pace``. Raises AudioError for samples or a rate
+    An EdgePseWarning tells of what sounds like speech of another rate. Raises AudioError for samples or a rate
     that can't be used, ModelError for a damaged model and EnrollmentError, with all that is wrong, for a
     recording that would not make a good profile.
     """

@@ -39,7 +39,7 @@ class Recording:
     embedding: NDArray[np.float32]
     """The network's mean embedding of it, (embedding_size,) float32, read-only."""
     half_band: NDArray[np.float32]
-    """The same without the upper half of its band, see ``edge_pse.band``; (embedding_size,) float32, read-only."""
+    """The same without the upper half of its band; (embedding_size,) float32, read-only."""
     speech_seconds: float
     """How much speech is in it."""
     snr_db: float
@@ -49,7 +49,7 @@ class Recording:
     created: str = field(default_factory=_now)
     """When, ISO 8601."""
     agreement: float | None = None
-    """How well its halves agree, see ``enrollment.verification.agreement``; None for too little speech to say."""
+    """How well its halves agree: the cosine of their embeddings; None for too little speech to say."""
 
     def __post_init__(self) -> None:
         embedding, half_band = _embedding(self.embedding), _embedding(self.half_band)
@@ -82,6 +82,7 @@ class Profile:
     All that it says of the voice is the mean of its recordings, weighted with the seconds of speech in each: about what
     one recording of them all would give, since an embedding is itself a mean over time.
 
+    It comes from ``enroll`` or ``ProfileStore.load``; made by hand, it is ``Profile(name, model_id, recordings)``.
     Raises ProfileError without recordings, for recordings of different models, and for a model without a proper name.
     """
 
@@ -90,7 +91,7 @@ class Profile:
     model_id: str
     """The model that made it, and the only one that understands it."""
     recordings: tuple[Recording, ...]
-    """What it was made of, the oldest first; of more than MOST_RECORDINGS, the two oldest become one."""
+    """What it was made of, the oldest first; of more than 32, the two oldest become one."""
     _mean: Recording = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -55,7 +55,7 @@ def test_show_tells_what_is_known_and_not_the_voice(run, store, female_profile):
     shown = run("profiles", "show", "anna").stdout
     for known in ("anna", female_profile.model_id, store.load("anna").created, str(store.root)):
         assert known in shown
-    assert "256 numbers of each recording, no audio" in shown
+    assert "2 x 256 numbers of each recording, no audio" in shown
     assert len(shown) < 600
 
 

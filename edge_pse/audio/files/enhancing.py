@@ -58,17 +58,16 @@ def enhance_file(
     """Enhance ``source`` into ``target``, which may be the same file.
 
     The output has the rate and the length of the input and is aligned with it to the sample. It is one
-    channel, enhanced from the one that ``channel`` names, counted from 1, or without it from those that
-    ``channels.choose`` takes; with ``keep_channels`` each channel goes through the network by itself. Sound
+    channel, enhanced from the one that ``channel`` names, counted from 1; without it, several become one.
+    With ``keep_channels`` each channel goes through the network by itself. Sound
     above half the model's rate (8 kHz) is not kept. ``on_progress`` is called now and then with the seconds
     done and the seconds there are, None where the file does not tell. ``model``, ``profile``, ``strength``:
     see ``Enhancer``. ``far_end``: a file of what the loudspeaker was given meanwhile, see
     ``Enhancer.process``, of any rate and number of channels; what it lacks at its end is silence, and what it
     has too much is left out.
 
-    What sounds like speech of another rate than the file says is warned of, see ``pace``.
-
-    Raises AudioError for a source or far end that can't be read or a target that can't be written, ModelError
+    An EdgePseWarning tells of what sounds like speech of another rate than the file says. Raises
+    AudioError for a source or far end that can't be read or a target that can't be written, ModelError
     and ProfileError as Enhancer does. After any exception the target is as it was before.
     """
     with ExitStack() as files:

@@ -38,6 +38,7 @@ class FarEndStatus:
     device: str | None
     """What it is called; None while it is waited for."""
     dbfs: float
+    """Smoothed level of it."""
     echo_delay_ms: float | None
     """How long after the far end its echo comes, as the devices deliver both; None while nothing is certain."""
     applied_delay_ms: float

@@ -54,7 +54,7 @@ class Live:
         on_output: Callable[[Samples], None] | None = None,
         heartbeat: Callable[[], None] = lambda: None,
     ):
-        """Open nothing yet. AudioError or ModelError for arguments that do not go together.
+        """The constructor opens nothing. AudioError or ModelError for arguments that do not go together.
 
         ``input``, ``output``: the name of a device or a part of it, a number of PortAudio's, or an ALSA PCM string;
         None is the default device, and ``"virtual"`` as output the microphone that other programs see. ``latency_ms``:
@@ -84,7 +84,8 @@ class Live:
         self.restarts = 0
         """How often a fault has closed the devices."""
         self.clock_ratios: tuple[float | None, float | None] = (None, None)
-        """Of the devices that were open last, see ``Session.clock_ratios``."""
+        """Samples moved, as a share of what the clock asks for: of the microphone and the output that were open last;
+        None before that is known."""
         self._bypass = False
         self._say = say
         self._on_output = on_output

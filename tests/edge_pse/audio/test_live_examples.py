@@ -77,13 +77,13 @@ def check_speech_without_noise(noisy, out, si_sdr):
 
 
 def test_sounddevice_callback_plays_speech_without_noise(played, noisy, si_sdr):
-    out, printed = played("sounddevice_callback", "mic", "speaker")
+    out, printed = played("sounddevice_callback", "--microphone", "mic", "--output", "speaker")
     assert printed == ""
     check_speech_without_noise(noisy, out, si_sdr)
 
 
 def test_live_microphone_plays_speech_without_noise_and_says_how_it_goes(played, noisy, si_sdr):
-    out, printed = played("live_microphone", "mic", "speaker")
+    out, printed = played("live_microphone", "--microphone", "mic", "--output", "speaker")
     running, *status = printed.splitlines()
     assert running.startswith("Running: ")
     assert len(status) > 5, printed
@@ -95,7 +95,8 @@ def test_live_microphone_plays_speech_without_noise_and_says_how_it_goes(played,
 
 def test_the_snippets_of_the_api_page_run(devices, tmp_path, fixtures, noisy, recording, si_sdr):
     soundfile.write(tmp_path / "me.wav", recording("ls367_enrollment"), RATE_HZ)
-    soundfile.write(tmp_path / "noisy.wav", noisy[1], RATE_HZ)
+    for name in ("noisy.wav", "mono-16-khz.wav"):
+        soundfile.write(tmp_path / name, noisy[1], RATE_HZ)
     snippets = re.findall(
         r"^```python\n(.*?)^```", (PROJECT / "docs/api.md").read_text(), re.DOTALL | re.MULTILINE
     )

@@ -61,6 +61,15 @@ def test_the_slowest_hundredth_is_held_against_the_hop(p50_ms, p99_ms, status, w
     assert bool(found.advice) == (status != "ok")
 
 
+def test_a_slow_machine_is_advised_what_would_be_faster_there():
+    laptop = network.faster_than(targets.load("laptop").settings.override(backend="onnx").load_model())
+    assert laptop == [f"{sys.executable} -m pip install ai-edge-litert", "edge-pse run --model pvqe-xs.int8"]
+    small = targets.load("raspberry-pi-zero-2-w").settings.override(backend="onnx").load_model()
+    assert network.faster_than(small) == laptop[:1]
+    advice = network.verdict(FrameTimes(12, 14, 28, 12), 10, "pvqe", laptop).advice
+    assert advice.startswith("; ".join(laptop))
+
+
 def test_this_machine_is_measured_at_the_pace_of_live_sound(monkeypatch):
     monkeypatch.setattr(network, "_FRAMES", 50)
     found = network.in_time(targets.load("raspberry-pi-3").settings)
