@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import litert_torch
 from torch import Tensor, nn
 
 from edge_pse.model_file import write_description
@@ -34,6 +33,8 @@ class NamedStepGraph(nn.Module):
 
 def write_tflite(network: Network, path: Path) -> None:
     """Write ``network`` as fp32 TFLite with its contract beside it: one frame a step, all state explicit."""
+    import litert_torch  # here, so that --help needs none of it
+
     graph = StepGraph(network)
     inputs = dict(zip(graph.input_names, graph.example_inputs(), strict=True))
     litert_torch.convert(NamedStepGraph(graph).eval(), sample_kwargs=inputs).export(str(path))
@@ -48,7 +49,12 @@ def write_tflite(network: Network, path: Path) -> None:
 )
 def main(checkpoint: Path, output: Path | None) -> None:
     """Export CHECKPOINT to fp32 TFLite."""
-    export_checkpoint(checkpoint, output, ".tflite", write_tflite)
+    try:
+        export_checkpoint(checkpoint, output, ".tflite", write_tflite)
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is missing: run this in the environment of export/requirements-tflite.txt."
+        ) from error
 
 
 if __name__ == "__main__":

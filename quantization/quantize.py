@@ -60,8 +60,12 @@ def _apply(source: Path, recipe: Recipe, target: Path) -> None:
 
         quantize_onnx(source, recipe, target)
     else:
-        from quantization.tflite_int8 import quantize_tflite
-
+        try:
+            from quantization.tflite_int8 import quantize_tflite
+        except ModuleNotFoundError as error:
+            raise QuantizationError(
+                f"{error.name} is missing, so run this in the environment of export/requirements-tflite.txt."
+            ) from error
         quantize_tflite(source, recipe, target)
 
 

@@ -4,6 +4,7 @@ Exits with 1 beyond the limits. Installs into an environment of its own, which g
 does. Memory is that of ``edge-pse bench``; that of the service is looked at by ``make test-install``.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def measure(backend: str, wheel: Path, directory: Path) -> tuple[float, dict[str
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description="What edge-pse takes on a disk and in memory.").parse_args()
     within = True
     with tempfile.TemporaryDirectory() as temporary:
         build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", temporary, PROJECT]

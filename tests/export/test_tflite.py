@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edge_pse.model import MODELS_DIR, Model
 from export.parity import TOLERANCE, measure_parity
+from export.tflite import main
 from training.checkpoint import load_checkpoint, model_id
 
 CHECKPOINT = Path(__file__).parents[2] / "training/checkpoints/pvqe-s.pt"
@@ -47,3 +50,11 @@ def test_a_fresh_export_is_the_shipped_file(tmp_path: Path) -> None:
     write_proven(network, path, write_tflite)
     assert Model.load(path).contract == Model.load(SHIPPED).contract
     assert path.stat().st_size == SHIPPED.stat().st_size
+
+
+def test_without_the_converter_it_says_where_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "litert_torch", None)  # as if it were not installed
+    done = CliRunner().invoke(main, [str(CHECKPOINT), "-o", str(tmp_path / "pvqe-s.fp32.tflite")])
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: litert_torch is missing: run this in the environment of export/")
+    assert not [*tmp_path.iterdir()]
