@@ -1,7 +1,8 @@
 """Train a network: ``python -m training.train --network pvqe-s --speech DIR --noise DIR --rooms DIR --run DIR``.
 
-A run lives in one folder: ``state.pt`` to resume from (written every few minutes and at the end), ``log.jsonl`` with
-losses and dev scores, ``best.pt`` with the averaged weights that ship. The same command again goes on where it stopped.
+A run lives in one folder: ``state.pt`` to resume from (written every 90 seconds and at the end), ``log.jsonl`` with
+losses and dev scores, ``best.pt`` with the averaged weights of the last step, whatever their scores. The same command
+again goes on where it stopped.
 """
 
 from __future__ import annotations
