@@ -70,6 +70,7 @@ report: $(VENV)/.development peers
 	$(BIN)/python -m evaluation pvqe-s-far pvqe-s-far.fp32 --input --peer webrtc-aec3 --peer speex-mdf --sets echo \
 		$(if $(DATA),--data $(DATA)) --out report/echo --no-cost --publish
 	$(BIN)/python -m quantization.publish
+	$(BIN)/python -m evaluation.file_cost --publish
 	$(BIN)/python -m evaluation.tables
 
 format: $(VENV)/.development

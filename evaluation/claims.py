@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from evaluation.file_cost import DEFAULT, OPTIONS
 from evaluation.published import POOLED, Published
 from evaluation.sets.scene import ProfileKind
 from evaluation.summary import METRICS
@@ -83,12 +84,32 @@ def int8_of(
     """
 
     def figure(found: Published) -> str:
-        values = [getattr(file, value) for file in found.int8 if file.file.startswith(f"{network}.")]
+        every = [getattr(file, value) for file in found.int8 if file.file.startswith(f"{network}.")]
+        values = [one for one in every if one is not None]
         if not values:
             raise ValueError(
                 f"The results have no int8 file of {network}: run python -m quantization.publish."
             )
         return f"{choose(values):.{digits}f}"
+
+    return figure
+
+
+def file_cost(
+    value: str, digits: int, options: str = DEFAULT, ratio: bool = False
+) -> Callable[[Published], str]:
+    """A field of `evaluation.file_cost.FileCost` with some options, or how many times that without options it is.
+
+    Raises ValueError where nothing was measured.
+    """
+
+    def figure(found: Published) -> str:
+        values = {file.options: getattr(file, value) for file in found.files}
+        if not values.keys() >= {options, DEFAULT}:
+            raise ValueError(
+                "The results lack what a file costs: run python -m evaluation.file_cost --publish."
+            )
+        return f"{values[options] / (values[DEFAULT] if ratio else 1):.{digits}f}"
 
     return figure
 
@@ -136,6 +157,12 @@ CLAIMS = (
         "There {} % of the voice's frames are lost",
         of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE),
     ),
+    Claim(RESULTS, "cost at most {} dB of SI-SDR gain", int8_of(S, "si_sdr_gain_loss_db", max, 2)),
+    Claim(RESULTS, "and {} of PESQ-WB (", int8_of(S, "pesq_loss", max, 3)),
+    Claim(RESULTS, "take `edge-pse enhance` {} s of one core", file_cost("cpu_s", 1)),
+    Claim(RESULTS, "of one core and {} MB, start included", file_cost("peak_rss_mb", 0)),
+    Claim(RESULTS, "it is {} times the time", file_cost("cpu_s", 1, OPTIONS[1], ratio=True)),
+    Claim(RESULTS, "and {} times the memory.", file_cost("peak_rss_mb", 1, OPTIONS[1], ratio=True)),
     Claim(
         CARD, "**Voices of the same sex**: {} dB of gain", of(S, "two-talkers", GAIN, tags={"sexes": "same"})
     ),

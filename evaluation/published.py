@@ -65,6 +65,22 @@ class Int8File:
     """The same of each mixture for itself, their median."""
     worst_cosine: float | None
     """Between the profiles that both make of the same recording; None where another network makes them."""
+    si_sdr_gain_loss_db: float | None = None
+    """Mean over the mixtures, each precision with its own profiles; None where it was not measured."""
+    pesq_loss: float | None = None
+    """The same in PESQ-WB."""
+
+
+@dataclass(frozen=True)
+class FileCost:
+    """What two minutes of sound cost ``edge-pse enhance`` with some options."""
+
+    options: str
+    """Empty: none."""
+    cpu_s: float
+    """Of the whole process, user and system."""
+    peak_rss_mb: float
+    """Of the whole process, interpreter included."""
 
 
 @dataclass
@@ -78,6 +94,8 @@ class Published:
     cost_command: str = ""
     int8: list[Int8File] = field(default_factory=list)
     int8_command: str = ""
+    files: list[FileCost] = field(default_factory=list)
+    files_command: str = ""
 
     @classmethod
     def load(cls, path: Path = PUBLISHED) -> Published:
@@ -93,6 +111,8 @@ class Published:
         found.costs = {cost["system"]: Cost(**cost) for cost in content["cost"]["systems"]}
         found.int8 = [Int8File(**file) for file in content["int8"]["files"]]
         found.int8_command = content["int8"]["command"]
+        found.files = [FileCost(**file) for file in content["files"]["costs"]]
+        found.files_command = content["files"]["command"]
         return found
 
     def add(self, results: list[SystemResult], costs: list[Cost], command: str) -> None:
@@ -137,8 +157,11 @@ class Published:
             for place, summaries in sorted(self.summaries.items())
         ]
         cost = {"command": self.cost_command, "systems": [cost.to_dict() for cost in self.costs.values()]}
-        int8 = {"command": self.int8_command, "files": [_rounded_file(file) for file in self.int8]}
-        content = {"schema_version": SCHEMA_VERSION, "cost": cost, "int8": int8, "results": results}
+        int8 = {"command": self.int8_command, "files": [_rounded_fields(file) for file in self.int8]}
+        files = {"command": self.files_command, "costs": [_rounded_fields(file) for file in self.files]}
+        content = {
+            "schema_version": SCHEMA_VERSION, "cost": cost, "files": files, "int8": int8, "results": results,
+        }  # fmt: skip
         text = json.dumps(content, ensure_ascii=False, indent=1)
         path.write_text(_LIST_OF_NUMBERS.sub(_on_one_line, text) + "\n", encoding="utf-8")
 
@@ -191,7 +214,7 @@ def _rounded(summary: Summary) -> list[float]:
     return [count, *(float(f"{value:.{DIGITS}g}") for value in values)]
 
 
-def _rounded_file(file: Int8File) -> dict[str, object]:
+def _rounded_fields(file: Int8File | FileCost) -> dict[str, object]:
     values = asdict(file)
     return {
         name: round(value, DIGITS) if isinstance(value, float) else value for name, value in values.items()

@@ -15,8 +15,10 @@ import numpy as np
 from edge_pse.backends import RUNTIMES
 from edge_pse.model import MODELS_DIR
 from edge_pse.model_file import read_description
+from evaluation.metrics.perceptual import pesq_wb
+from evaluation.metrics.signal import si_sdr
 from evaluation.published import Int8File, Published
-from quantization.calibration import CHECK, mixtures
+from quantization.calibration import CHECK, Samples, mixtures
 from quantization.measure import Pythons, Variant
 from quantization.quality import cosine, snr_db
 
@@ -50,10 +52,11 @@ def measure_int8(network: str, pythons: Pythons, models: Path = MODELS_DIR) -> l
         wanted = pythons.run(fp32, job)
         got = pythons.run(variant, {**job, "embeddings": wanted.embeddings})
         errors = [snr_db(*pair) for pair in zip(wanted.enhanced, got.enhanced, strict=True)]
-        cosines = None
+        cosines, own = None, got
         if description["profiles_of"] == description["model_id"]:
             own = pythons.run(variant, job)
             cosines = [cosine(*pair) for pair in zip(wanted.embeddings, own.embeddings, strict=True)]
+        gain_loss_db, pesq_loss = _losses(wanted.enhanced, own.enhanced)
         files.append(
             Int8File(
                 file=variant.path.name,
@@ -65,6 +68,8 @@ def measure_int8(network: str, pythons: Pythons, models: Path = MODELS_DIR) -> l
                 snr_db=snr_db(np.concatenate(wanted.enhanced), np.concatenate(got.enhanced)),
                 median_snr_db=float(np.median(errors)),
                 worst_cosine=min(cosines) if cosines else None,
+                si_sdr_gain_loss_db=gain_loss_db,
+                pesq_loss=pesq_loss,
             )
         )
     return files
@@ -74,6 +79,16 @@ def _least_times(pythons: Pythons, *variants: Variant) -> list[float]:
     """Median milliseconds of a frame of each, in turns; the least of some tries."""
     tries = [pythons.times(list(variants)) for _ in range(TRIES)]
     return [min(times[variant]["p50"] for times in tries) for variant in variants]
+
+
+def _losses(wanted: list[Samples], got: list[Samples]) -> tuple[float, float]:
+    """SI-SDR gain in dB and PESQ-WB that ``got`` has less than ``wanted``, means over the mixtures."""
+    voices = [mixture.voice for mixture in mixtures(CHECK)]
+    gains, ratings = (
+        np.mean([score(voice, a) - score(voice, b) for voice, a, b in zip(voices, wanted, got, strict=True)])
+        for score in (si_sdr, pesq_wb)
+    )
+    return float(gains), float(ratings)
 
 
 def _job(far_end: bool) -> dict[str, np.ndarray]:

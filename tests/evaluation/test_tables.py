@@ -9,7 +9,7 @@ import pytest
 from edge_pse.model import MODELS_DIR, Model
 from evaluation.claims import CLAIMS, RESULTS
 from evaluation.metrics.statistics import Summary
-from evaluation.published import GAP, POOLED, Int8File, Published
+from evaluation.published import GAP, POOLED, FileCost, Int8File, Published
 from evaluation.results import Row, SystemResult
 from evaluation.systems.spec import SystemInfo, SystemSpec
 from evaluation.tables import DOCUMENTS, ROOT, rewritten
@@ -51,12 +51,18 @@ def test_every_model_id_in_a_document_is_one_that_ships(shipped: set[str]) -> No
 
 def test_a_changed_result_changes_the_document(found: Published) -> None:
     text = (ROOT / RESULTS).read_text(encoding="utf-8")
-    int8 = [replace(file, snr_db=12.34) for file in found.int8]
-    changed = Published(dict(found.summaries), found.runs, found.costs, int8=int8)
+    int8 = [replace(file, snr_db=12.34, si_sdr_gain_loss_db=0.567, pesq_loss=0.0789) for file in found.int8]
+    files = [replace(found.files[0], cpu_s=2.0, peak_rss_mb=70.0), replace(found.files[1], cpu_s=13.0)]
+    changed = Published(dict(found.summaries), found.runs, found.costs, int8=int8, files=files)
     place = ("pvqe-s", "two-talkers")
     changed.summaries[place] = {at: replace(s, mean=9.87) for at, s in found.summaries[place].items()}
     new = rewritten(RESULTS, text, changed)
-    assert "pairs 9.9 dB. Clips" in " ".join(new.split()) and "| 9.9 [" in new and "| 12.3 |" in new
+    prose = " ".join(new.split())
+    assert "pairs 9.9 dB. Clips" in prose and "| 9.9 [" in new and "| 12.3 |" in new
+    assert "at most 0.57 dB of SI-SDR gain and 0.079 of PESQ-WB" in prose
+    assert "2.0 s of one core and 70 MB, start" in prose and "it is 6.5 times the time" in prose
+    with pytest.raises(ValueError, match="lack what a file costs"):
+        rewritten(RESULTS, text, replace(changed, files=files[1:]))
     with pytest.raises(ValueError, match="0 times the sentence"):
         rewritten(RESULTS, text.replace("equally loud", "just as loud"), found)
     with pytest.raises(ValueError, match="a table 'systms'"):
@@ -81,7 +87,8 @@ def test_what_is_published_is_read_back_and_replaces_the_same_set_alone(tmp_path
         Row("it", "interferer-only", "c", "right", {}, silenced),
     ]  # fmt: skip
     file = Int8File("it.int8.onnx", "onnx", "it-0123", 1.2, 0.25, 0.5, 40.0, 41.0, None)
-    published = Published(int8=[file], int8_command="measure it")
+    cost = FileCost("--gently", 1.25, 80.0)
+    published = Published(int8=[file], int8_command="measure it", files=[cost], files_command="measure")
     published.add([result], [], "first")
     published.write(tmp_path / "results.json")
     read = Published.load(tmp_path / "results.json")
@@ -92,6 +99,7 @@ def test_what_is_published_is_read_back_and_replaces_the_same_set_alone(tmp_path
     assert read.find("it", "interferer-only", POOLED) == Summary(1, 10.0, 10.0, 10.0, 10.0)
     assert read.find("it", "two-talkers", "si_sdr_gain", "none") is None
     assert (read.int8, read.int8_command) == ([file], "measure it")
+    assert (read.files, read.files_command) == ([cost], "measure")
     elsewhere = replace(file, file="it.int8.tflite", runtime="litert")
     read.add_int8([replace(file, snr_db=39.0), elsewhere], "again")
     assert [(file.runtime, file.snr_db) for file in read.int8] == [("litert", 40.0), ("onnx", 39.0)]

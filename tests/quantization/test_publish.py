@@ -28,6 +28,8 @@ def test_the_int8_files_are_near_fp32_and_smaller(network: str, makes_profiles: 
     for file in files:
         assert file.model_id == Model.load(network).contract.model_id
         assert 35 < file.median_snr_db < 60 and 35 < file.snr_db < 60
+        assert file.si_sdr_gain_loss_db is not None and 0 < abs(file.si_sdr_gain_loss_db) < 0.3
+        assert file.pesq_loss is not None and 0 < abs(file.pesq_loss) < 0.05
         assert 0.2 < file.size_mb < 1.4
         assert min(file.frame_ms, file.fp32_frame_ms) > 0
         assert (file.worst_cosine is not None) == makes_profiles
