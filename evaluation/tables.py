@@ -1,11 +1,13 @@
-"""``python -m evaluation.tables``: writes the measured tables and figures of README, results page and model cards.
+"""``python -m evaluation.tables``: writes the measured tables and figures of README, docs, targets and cards.
 
-They come from ``evaluation/results.json``. A table stands between ``<!-- table: NAME -->`` and ``<!-- end of table
--->``, a figure in a sentence that ``evaluation.claims`` knows.
+They come from ``evaluation/results.json``, and the counts of instructions from where the tests compare them. A table
+stands between ``<!-- table: NAME -->`` and ``<!-- end of table -->``, a figure in a sentence that ``evaluation.claims``
+knows.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,9 +24,10 @@ from evaluation.summary import METRICS, PROFILE_LINES, formatted
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
-    "README.md", "docs/results.md",
+    "README.md", "docs/results.md", "targets/raspberry-pi/README.md",
     *(f"edge_pse/models/{name}.md" for name in ("pvqe-s", "pvqe-xs", "pvqe-s-far")),
 )  # fmt: skip
+INSTRUCTIONS = ROOT / "targets/raspberry-pi/instructions.json"
 _BLOCK = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 Cell = Callable[[Published, str], str]
@@ -199,12 +202,28 @@ def _int8(found: Published) -> Content:
     return header, lines
 
 
+def _instructions(found: Published) -> Content:
+    """Counts of the emulator beside the times of the same files and runtimes on x86, where those are known."""
+    times = {}
+    for file in found.int8:
+        network, suffix = file.file.partition(".")[0], Path(file.file).suffix
+        times[f"{file.file}, {file.runtime}"] = file.frame_ms
+        times[f"{network}.fp32{suffix}, {file.runtime}"] = file.fp32_frame_ms
+    lines = []
+    for name, thousands in json.loads(INSTRUCTIONS.read_text(encoding="utf-8")).items():
+        model, runtime = name.split(", ")
+        time_ms = f"{times[name]:.2f}" if name in times else "-"
+        lines.append([f"{model}, {RUNTIME_NAMES[runtime]}", str(thousands), time_ms])
+    return ["model, runtime", "Cortex-A53, thousand instructions", "x86, the network alone, ms"], lines
+
+
 TABLES: dict[str, Callable[[Published], Content]] = {
     "summary": lambda found: _rows(found, SUMMARY_SYSTEMS, SUMMARY),
     "systems": lambda found: _rows(found, SYSTEMS, HEADLINE),
     "echo": lambda found: _rows(found, ECHO_SYSTEMS, ECHO),
     "cost": _cost,
     "int8": _int8,
+    "instructions": _instructions,
     "scores of pvqe-s": lambda found: _columns(found, ("pvqe-s", "unprocessed"), CARD),
     "scores of pvqe-xs": lambda found: _columns(found, ("pvqe-xs", "pvqe-s", "unprocessed"), CARD),
     "scores of pvqe-s-far": lambda found: _columns(found, ECHO_SYSTEMS, ECHO_CARD),
