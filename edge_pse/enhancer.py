@@ -114,15 +114,15 @@ class Enhancer:
     ):
         self.model = Model.of(model)
         contract = self.model.contract
-        self._hop = contract.hop_samples
+        self._hop_samples = contract.hop_samples
         self._analysis = Analysis(contract.window_samples, contract.first_bin)
         self._far_analysis = Analysis(contract.window_samples, contract.first_bin)
         self._synthesis = Synthesis(contract.window_samples, contract.first_bin)
         self._half = LowerHalf(contract.bins, contract.first_bin)
         self._step = self.model.backend.step
-        self._rising = np.arange(1, self._hop + 1, dtype=np.float32) / np.float32(self._hop)
+        self._rising = np.arange(1, self._hop_samples + 1, dtype=np.float32) / np.float32(self._hop_samples)
         # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
-        self._power_scale = 2 / (contract.window_samples * self._hop)
+        self._power_scale = 2 / (contract.window_samples * self._hop_samples)
         spacing_hz = contract.sample_rate_hz / contract.window_samples
         self._speech = SpeechBand(contract.bins, contract.first_bin, spacing_hz, self._power_scale)
         self._no_profile = np.zeros((1, contract.profile_size), np.float32)
@@ -221,10 +221,10 @@ class Enhancer:
     def _process(self, samples: ArrayLike, far_end: ArrayLike | None) -> Samples:
         stream = np.concatenate([self._pending, self._checked_inputs(samples, far_end)], axis=1)
         self._samples_in += stream.shape[1] - self._pending.shape[1]
-        whole = stream.shape[1] - stream.shape[1] % self._hop
+        whole = stream.shape[1] - stream.shape[1] % self._hop_samples
         out = np.empty(whole, np.float32)
-        for start in range(0, whole, self._hop):
-            hop = slice(start, start + self._hop)
+        for start in range(0, whole, self._hop_samples):
+            hop = slice(start, start + self._hop_samples)
             self._process_hop(stream[:, hop], out[hop])
         self._pending = stream[:, whole:].copy()
         self._samples_out += whole
@@ -237,7 +237,7 @@ class Enhancer:
 
     def _flush(self) -> Samples:
         missing = self._samples_in + self.delay_samples - self._samples_out
-        silence = np.zeros(-self._pending.shape[1] % self._hop + self.delay_samples, np.float32)
+        silence = np.zeros(-self._pending.shape[1] % self._hop_samples + self.delay_samples, np.float32)
         rest = self._process(silence, None)[:missing]
         self._reset()
         return rest

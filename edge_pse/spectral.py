@@ -21,12 +21,12 @@ class Analysis:
     """Samples to spectra; each spectrum covers the hop that is given and the one before it."""
 
     def __init__(self, window_samples: int, first_bin: int):
-        self._hop = window_samples // 2
+        self._hop_samples = window_samples // 2
         self._first_bin = first_bin
         self._window = square_root_hann(window_samples)
         self._frame = np.zeros(window_samples, np.float32)
         self._windowed = np.empty(window_samples, np.float32)
-        self._spectrum = np.empty((1, 2, 1, self._hop + 1 - first_bin), np.float32)
+        self._spectrum = np.empty((1, 2, 1, self._hop_samples + 1 - first_bin), np.float32)
 
     @property
     def previous_hop(self) -> Samples:
@@ -34,7 +34,7 @@ class Analysis:
 
         A view that the next call overwrites.
         """
-        return self._frame[: self._hop]
+        return self._frame[: self._hop_samples]
 
     def __call__(self, hop: Samples) -> Samples:
         """One hop of samples (window / 2) -> spectrum (1, 2, 1, bins), real and imaginary part.
@@ -42,8 +42,8 @@ class Analysis:
         The result is a buffer that the next call overwrites.
         """
         frame = self._frame
-        frame[: self._hop] = frame[self._hop :]
-        frame[self._hop :] = hop
+        frame[: self._hop_samples] = frame[self._hop_samples :]
+        frame[self._hop_samples :] = hop
         np.multiply(frame, self._window, out=self._windowed)
         full = np.fft.rfft(self._windowed)[self._first_bin :]
         self._spectrum[0, 0, 0] = full.real
@@ -59,12 +59,12 @@ class Synthesis:
     """Spectra to samples by overlap-add: each spectrum completes the earlier of its two hops."""
 
     def __init__(self, window_samples: int, first_bin: int):
-        self._hop = window_samples // 2
+        self._hop_samples = window_samples // 2
         self._window = square_root_hann(window_samples)
-        self._full = np.zeros(self._hop + 1, np.complex64)  # the bins below the first one stay zero
+        self._full = np.zeros(self._hop_samples + 1, np.complex64)  # the bins below the first one stay zero
         self._real = self._full.real[first_bin:]
         self._imaginary = self._full.imag[first_bin:]
-        self._tail = np.zeros(self._hop, np.float32)
+        self._tail = np.zeros(self._hop_samples, np.float32)
 
     def __call__(self, spectrum: Samples, out: Samples) -> None:
         """One spectrum (1, 2, 1, bins) -> one hop of samples (window / 2), written to ``out``."""
@@ -72,8 +72,8 @@ class Synthesis:
         self._imaginary[:] = spectrum[0, 1, 0]
         frame = np.fft.irfft(self._full)
         frame *= self._window
-        np.add(frame[: self._hop], self._tail, out=out)
-        self._tail[:] = frame[self._hop :]
+        np.add(frame[: self._hop_samples], self._tail, out=out)
+        self._tail[:] = frame[self._hop_samples :]
 
     def reset(self) -> None:
         """Forget the past: the next spectrum is preceded by silence."""

@@ -13,8 +13,9 @@ import venv
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-INSTALLED_MB = 200
-"""Millions of bytes in the whole environment, pip included."""
+INSTALLED_MB = {"onnx": 210, "litert": 200}
+"""Millions of bytes in the whole environment, pip included: 32 of them are the files of three networks for both
+runtimes, 80 are ONNX Runtime."""
 RESIDENT_MB = 120
 
 
@@ -45,10 +46,10 @@ def main() -> None:
         (wheel,) = Path(temporary).glob("edge_pse-*.whl")
         for backend in ("onnx", "litert"):
             installed_mb, resident_mb = measure(backend, wheel, Path(temporary) / backend)
-            print(f"{backend}: {installed_mb:.0f} MB installed (limit {INSTALLED_MB})")
+            print(f"{backend}: {installed_mb:.0f} MB installed (limit {INSTALLED_MB[backend]})")
             for model, size_mb in resident_mb.items():
                 print(f"    {model:24} {size_mb:4.0f} MB resident (limit {RESIDENT_MB})")
-            within &= installed_mb < INSTALLED_MB and max(resident_mb.values()) < RESIDENT_MB
+            within &= installed_mb < INSTALLED_MB[backend] and max(resident_mb.values()) < RESIDENT_MB
     sys.exit(not within)
 
 

@@ -16,7 +16,8 @@ SHORTLY_S, LONG_S = 0.45, 2.5
 SOON_S = 1
 SHOWN_S = 4
 """After so long the delay on the screen is that of now: the mean of two seconds."""
-GIVEN_BACK_S = 12
+GIVEN_BACK_S = 24
+"""A hop of reserve is given back after ten seconds without an underrun, and a busy machine may have taken two."""
 NOISE = 1.5
 """No sample, and no step between two of them, may be so much larger than the largest that was said."""
 
