@@ -71,6 +71,7 @@ report: $(VENV)/.development peers
 		$(if $(DATA),--data $(DATA)) --out report/echo --no-cost --publish
 	$(BIN)/python -m quantization.publish
 	$(BIN)/python -m evaluation.file_cost --publish
+	$(BIN)/python -m studies embedding $(if $(DATA),--data $(DATA)) --publish
 	$(BIN)/python -m evaluation.tables
 
 format: $(VENV)/.development

@@ -83,9 +83,20 @@ class FileCost:
     """Of the whole process, interpreter included."""
 
 
+@dataclass(frozen=True)
+class StudyTable:
+    """A table of a study as it is shown."""
+
+    command: str
+    about: str
+    """The id of the model that was studied, or what was in its place."""
+    header: list[str]
+    rows: list[list[str]]
+
+
 @dataclass
 class Published:
-    """Everything that is published: summaries, costs, what int8 loses, and how they came about."""
+    """Everything that is published: summaries, costs, what int8 loses, tables of studies, and how they came about."""
 
     summaries: dict[tuple[str, str], dict[str, Summary]] = field(default_factory=dict)
     """By (system, set), then by `key`."""
@@ -96,6 +107,8 @@ class Published:
     int8_command: str = ""
     files: list[FileCost] = field(default_factory=list)
     files_command: str = ""
+    studies: dict[str, StudyTable] = field(default_factory=dict)
+    """By name, as documents ask for them."""
 
     @classmethod
     def load(cls, path: Path = PUBLISHED) -> Published:
@@ -113,6 +126,7 @@ class Published:
         found.int8_command = content["int8"]["command"]
         found.files = [FileCost(**file) for file in content["files"]["costs"]]
         found.files_command = content["files"]["command"]
+        found.studies = {name: StudyTable(**study) for name, study in content["studies"].items()}
         return found
 
     def add(self, results: list[SystemResult], costs: list[Cost], command: str) -> None:
@@ -160,8 +174,13 @@ class Published:
         int8 = {"command": self.int8_command, "files": [_rounded_fields(file) for file in self.int8]}
         files = {"command": self.files_command, "costs": [_rounded_fields(file) for file in self.files]}
         content = {
-            "schema_version": SCHEMA_VERSION, "cost": cost, "files": files, "int8": int8, "results": results,
-        }  # fmt: skip
+            "schema_version": SCHEMA_VERSION,
+            "cost": cost,
+            "files": files,
+            "int8": int8,
+            "studies": {name: asdict(study) for name, study in sorted(self.studies.items())},
+            "results": results,
+        }
         text = json.dumps(content, ensure_ascii=False, indent=1)
         path.write_text(_LIST_OF_NUMBERS.sub(_on_one_line, text) + "\n", encoding="utf-8")
 

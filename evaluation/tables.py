@@ -24,7 +24,7 @@ from evaluation.summary import METRICS, PROFILE_LINES, formatted
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
-    "README.md", "docs/results.md", "targets/raspberry-pi/README.md",
+    "README.md", "docs/results.md", "docs/privacy.md", "targets/raspberry-pi/README.md",
     *(f"edge_pse/models/{name}.md" for name in ("pvqe-s", "pvqe-xs", "pvqe-s-far")),
 )  # fmt: skip
 INSTRUCTIONS = ROOT / "targets/raspberry-pi/instructions.json"
@@ -240,9 +240,14 @@ def rewritten(document: str, text: str, found: Published) -> str:
     """
 
     def block(match: re.Match[str]) -> str:
-        if match[2] not in TABLES:
-            raise ValueError(f"{document} asks for a table {match[2]!r}: there is none.")
-        return f"{match[1]}{table(*TABLES[match[2]](found))}\n{match[3]}"
+        name = match[2]
+        if name in TABLES:
+            content = TABLES[name](found)
+        elif study := found.studies.get(name):
+            content = study.header, study.rows
+        else:
+            raise ValueError(f"{document} asks for a table {name!r}: there is none.")
+        return f"{match[1]}{table(*content)}\n{match[3]}"
 
     text = _BLOCK.sub(block, text)
     for claim in CLAIMS:

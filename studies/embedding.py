@@ -21,11 +21,13 @@ from edge_pse.model import Model
 from edge_pse.voice_space import VoiceSpace
 from evaluation.metrics.signal import HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from evaluation.metrics.statistics import BOOTSTRAP_SEED, equal_error_rate
+from evaluation.published import PUBLISHED, Published, StudyTable
 from evaluation.report.markdown import table
 from evaluation.sets.builder import INDOOR_ROOMS, SetBuilder
 from evaluation.sets.corpus import Talker, read_noises, read_talkers
 from evaluation.sets.render import render_enrollment
 from evaluation.sets.scene import Enrollment
+from evaluation.tables import Content
 from studies import options
 
 LENGTHS_S = (1, 2, 3, 5, 10, 20)
@@ -44,6 +46,15 @@ MICROPHONES: dict[str, Place] = {
 BOOTSTRAP_DRAWS = 500
 RIDGE_PENALTIES = (3.0, 30.0, 300.0)
 SPECTRUM_BANDS = 20
+
+LENGTHS = "By length:"
+CONDITIONS = f"Enrollments of {CONDITION_S} s:"
+TOLD = f"Ridge regression, each speaker from all the others, embeddings of {CONDITION_S} s:"
+PUBLISHED_AS = {
+    LENGTHS: "voices by length",
+    CONDITIONS: "voices by condition",
+    TOLD: "told from the embedding",
+}
 
 AS_THEY_ARE = VoiceSpace()
 
@@ -223,7 +234,7 @@ AGAINST = {
 }
 
 
-def length_table(first: Sequence[Piece], second: Sequence[Piece], space: VoiceSpace) -> str:
+def length_table(first: Sequence[Piece], second: Sequence[Piece], space: VoiceSpace) -> Content:
     """EER by length of both enrollments."""
     rows = []
     for seconds in LENGTHS_S:
@@ -231,12 +242,12 @@ def length_table(first: Sequence[Piece], second: Sequence[Piece], space: VoiceSp
         if trials.cosines.size:
             rates = [trials.error_rate(alike) for alike in AGAINST.values()]
             rows.append([str(seconds), *map(str, rates), str(rates[0].pairs)])
-    return table(["enrollments, s", *(f"EER, %: {name}" for name in AGAINST), "pairs of one speaker"], rows)
+    return ["enrollments, s", *(f"EER, %: {name}" for name in AGAINST), "pairs of one speaker"], rows
 
 
 def condition_table(
     compared: dict[tuple[str, str], tuple[Sequence[Piece], Sequence[Piece]]], space: VoiceSpace
-) -> str:
+) -> Content:
     """EER by what the one and the other enrollment were recorded with."""
     rows = [
         [
@@ -245,7 +256,7 @@ def condition_table(
         ]
         for names, pieces in compared.items()
     ]
-    return table(["one", "the other", *(f"EER, %: {name}" for name in AGAINST)], rows)
+    return ["one", "the other", *(f"EER, %: {name}" for name in AGAINST)], rows
 
 
 def explained(features: np.ndarray, values: np.ndarray, speakers: Sequence[str]) -> float:
@@ -276,7 +287,7 @@ def held_out_prediction(
     return predicted
 
 
-def privacy_table(pieces: Sequence[Piece]) -> str:
+def privacy_table(pieces: Sequence[Piece]) -> Content:
     """What linear regression tells from an embedding of CONDITION_S about a voice that it was not fitted on."""
     speakers = [piece.talker.speaker for piece in pieces]
     features = np.stack([piece.embeddings[CONDITION_S] for piece in pieces])
@@ -301,7 +312,7 @@ def privacy_table(pieces: Sequence[Piece]) -> str:
             f"{100 * explained(own_mean(features), own_mean(spectra), speakers):.0f} % of the variance",
         ],
     ]
-    return table(["told from the embedding", "how well"], rows)
+    return ["told from the embedding", "how well"], rows
 
 
 def _within_speaker(speakers: Sequence[str], values: np.ndarray) -> np.ndarray:
@@ -310,8 +321,8 @@ def _within_speaker(speakers: Sequence[str], values: np.ndarray) -> np.ndarray:
     return values - np.stack([values[names == name].mean(axis=0) for name in names])
 
 
-def report(embedder: Embedder, space: VoiceSpace = AS_THEY_ARE) -> str:
-    """All tables, as Markdown; voices are compared in ``space``."""
+def measure(embedder: Embedder, space: VoiceSpace = AS_THEY_ARE) -> dict[str, Content]:
+    """All tables, by what is above them in the report; voices are compared in ``space``."""
     whole = {
         part: embedder.pieces(embedder.enrollments(part, max(LENGTHS_S)), LENGTHS_S, f"{part} recordings")
         for part in ("mixing", "enrollment")
@@ -342,16 +353,29 @@ def report(embedder: Embedder, space: VoiceSpace = AS_THEY_ARE) -> str:
         for other in MICROPHONES:
             compared[one, other] = through["mixing", one], through["enrollment", other]
     told = [piece for pieces in whole.values() for piece in pieces if CONDITION_S in piece.embeddings]
-    return "\n\n".join(
-        [
-            f"{len(embedder.build.talkers)} dev speakers; EER with 95 % intervals, speakers drawn with replacement.",
-            length_table(plain, whole["enrollment"], space),
-            f"Enrollments of {CONDITION_S} s:",
-            condition_table(compared, space),
-            f"Ridge regression, each speaker from all the others, embeddings of {CONDITION_S} s:",
-            privacy_table(told),
-        ]
-    )
+    return {
+        LENGTHS: length_table(plain, whole["enrollment"], space),
+        CONDITIONS: condition_table(compared, space),
+        TOLD: privacy_table(told),
+    }
+
+
+def report(tables: dict[str, Content], talkers: int) -> str:
+    """The tables as Markdown."""
+    parts = [f"{talkers} dev speakers; EER with 95 % intervals, speakers drawn with replacement."]
+    for heading, content in tables.items():
+        parts += [heading, table(*content)]
+    return "\n\n".join(parts)
+
+
+def publish(tables: dict[str, Content], reference: bool, about: str, path: Path = PUBLISHED) -> None:
+    """Put the tables into the results file, from where ``python -m evaluation.tables`` takes them."""
+    command = "python -m studies embedding" + (" --resemblyzer" if reference else "")
+    published = Published.load(path)
+    for heading, name in PUBLISHED_AS.items():
+        place = f"{name} of Resemblyzer" if reference else name
+        published.studies[place] = StudyTable(command, about, *tables[heading])
+    published.write(path)
 
 
 @click.command()
@@ -359,11 +383,16 @@ def report(embedder: Embedder, space: VoiceSpace = AS_THEY_ARE) -> str:
 @options.model
 @options.backend
 @click.option("--resemblyzer", "reference", is_flag=True, help="Score Resemblyzer's d-vector instead.")
-def main(root: Path, model_name: str, backend: str, reference: bool) -> None:
+@click.option("--publish", "published", is_flag=True, help="Write the tables into evaluation/results.json.")
+def main(root: Path, model_name: str, backend: str, reference: bool, published: bool) -> None:
     """Say how well the embedding tells speakers apart, by length, noise and microphone, and what it gives away."""
     if reference:
-        click.echo(report(Embedder(root, resemblyzer())))
-        return
-    model = Model.load(model_name, backend)
-    embedder = Embedder(root, partial(embed_prefixes, model))
-    click.echo(report(embedder, model.contract.voice_space))
+        embedder, space, about = Embedder(root, resemblyzer()), AS_THEY_ARE, "Resemblyzer"
+    else:
+        model = Model.load(model_name, backend)
+        embedder, space = Embedder(root, partial(embed_prefixes, model)), model.contract.voice_space
+        about = model.contract.model_id
+    tables = measure(embedder, space)
+    if published:
+        publish(tables, reference, about)
+    click.echo(report(tables, len(embedder.build.talkers)))

@@ -10,12 +10,12 @@ import pytest
 from edge_pse.model import MODELS_DIR, Model
 from evaluation.claims import CLAIMS, RESULTS
 from evaluation.metrics.statistics import Summary
-from evaluation.published import GAP, POOLED, FileCost, Int8File, Published
+from evaluation.published import GAP, POOLED, FileCost, Int8File, Published, StudyTable
 from evaluation.results import Row, SystemResult
 from evaluation.systems.spec import SystemInfo, SystemSpec
 from evaluation.tables import DOCUMENTS, ROOT, rewritten
 
-TABLES_ALONE = {"targets/raspberry-pi/README.md"}
+TABLES_ALONE = {"targets/raspberry-pi/README.md", "docs/privacy.md"}
 """Documents with measured tables, and no measured figure in a sentence."""
 NETWORKS = ("pvqe-s", "pvqe-s-far", "pvqe-xs")
 MODEL_ID = re.compile(r"pvqe-(?:s-far|s|xs)-[0-9a-f]{12}\b(?! \(an earlier model\))")
@@ -43,6 +43,8 @@ def test_the_results_are_those_of_the_models_that_ship(found: Published, shipped
         if system.startswith("pvqe-"):
             assert run.about.split(", ")[1] in shipped, f"publish {system} on {set_name} again"
     assert {file.model_id for file in found.int8} == shipped, "run python -m quantization.publish"
+    for study in found.studies.values():
+        assert study.about in {*shipped, "Resemblyzer"}, f"run {study.command} --publish"
 
 
 def test_every_model_id_in_a_document_is_one_that_ships(shipped: set[str]) -> None:
@@ -83,6 +85,17 @@ def test_counts_of_instructions_stand_beside_the_times_of_the_same_file_and_runt
     assert f"| pvqe-s.int8.onnx, ONNX Runtime | {counts['pvqe-s.int8.onnx, onnx']} | - |" in text
 
 
+def test_a_table_of_a_study_stands_where_a_document_asks_for_it(found: Published) -> None:
+    text = (ROOT / "docs/privacy.md").read_text(encoding="utf-8")
+    other = replace(found.studies["voices by length"], rows=[["1", "99.9 [1.0, 2.0]", "", "", "7"]])
+    new = rewritten(
+        "docs/privacy.md", text, replace(found, studies={**found.studies, "voices by length": other})
+    )
+    assert "| 1 | 99.9 [1.0, 2.0] |  |  | 7 |\n<!-- end" in new
+    with pytest.raises(ValueError, match="a table 'voices by length'"):
+        rewritten("docs/privacy.md", text, replace(found, studies={}))
+
+
 def test_each_document_has_its_claims() -> None:
     assert {claim.document for claim in CLAIMS} == {*DOCUMENTS} - TABLES_ALONE
 
@@ -102,7 +115,10 @@ def test_what_is_published_is_read_back_and_replaces_the_same_set_alone(tmp_path
     ]  # fmt: skip
     file = Int8File("it.int8.onnx", "onnx", "it-0123", 1.2, 0.25, 0.5, 40.0, 41.0, None)
     cost = FileCost("--gently", 1.25, 80.0)
-    published = Published(int8=[file], int8_command="measure it", files=[cost], files_command="measure")
+    studies = {"voices": StudyTable("study it", "it-0123", ["of", "is"], [["it", "1 [0, 2]"]])}
+    published = Published(
+        int8=[file], int8_command="measure it", files=[cost], files_command="measure", studies=studies
+    )
     published.add([result], [], "first")
     published.write(tmp_path / "results.json")
     read = Published.load(tmp_path / "results.json")
@@ -113,7 +129,7 @@ def test_what_is_published_is_read_back_and_replaces_the_same_set_alone(tmp_path
     assert read.find("it", "interferer-only", POOLED) == Summary(1, 10.0, 10.0, 10.0, 10.0)
     assert read.find("it", "two-talkers", "si_sdr_gain", "none") is None
     assert (read.int8, read.int8_command) == ([file], "measure it")
-    assert (read.files, read.files_command) == ([cost], "measure")
+    assert (read.files, read.files_command, read.studies) == ([cost], "measure", studies)
     elsewhere = replace(file, file="it.int8.tflite", runtime="litert")
     read.add_int8([replace(file, snr_db=39.0), elsewhere], "again")
     assert [(file.runtime, file.snr_db) for file in read.int8] == [("litert", 40.0), ("onnx", 39.0)]

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from edge_pse.enrollment import embed
+from evaluation.published import Published
 from evaluation.sets.corpus import Talker
 from studies.embedding import (
+    LENGTHS,
+    PUBLISHED_AS,
     Embedder,
     Piece,
     Trials,
@@ -13,6 +16,8 @@ from studies.embedding import (
     embed_prefixes,
     explained,
     mean_spectrum_db,
+    measure,
+    publish,
     report,
     same_corpus_and_sex,
 )
@@ -74,11 +79,24 @@ def test_every_table_is_printed(data):
         ends = {seconds: seconds * 16_000 for seconds in lengths_s}
         return {s: mean_spectrum_db(samples[:end]) for s, end in ends.items() if end <= len(samples)}
 
-    text = report(Embedder(data, embed_spectrum))
+    text = report(measure(Embedder(data, embed_spectrum)), talkers=4)
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     assert [row[0].strip("| ") for row in rows if row[0].strip("| ").isdigit()] == ["1", "2", "3", "5"]
     assert sum("dB SNR" in row[1] for row in rows) == 3 and sum("headset" in row[0] for row in rows) == 2
     assert "sex of an adult" in text and "nan" not in text.split("Ridge")[0].split("corpus and sex")[0]
+
+
+def test_published_tables_of_the_reference_stand_beside_those_of_the_model(tmp_path):
+    path = tmp_path / "results.json"
+    Published().write(path)
+    for reference, about in ((False, "it-0123"), (True, "Resemblyzer")):
+        tables = {heading: (["of", "what"], [[about, heading]]) for heading in PUBLISHED_AS}
+        publish(tables, reference, about, path)
+    found = Published.load(path).studies
+    assert len(found) == 2 * len(PUBLISHED_AS)
+    own, other = found["voices by length"], found["voices by length of Resemblyzer"]
+    assert (own.about, own.rows) == ("it-0123", [["it-0123", LENGTHS]])
+    assert (other.command, other.about) == ("python -m studies embedding --resemblyzer", "Resemblyzer")
 
 
 def test_missing_data_is_one_sentence(study, tmp_path):
