@@ -57,6 +57,12 @@ STUDIES = {
         _DATA,
         "a quarter of an hour",
     ),
+    "personal": Study(
+        "personal",
+        "What does a network gain that goes on learning one voice?",
+        f"{_DATA}, the training recordings, {_PYTORCH}",
+        "the minutes of learning, and one, a voice",
+    ),
     "curves": Study(
         "curves",
         "How did a network learn over all of its runs?",

@@ -17,7 +17,6 @@ from training.simulation.echo import EchoSettings
 from training.simulation.scenes import SceneSettings
 
 RECIPES = Path(__file__).with_name("recipes")
-_WARMUP_STEPS = 60
 _FINAL_LEARNING_RATE = 0.03  # of the stage's, reached by a cosine
 
 Curve = tuple[tuple[float, float], ...]
@@ -30,8 +29,9 @@ class Stage:
     ``teacher_forced_share`` of the outputs are conditioned on the teacher's vector in place of the network's own
     embedding, which is regressed onto that vector with ``teacher_weight``; both are curves over the stage's progress.
     ``train_only``: parts of the network or single parameters, by their names in it, that learn; the others stay as they
-    are, batch-norm statistics included. Empty: all. ``rates``: parts that learn faster or slower than the others, by so
-    much. The losses' weights are those of ``training.losses.LossWeights``.
+    are, batch-norm statistics included. Empty: all. ``norm_statistics``: whether those statistics follow what is heard
+    where a part learns. ``warmup_steps``: in which the learning rate rises. ``rates``: parts that learn faster or
+    slower than the others, by so much. The losses' weights are those of ``training.losses.LossWeights``.
     """
 
     name: str
@@ -47,6 +47,8 @@ class Stage:
     delay_weight: float = LossWeights.delay
     distillation_weight: float = LossWeights.distillation
     train_only: tuple[str, ...] = ()
+    norm_statistics: bool = True
+    warmup_steps: int = 60
     rates: Mapping[str, float] = field(default_factory=dict)
     scenes: SceneSettings = field(default_factory=SceneSettings)
 
@@ -75,7 +77,7 @@ class Stage:
         """Linear warm-up, then a cosine down to _FINAL_LEARNING_RATE."""
         cosine = 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1)))
         decayed = _FINAL_LEARNING_RATE + (1 - _FINAL_LEARNING_RATE) * cosine
-        return self.learning_rate * decayed * min(1, (step + 1) / _WARMUP_STEPS)
+        return self.learning_rate * decayed * min(1, (step + 1) / self.warmup_steps)
 
 
 def value_at(curve: Curve, progress: float) -> float:

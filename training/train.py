@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ class Trainer:
             stage = self.stages[self.stage_index]
             entries.append(self.step(stage))
             if len(entries) == _LOG_STEPS:
-                yield self._summary(stage, entries)
+                yield self.summarise(stage, entries)
                 entries = []
                 self.clock.restart()
             if self.stage_step >= stage.steps:
@@ -134,7 +134,7 @@ class Trainer:
             parameter.requires_grad_(stage.teaches(name))
         for name, module in self.network.named_modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.train(stage.teaches(name))
+                module.train(stage.teaches(name) and stage.norm_statistics)
         if self.network.profiles_learn():
             self.averaged.voice_space = None  # it was that of other profiles
         self._loss = parallel.shared(self.network, self.profile_network)
@@ -193,17 +193,23 @@ class Trainer:
         self.embeddings[voices] = torch.where(before.isnan(), embeddings, (before + embeddings) / 2)
 
     @torch.no_grad()
-    def embed_voices(self, seconds: float = 3.0, at_once: int = 16) -> None:
-        """A first embedding of every voice, so that close ones can be told from the start."""
+    def embed_voices(
+        self, seconds: float = 3.0, at_once: int = 16, embed: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        """A first embedding of every voice, so that close ones can be told from the start.
+
+        ``embed``: (clip, 2, frame, bin) -> (clip, embedding), where it is not that of what makes the profiles here.
+        """
+        embed = embed or (self.profile_network or self.averaged).embed
         voices = np.arange(len(self.scenes.speech.tracks))
         length = round(seconds * SAMPLE_RATE_HZ / HOP_SAMPLES) * HOP_SAMPLES
         for some in np.array_split(voices, max(1, len(voices) // at_once)):
             clips = REFERENCE_LEVEL * self.scenes.speech.cut(some, np.zeros(len(some), int), length)
-            made = (self.profile_network or self.averaged).embed(analyse(clips))
-            self.embeddings[to_device(some, self.device)] = made.float()
+            self.embeddings[to_device(some, self.device)] = embed(analyse(clips)).float()
         self._known_embeddings = self.embeddings.cpu().numpy()
 
-    def _summary(self, stage: Stage, entries: list[dict[str, Tensor]]) -> dict[str, Any]:
+    def summarise(self, stage: Stage, entries: list[dict[str, Tensor]]) -> dict[str, Any]:
+        """A log entry: means of the losses of some steps, and where their time went."""
         means = {key: round(float(torch.stack([e[key] for e in entries]).mean()), 4) for key in entries[0]}
         self._known_embeddings = self.embeddings.cpu().numpy()
         spent = self.clock.spent()

@@ -76,7 +76,7 @@ class SceneSettings:
 
 
 @dataclass(frozen=True)
-class _Cast:
+class Cast:
     """Who talks in a step: indices into its speakers, all groups in a row."""
 
     talkers: list[list[int]]  # of each mixture
@@ -84,7 +84,7 @@ class _Cast:
 
 
 @dataclass(frozen=True)
-class _KnownVoices:
+class KnownVoices:
     """Voices whose embeddings are known, and these."""
 
     voices: np.ndarray  # (voice,) tracks of the speech bank
@@ -92,7 +92,7 @@ class _KnownVoices:
     powers: np.ndarray  # (voice,) squared length
 
     @classmethod
-    def among(cls, voices: np.ndarray, embeddings: np.ndarray | None) -> _KnownVoices | None:
+    def among(cls, voices: np.ndarray, embeddings: np.ndarray | None) -> KnownVoices | None:
         """Of ``voices``, those with an embedding (voice of the bank, size) that is not NaN."""
         if embeddings is None:
             return None
@@ -150,7 +150,7 @@ class SceneSimulator:
         enrollment = repeats * (clip + HOP_SAMPLES) - HOP_SAMPLES
         needed = clip + 2 * enrollment
         eligible = np.flatnonzero(self._voice_lengths >= needed + SAMPLE_RATE_HZ // 2)
-        known = _KnownVoices.among(eligible, embeddings)
+        known = KnownVoices.among(eligible, embeddings)
         groups = [self._pick_group(settings, eligible, known) for _ in range(settings.speaker_groups)]
         voices = np.concatenate(groups)
         spots = np.array([self._cut_enrollment(voice, enrollment, clip) for voice in voices])
@@ -166,7 +166,7 @@ class SceneSimulator:
     # --- who talks -------------------------------------------------------------------------------------------------
 
     def _pick_group(
-        self, settings: SceneSettings, eligible: np.ndarray, known: _KnownVoices | None
+        self, settings: SceneSettings, eligible: np.ndarray, known: KnownVoices | None
     ) -> np.ndarray:
         count = settings.speakers
         if known is None or self.random.random() >= settings.close_share or len(known.voices) < 8 * count:
@@ -187,7 +187,7 @@ class SceneSimulator:
             f"Only {len(chosen)} speakers have enough audio for a group of {count}: add recordings."
         )
 
-    def _cast(self, settings: SceneSettings) -> _Cast:
+    def _cast(self, settings: SceneSettings) -> Cast:
         count, random = settings.speakers, self.random
         talkers: list[list[int]] = []
         for first in range(0, settings.speaker_groups * count, count):
@@ -197,7 +197,7 @@ class SceneSimulator:
                     pair.append(first + (k + 2) % count)
             singles = [[first + int(random.integers(count))] for _ in range(settings.single_mixtures)]
             talkers += pairs + singles
-        return _Cast(talkers, np.arange(settings.speaker_groups).repeat(count + settings.single_mixtures))
+        return Cast(talkers, np.arange(settings.speaker_groups).repeat(count + settings.single_mixtures))
 
     # --- where their words come from --------------------------------------------------------------------------------
 
@@ -232,7 +232,7 @@ class SceneSimulator:
     # --- what the microphone hears ----------------------------------------------------------------------------------
 
     def _mix(
-        self, settings: SceneSettings, voices: np.ndarray, spots: np.ndarray, cast: _Cast, clip: int
+        self, settings: SceneSettings, voices: np.ndarray, spots: np.ndarray, cast: Cast, clip: int
     ) -> tuple[Tensor, Tensor, Echoes | None]:
         """Mixtures (mixture, sample), their talkers' early sound (mixture, MAX_TALKERS, sample), and far sides."""
         random, count = self.random, len(cast.talkers)
@@ -273,7 +273,7 @@ class SceneSimulator:
         return mixtures, per_talker, echoes
 
     def _call(
-        self, settings: SceneSettings, voices: np.ndarray, room: np.ndarray, cast: _Cast, clip: int
+        self, settings: SceneSettings, voices: np.ndarray, room: np.ndarray, cast: Cast, clip: int
     ) -> Echoes | None:
         """The far side of each mixture, where calls are asked for; none of the step's speakers is there."""
         if settings.echo is None:
@@ -351,7 +351,7 @@ class SceneSimulator:
     # --- what is asked of the network -------------------------------------------------------------------------------
 
     def _outputs(
-        self, settings: SceneSettings, cast: _Cast, per_talker: Tensor
+        self, settings: SceneSettings, cast: Cast, per_talker: Tensor
     ) -> tuple[np.ndarray, np.ndarray, Tensor]:
         """Of each output: which mixture is heard, with which profile, and what is to come of it (output, sample)."""
         random = self.random

@@ -1,0 +1,107 @@
+"""A network goes on learning one voice."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.training.conftest import QUIET
+from training.checkpoint import load_checkpoint
+from training.losses import LossWeights
+from training.personal import SCHEDULE, FixedProfile, PersonalScenes, learn_voice
+from training.schedule import load_schedule
+from training.simulation.scenes import SceneSimulator
+from training.step import compute_loss
+
+CHECKPOINT = Path(__file__).parents[2] / "training/checkpoints/pvqe-xs.pt"
+SETTINGS = replace(QUIET, single_mixtures=1, unprofiled_outputs=0, absent_outputs=1, enrolled_twice=False)
+OTHERS = SETTINGS.speakers - 1
+
+Recording = Callable[[str], NDArray[np.float32]]
+Scenes = Callable[..., PersonalScenes]
+
+
+@pytest.fixture
+def scenes(simulator: SceneSimulator, recording: Recording) -> Scenes:
+    def make(reading: NDArray[np.float32] | None = None, **more: object) -> PersonalScenes:
+        voice = recording("ls1688_enrollment") if reading is None else reading
+        banks = simulator.speech, simulator.noise, simulator.rooms
+        return PersonalScenes(*banks, np.random.default_rng(5), voice, **more)  # type: ignore[arg-type]
+
+    return make
+
+
+def test_the_voice_is_what_is_wanted_of_every_mixture_and_silence_where_it_is_absent(scenes: Scenes) -> None:
+    batch = scenes().draw(SETTINGS)
+    assert len(batch.mixtures) == len(batch.targets) == OTHERS + 2
+    assert set(batch.output_profile.tolist()) == {0}, "the profile of the voice, whoever talks"
+    beside, alone, absent = batch.targets[:OTHERS], batch.targets[OTHERS], batch.targets[OTHERS + 1]
+    assert (beside.square().mean(1) > 1e-6).all()
+    left = (batch.mixtures - batch.targets).square().mean(1) / batch.mixtures.square().mean(1)
+    assert (left[:OTHERS] > 0.05).all(), "somebody else talks, too"
+    assert left[OTHERS] < 1e-4 and alone.square().mean() > 1e-6, "nobody else does"
+    assert not absent.any() and batch.mixtures[OTHERS + 1].square().mean() > 1e-6
+
+
+def test_those_who_share_the_room_are_often_among_the_others(
+    scenes: Scenes, recording: Recording, simulator: SceneSimulator
+) -> None:
+    known = scenes(against=[recording("ls3080_enrollment")])
+    eligible = np.arange(len(known.speech.tracks))
+    groups = np.array([known._pick_group(SETTINGS, eligible, None) for _ in range(300)])
+    assert np.isin(groups[:, 0], known.voices).all()
+    assert not np.isin(groups[:, 1:], known.voices).any(), "nobody is beside himself"
+    with_them = (groups >= len(simulator.speech.tracks) + len(known.voices)).any(1).mean()
+    assert 0.5 < with_them < 0.7
+
+
+def test_too_little_of_a_voice_is_refused(scenes: Scenes, recording: Recording) -> None:
+    with pytest.raises(
+        ValueError, match=r"^5 s of a voice are too little to learn from: record 8 or more\.$"
+    ):
+        scenes(recording("ls1688_enrollment")[: 5 * 16_000])
+
+
+def test_what_is_learnt_serves_the_voice_and_leaves_the_general_network(scenes: Scenes) -> None:
+    torch.manual_seed(0)
+    network, _ = load_checkpoint(CHECKPOINT)
+    before = copy.deepcopy(network.state_dict())
+    profile = torch.randn(network.config.taken_size)
+    (stage,) = load_schedule(SCHEDULE)
+    stage = replace(stage, steps=40, warmup_steps=5, learning_rate=1e-3, scenes=SETTINGS)
+    entries: list[dict[str, object]] = []
+    personal = learn_voice(network, profile, scenes(), None, stage, entries.append)
+    assert [entry["step"] for entry in entries] == [20, 40]
+    after = personal.state_dict()
+    assert all(torch.equal(before[name], weights) for name, weights in network.state_dict().items())
+    assert all(torch.equal(before[n], after[n]) for n in before if "running" in n), (
+        "statistics are of many voices"
+    )
+    assert not personal.training
+
+    unseen = scenes()
+    unseen.random = np.random.default_rng(99)
+    batch = unseen.draw(SETTINGS)
+
+    def loss(of: torch.nn.Module) -> float:
+        with torch.no_grad():
+            weights: LossWeights = stage.loss_weights(0)
+            return float(compute_loss(of, batch, weights, False, profile_network=FixedProfile(profile)).total)  # type: ignore[arg-type]
+
+    assert loss(personal) < loss(network) - 0.5
+
+
+def test_the_time_ends_it(scenes: Scenes) -> None:
+    network, _ = load_checkpoint(CHECKPOINT)
+    (stage,) = load_schedule(SCHEDULE)
+    stage = replace(stage, steps=10_000, scenes=SETTINGS)
+    entries: list[dict[str, object]] = []
+    learn_voice(network, torch.zeros(network.config.taken_size), scenes(), 0.05, stage, entries.append)
+    assert len(entries) * 20 < 200
