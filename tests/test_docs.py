@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+MADE = {"build", "dist", "demo-output", "report", "node_modules"}
+"""Folders that commands make and git ignores."""
 PAGES = sorted(
     page
     for page in ROOT.rglob("*.md")
-    if not any(part.startswith(".") or part == "node_modules" for part in page.relative_to(ROOT).parts)
+    if not any(part.startswith(".") or part in MADE for part in page.relative_to(ROOT).parts)
 )
 ARCHITECTURE = ROOT / "docs/architecture.md"
 HISTORY = ROOT / "docs/history.md"
