@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import edge_pse
-from evaluation.metrics.perceptual import pesq_wb
+from evaluation.metrics.perceptual import Unscorable, pesq_wb
 from evaluation.metrics.signal import SAMPLE_RATE_HZ, si_sdr
 
 RECORDINGS = Path(__file__).parents[1] / "tests/fixtures"
@@ -82,7 +82,7 @@ def main(model_name: str, output: Path) -> None:
     for title, signal in outputs.items():
         try:
             pesq = f"{pesq_wb(reference, signal):.2f}"
-        except ImportError:
+        except Unscorable:
             pesq, missing = "-", "PESQ is not installed: it needs a C compiler, then `pip install pesq`."
         table.add_row(title, f"{si_sdr(reference, signal):.1f}", pesq)
         soundfile.write(

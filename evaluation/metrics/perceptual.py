@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 
 from evaluation.metrics.signal import SAMPLE_RATE_HZ
 
@@ -51,7 +50,9 @@ def stoi(reference: np.ndarray, estimate: np.ndarray) -> float:
             raise Unscorable("STOI finds too little speech in it") from warning
 
 
-def _single_threaded(path: str) -> onnxruntime.InferenceSession:
+def _single_threaded(path: str) -> Any:
+    """A session of ONNX Runtime, which the demo, whose only score is PESQ, does without."""
+    onnxruntime = _package("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # its pool keeps half a gigabyte per process between two clips

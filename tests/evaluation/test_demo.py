@@ -1,0 +1,42 @@
+"""``make demo``, with no more than it installs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+WORKSHOP = (
+    "onnxruntime",
+    "scipy",
+    "torch",
+    "onnx",
+    "librosa",
+    "speechmos",
+    "pystoi",
+    "pyroomacoustics",
+    "pytest",
+)
+"""What the extras have beyond the demo's; a newcomer has none of it."""
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+def test_it_lifts_a_voice_out_with_what_a_newcomer_has(tmp_path: Path, compiler: bool) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the demo runs on LiteRT where nothing else is installed")
+    missing = WORKSHOP if compiler else (*WORKSHOP, "pesq")
+    program = (
+        f"import sys, runpy; sys.modules.update(dict.fromkeys({missing!r})); "
+        "runpy.run_module('evaluation.demo', run_name='__main__', alter_sys=True)"
+    )
+    command = [sys.executable, "-c", program, "--output", str(tmp_path)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
+    rows = {row[0]: row[1:] for row in cells if len(row) == 3}
+    si_sdr_db = {name: float(row[0]) for name, row in rows.items()}
+    assert si_sdr_db["his profile"] > si_sdr_db["input"] + 3
+    assert si_sdr_db["the other talker's profile"] < si_sdr_db["his profile"] - 5
+    assert all((row[1] == "-") != compiler for row in rows.values())
+    assert ("PESQ is not installed" in done.stdout) != compiler
+    assert {path.name for path in tmp_path.iterdir()} >= {"input.wav", "his-profile.wav", "spectrograms.png"}
