@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# What the tests of live audio, of the files that ffmpeg reads and of the HTML report drive; where it can't be installed they say so and are skipped.
+# What the tests of live audio, of the files that ffmpeg reads and of the HTML report drive; where it can't be installed
+# they say so and are skipped.
 SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pulseaudio pulseaudio-utils gcc chromium ffmpeg
 
 NETWORKS := pvqe-s pvqe-s-far pvqe-xs

@@ -1,8 +1,9 @@
 """Personal weights on dev speakers: ``python -m studies personal``.
 
-Some recordings of each voice are read to the network, which goes on learning from them (`training.personal`). What that
-is worth is measured on its other recordings: beside one other voice of the same or of the other sex, through another
-microphone, when only others talk, in noise and alone. The mean of general and personal weights is measured beside both.
+The network goes on learning from some recordings of each voice, its reading (`training.personal`). What that is worth
+is measured on its other recordings: beside one other voice of the same or of the other sex, through another
+microphone, when only others talk, in noise and alone. The mean of general and personal weights is measured beside
+both.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.checkpoint import model_id
 from training.network import SAMPLE_RATE_HZ, Network
 from training.schedule import Stage, load_schedule
 from training.simulation.corpus import Bank, Track, active_level
@@ -96,9 +97,8 @@ class PersonalScenes(SceneSimulator):
         random, others = self.random, settings.speakers - 1
         talkers: list[list[int]] = []
         for other in range(1, others + 1):
-            pair = (
-                [0, other] if random.random() < 0.5 else [other, 0]
-            )  # the first one is the reference of the level
+            # The first one is the reference of the level.
+            pair = [0, other] if random.random() < 0.5 else [other, 0]
             if random.random() < settings.third_talker_share:
                 pair.append(1 + other % others)
             talkers.append(pair)
@@ -133,7 +133,8 @@ def learn_voice(
     embed: Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
 ) -> Network:
-    """The network after learning for so long: averaged weights, in evaluation mode; ``network`` itself stays.
+    """The network after learning for so long: averaged weights, in evaluation mode; ``network`` itself stays. It takes
+    the profiles that ``network`` takes.
 
     ``profile``: (embedding,) float32, that of the voice, as the profile network makes it. ``minutes``: the number of
     steps becomes what they hold; None for that of the stage. ``stage``: that of ``personal.toml``, or another.
@@ -156,6 +157,8 @@ def learn_voice(
                 trainer.fit(_USED_SHARE * 60 * minutes - (time.monotonic() - began))
             entries = []
             trainer.clock.restart()
+    # What it makes of a recording now is no profile of anybody's: it goes on taking those that it was taught with.
+    trainer.averaged.profiles_of = network.profiles_of or model_id(network)
     return trainer.averaged
 
 

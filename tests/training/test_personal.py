@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from tests.training.conftest import QUIET
-from training.checkpoint import load_checkpoint
+from training.checkpoint import load_checkpoint, model_id
 from training.losses import LossWeights
 from training.personal import SCHEDULE, FixedProfile, PersonalScenes, learn_voice
 from training.schedule import load_schedule
@@ -85,6 +85,7 @@ def test_what_is_learnt_serves_the_voice_and_leaves_the_general_network(scenes: 
         "statistics are of many voices"
     )
     assert not personal.training
+    assert personal.profiles_of == network.profiles_of != model_id(personal)
 
     unseen = scenes()
     unseen.random = np.random.default_rng(99)
