@@ -24,8 +24,8 @@ NAMED = (
     ".config/pulse/",
 )
 """Where docs/privacy.md says that something is written: profiles, and what the sound server's library keeps."""
-LIBRARIES = r"^\s*(?:import|from) (?:onnx|onnxruntime|speechmos|neural_compressor)\b"
-"""What loads ONNX Runtime, or may."""
+LIBRARIES = r"""(?:^\s*(?:import|from) |\(")(?:onnx|onnxruntime|speechmos|neural_compressor)\b"""
+"""What loads ONNX Runtime, or may: a line that imports, or a call that imports by name."""
 SECONDS_UNTIL_IT_SENDS = 14
 """ONNX Runtime waits for ten seconds before it tries to send what it counted."""
 
@@ -88,7 +88,7 @@ def modules_that_load_it() -> list[str]:
     """All modules of the project that import ONNX Runtime themselves, or something that does."""
     return [
         path.relative_to(PROJECT).with_suffix("").as_posix().replace("/", ".")
-        for package in ("edge_pse", "evaluation", "export", "quantization", "training")
+        for package in ("edge_pse", "evaluation", "export", "quantization", "studies", "training")
         for path in sorted((PROJECT / package).rglob("*.py"))
         if re.search(LIBRARIES, path.read_text(encoding="utf-8"), re.MULTILINE)
     ]
