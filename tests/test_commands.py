@@ -18,7 +18,16 @@ import pytest
 
 HERE = Path(__file__)
 PROJECT = HERE.parents[1]
-PACKAGES = ("edge_pse", "training", "export", "quantization", "evaluation", "studies", "tests")
+PACKAGES = (
+    "edge_pse",
+    "training",
+    "export",
+    "quantization",
+    "personalisation",
+    "evaluation",
+    "studies",
+    "tests",
+)
 PLACES = (*PACKAGES, "docs", "targets")
 SUFFIXES = (".md", ".py", ".sh", ".toml", ".txt")
 NAMED = re.compile(r"(``?|[\"'])?([\w./$()~-]*python[\d.]*) -m ([a-z]\w*(?:\.[a-z_]\w*)*)")

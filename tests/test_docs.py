@@ -20,7 +20,7 @@ PAGES = sorted(
 )
 ARCHITECTURE = ROOT / "docs/architecture.md"
 HISTORY = ROOT / "docs/history.md"
-ROOMS = "edge_pse|training|export|quantization|evaluation|studies|tests"
+ROOMS = "edge_pse|training|export|quantization|personalisation|evaluation|studies|tests"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(rf"(?<![\w/.-])((?:{ROOMS}|docs|targets|examples)/[\w./*-]*[\w/])")
 _FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)

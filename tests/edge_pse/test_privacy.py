@@ -88,7 +88,15 @@ def modules_that_load_it() -> list[str]:
     """All modules of the project that import ONNX Runtime themselves, or something that does."""
     return [
         path.relative_to(PROJECT).with_suffix("").as_posix().replace("/", ".")
-        for package in ("edge_pse", "evaluation", "export", "quantization", "studies", "training")
+        for package in (
+            "edge_pse",
+            "evaluation",
+            "export",
+            "personalisation",
+            "quantization",
+            "studies",
+            "training",
+        )
         for path in sorted((PROJECT / package).rglob("*.py"))
         if re.search(LIBRARIES, path.read_text(encoding="utf-8"), re.MULTILINE)
     ]
