@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge_pse.backends import RUNTIMES, Backend, open_model
 from edge_pse.contract import Contract
 from edge_pse.errors import ModelError
-from edge_pse.model_file import read_model
+from edge_pse.model_file import Ranges, read_model, replace_weights, weight_ranges
 from edge_pse.text import shown
 
 DEFAULT_MODEL = "pvqe-s"
@@ -32,6 +32,12 @@ class Model:
     ``sample_rate_hz``, ``latency_ms`` and ``far_end``, whether it takes one."""
     backend: Backend
     """The runtime that has it open; for callers is ``backend.name``, which says which."""
+    sha256: str
+    """Checksum of the file, in hexadecimal digits; a model with other weights keeps that of the file."""
+    general: Model | None = None
+    """The one with the weights of the file, where this one has others."""
+    _ranges: Ranges = field(default=(), repr=False)
+    _threads: int = field(default=1, repr=False)
 
     @classmethod
     def load(
@@ -67,17 +73,47 @@ class Model:
         try:
             content, description = read_model(path)
             contract = Contract.of(description)
+            ranges = weight_ranges(description, len(content))
             opened = open_model(content, runtime_name, threads)
             contract.check_graph(opened)
         except ModelError as error:
             raise ModelError(f"Model {shown(path)} can't be used: {error}") from error
-        return cls(path, contract, opened)
+        return cls(path, contract, opened, description["sha256"], _ranges=ranges, _threads=threads)
+
+    def with_weights(self, weights: bytes) -> Model:
+        """The same model with other trained numbers, such as those that have learnt one voice, in the same runtime.
+
+        ``weights``: the bytes that take the places of its own, in the order of the file, as
+        ``edge_pse.model_file.extract_weights`` takes them from a file. They are numbers, whatever they are: what is
+        done with them stays what the installed file says. Its profiles are those of the general model. Raises
+        ModelError when they are too few or too many, when the description of the file doesn't say where they belong,
+        or when the file is no longer the one that was loaded.
+        """
+        general = self.general or self
+        try:
+            content, description = read_model(self.path)
+            if description["sha256"] != self.sha256:
+                raise ModelError("its file has been replaced since it was loaded: load it again.")
+            opened = open_model(
+                replace_weights(content, self._ranges, weights), self.backend.name, self._threads
+            )
+        except ModelError as error:
+            raise ModelError(f"Model {shown(self.path)} can't take other weights: {error}") from error
+        return replace(self, backend=opened, general=general)
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called where it came with the package, wherever it lies now: ``pvqe-s.int8.tflite``."""
+        return f"{self.contract.network}.{self.contract.precision}{self.path.suffix}"
 
     def profile_network(self) -> Model:
         """The model that makes the profiles for this one: itself, or the file beside it of the network it names.
 
-        ModelError if that is missing or of other weights.
+        For a model with other weights, it is that of the general one. ModelError if that is missing or of other
+        weights.
         """
+        if self.general is not None:
+            return self.general.profile_network()
         if self.contract.makes_profiles:
             return self
         network = self.contract.profiles_of.rpartition("-")[0]

@@ -3,6 +3,9 @@
 The description of ``FILE`` is ``FILE.json``: the contract (``edge_pse.contract``), and the checksum of the file that it
 is about. The file is compared with that before any library looks at it, and what was compared is what the library is
 given.
+
+Files of one network differ from training to training in their trained numbers alone. Where those lie says the
+description, so that other ones can be put in their place: numbers, and never a graph.
 """
 
 from __future__ import annotations
@@ -21,6 +24,10 @@ from edge_pse.text import shown
 
 MOST_MODEL_BYTES = 256 << 20
 MOST_DESCRIPTION_BYTES = 1 << 20
+MOST_RANGES = 1024
+
+Ranges = tuple[tuple[int, int], ...]
+"""Offset and length in bytes of each, ascending, none within another."""
 
 # A pipe with nobody at its other end would be waited for.
 _OPENING = (
@@ -76,6 +83,61 @@ def read_description(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"its description {name} is damaged: copy both files again.") from None
     return dict(fields)
+
+
+def weight_ranges(description: dict[str, Any], size: int) -> Ranges:
+    """Where in a file of ``size`` bytes its trained numbers are, by its description; none where that says nothing.
+
+    ModelError as for ``read_model`` if that can't be.
+    """
+    ranges = description.get("weights", [])
+    fits = isinstance(ranges, list) and len(ranges) <= MOST_RANGES and all(map(_is_range, ranges))
+    starts = [0, *(offset + length for offset, length in ranges)] if fits else []
+    ends = [*(offset for offset, _ in ranges), size] if fits else []
+    if not fits or any(start > end for start, end in zip(starts, ends, strict=True)):
+        raise ModelError(
+            "its description can't be used: its weights are no byte ranges, one after the other inside the file. "
+            "Export it again."
+        )
+    return tuple((offset, length) for offset, length in ranges)
+
+
+def extract_weights(content: bytes, ranges: Ranges) -> bytes:
+    """The trained numbers of a model file, one range after the other."""
+    return b"".join(content[offset : offset + length] for offset, length in ranges)
+
+
+def replace_weights(content: bytes, ranges: Ranges, weights: bytes) -> bytes:
+    """The model file with other trained numbers; the inverse of ``extract_weights``.
+
+    ModelError as for ``read_model`` if they are too few or too many for it.
+    """
+    wanted = weights_size(ranges)
+    if not ranges:
+        raise ModelError("its description doesn't say where its weights are: export it again.")
+    if len(weights) != wanted:
+        raise ModelError(
+            f"it takes {wanted} bytes of weights and was given {len(weights)}: they are another model's."
+        )
+    changed, start = bytearray(content), 0
+    for offset, length in ranges:
+        changed[offset : offset + length] = weights[start : start + length]
+        start += length
+    return bytes(changed)
+
+
+def weights_size(ranges: Ranges) -> int:
+    """Bytes in all ranges together."""
+    return sum(length for _, length in ranges)
+
+
+def _is_range(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(number) is int and 0 <= number <= MOST_MODEL_BYTES for number in value)
+        and value[1] > 0
+    )
 
 
 def _read(path: Path, most_bytes: int) -> bytes:

@@ -13,7 +13,7 @@ from edge_pse.backends import RUNTIMES
 from edge_pse.errors import ModelError
 from edge_pse.model import MODELS_DIR, available_models
 from edge_pse.model_file import read_description, write_description
-from tests.edge_pse.graphs import copy_model
+from tests.edge_pse.graphs import BINS, EMBEDDING, copy_model, far_end_model
 
 ONNX = MODELS_DIR / "pvqe-s.fp32.onnx"
 
@@ -186,6 +186,54 @@ def test_a_model_that_does_not_keep_its_contract_is_refused(edited, change, mess
 def test_an_edit_that_changes_nothing_is_accepted(edited, model):
     unchanged = Model.load(edited(lambda graph, description: None)).contract
     assert unchanged == Model.load(ONNX).contract == replace(model.contract, precision="fp32")
+
+
+@pytest.fixture
+def amplifier(tmp_path):
+    """A model that gives ``0.25`` of the microphone, and says where that number is."""
+    path = far_end_model(tmp_path / "amplifier.onnx", microphone=0.25, far_end=-0.5)
+    offset = path.read_bytes().index(np.float32(0.25).tobytes())
+    write_description(path, {**read_description(path), "weights": [[offset, 4]]})
+    return path
+
+
+def amplified(model, value=1.0):
+    frame, profile = np.full((1, 2, 1, BINS), value, np.float32), np.zeros((1, EMBEDDING), np.float32)
+    return model.backend.step(frame, profile, model.contract.initial_states())[0].max()
+
+
+def test_a_model_takes_other_weights_and_stays_what_it_was(amplifier):
+    model = Model.load(amplifier, threads=2)
+    louder = model.with_weights(np.float32(3).tobytes())
+    assert (amplified(model), amplified(louder)) == (0.25, 3)
+    assert (louder.path, louder.contract, louder.sha256) == (model.path, model.contract, model.sha256)
+    assert louder.backend.name == model.backend.name and louder.file_name == "test-far.fp32.onnx"
+    assert model.general is None and louder.general is model and louder.profile_network() is model
+    again = louder.with_weights(np.float32(-1).tobytes())
+    assert amplified(again) == -1 and again.general is model
+
+
+@pytest.mark.parametrize("length", [0, 3, 8])
+def test_weights_of_another_length_are_refused(amplifier, length):
+    model = Model.load(amplifier)
+    with pytest.raises(ModelError, match=rf"amplifier\.onnx can't .* takes 4 bytes .* given {length}: they"):
+        model.with_weights(bytes(length))
+
+
+def test_a_model_that_does_not_say_where_its_weights_are_takes_no_others(tmp_path):
+    model = Model.load(far_end_model(tmp_path / "silent.onnx", microphone=0, far_end=0))
+    with pytest.raises(ModelError, match=r"silent\.onnx can't take other weights: .* doesn't say where"):
+        model.with_weights(b"")
+
+
+def test_weights_are_not_put_into_a_file_that_is_another_one_now(amplifier):
+    model = Model.load(amplifier)
+    amplifier.write_bytes(amplifier.read_bytes() + b"\0")
+    with pytest.raises(ModelError, match="it is damaged: copy both files again"):
+        model.with_weights(bytes(4))
+    write_description(amplifier, read_description(amplifier))
+    with pytest.raises(ModelError, match="has been replaced since it was loaded: load it again"):
+        model.with_weights(bytes(4))
 
 
 def run_python(code):

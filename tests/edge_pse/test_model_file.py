@@ -18,6 +18,7 @@ from edge_pse.errors import ModelError
 from edge_pse.model import MODELS_DIR
 from edge_pse.model_file import (
     MOST_DESCRIPTION_BYTES,
+    MOST_RANGES,
     description_path,
     read_description,
     read_model,
@@ -200,6 +201,44 @@ def test_an_absurd_voice_space_is_refused(tmp_path: Path, refused: Callable[[Pat
 def test_another_schema_is_refused(tmp_path: Path, refused: Callable[[Path], str], schema: Any) -> None:
     path = copy_model(MODELS_DIR / MODELS[0], tmp_path)
     assert "this program reads 1" in refused(with_fields(path, {"schema_version": schema}))
+
+
+SIZE = (MODELS_DIR / MODELS[0]).stat().st_size
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        None,
+        {},
+        "0",
+        [1],
+        [[]],
+        [[1]],
+        [[1, 2, 3]],
+        [["1", "2"]],
+        [[1.0, 2]],
+        [[True, 1]],
+        [[0, 0]],
+        [[4, -4]],
+        [[-4, 4]],
+        [[10**400, 1]],
+        [[SIZE, 1]],
+        [[SIZE - 3, 4]],
+        [[0, SIZE + 1]],
+        [[8, 4], [0, 4]],
+        [[0, 4], [0, 4]],
+        [[0, 4], [3, 4]],
+        [[0, 8], [2, 2]],
+        [[number, 1] for number in range(MOST_RANGES + 1)],
+    ],
+    ids=lambda ranges: ascii(ranges)[:30],
+)
+def test_ranges_of_weights_that_cannot_be_are_refused(
+    tmp_path: Path, refused: Callable[[Path], str], ranges: Any
+) -> None:
+    path = copy_model(MODELS_DIR / MODELS[0], tmp_path)
+    assert "weights are no byte ranges" in refused(with_fields(path, {"weights": ranges}))
 
 
 def of_a_pipe(path: Path) -> None:
