@@ -63,10 +63,11 @@ def encode(profile: Profile) -> bytes:
 
 def read(path: Path) -> Profile:
     """The profile in a file, wherever it lies; ProfileError unless it is whole and of a known kind."""
-    try:
-        encoded = _bytes_of(path)
-    except OSError as error:
-        raise ProfileError(f"Can't read profile {path}: {error.strerror}.") from error
+    return decode(bytes_of(path, _SIZE_LIMIT_BYTES), path)
+
+
+def decode(encoded: bytes, path: Path) -> Profile:
+    """The profile in what the file ``path`` holds; ProfileError as for ``read``."""
     try:
         if len(encoded) > _SIZE_LIMIT_BYTES:
             raise ValueError("it is too large")
@@ -96,17 +97,20 @@ def read(path: Path) -> Profile:
         ) from error
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path, most_bytes: int) -> bytes:
+    """What a file holds, one byte more than ``most_bytes`` of what is larger; ProfileError if it can't be read."""
     try:
         kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, "Is a directory")
+        if not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, "it is a device, a pipe or a socket and not a file")
+        with os.fdopen(os.open(path, _OPENING), "rb") as file:
+            return file.read(most_bytes + 1)
+    except OSError as error:
+        raise ProfileError(f"Can't read profile {path}: {error.strerror}.") from error
     except ValueError as error:  # no name of a file has a zero in it
-        raise OSError(errno.EINVAL, str(error)) from error
-    if stat.S_ISDIR(kind):
-        raise IsADirectoryError(errno.EISDIR, "Is a directory")
-    if not stat.S_ISREG(kind):
-        raise OSError(errno.EINVAL, "it is a device, a pipe or a socket and not a file")
-    with os.fdopen(os.open(path, _OPENING), "rb") as file:
-        return file.read(_SIZE_LIMIT_BYTES + 1)
+        raise ProfileError(f"Can't read profile {path}: {error}.") from error
 
 
 def _checksum(content: dict[str, Any]) -> str:

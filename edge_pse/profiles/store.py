@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edge_pse import atomic
-from edge_pse.errors import ProfileError
-from edge_pse.profiles import encoding, folder
+from edge_pse.errors import EdgePseWarning, ProfileError
+from edge_pse.profiles import archive, encoding, folder, personal
+from edge_pse.profiles.personal import PersonalWeights
 from edge_pse.profiles.voice import Profile
 
 SUFFIX = ".profile.json"
+_PROFILE = "profile.json"
+"""The entry of an exported archive that holds the profile; the others are its personal weights."""
 
 # No separators and no leading dot, so that a name can't leave the directory or hide in it.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
@@ -24,6 +28,8 @@ Names = list[str]  # inside ProfileStore, ``list`` is its method
 
 class ProfileStore:
     """The profiles of one user: a directory of ``NAME.profile.json``, readable by nobody else.
+
+    What networks have learnt of a voice (``Profile.personal``) lies beside it, in ``NAME.personal``.
 
     ``root``: the directory, made on first use. Without it ``$EDGE_PSE_HOME/profiles``, or ``profiles`` in the
     user's data directory (``~/.local/share/edge-pse`` on Linux). Writes are atomic: after a crash or on a
@@ -54,18 +60,22 @@ class ProfileStore:
         return sorted(name for name in names if _NAME.fullmatch(name))
 
     def load(self, name: str) -> Profile:
-        """Read a profile by name."""
+        """Read a profile by name, with its personal weights if it has some.
+
+        An EdgePseWarning tells of weights that can't be read: the profile then is without.
+        """
         path = self._path(name)
         known = self.list()
         if name not in known:
             raise ProfileError(
                 f"There is no profile {name!r} in {self.root}; known: {', '.join(known) or 'none'}."
             )
+        profile = encoding.read(path)
         # The file's name counts: whoever renames the file renames the profile.
-        return dataclasses.replace(encoding.read(path), name=name)
+        return dataclasses.replace(profile, name=name, personal=self._personal(name))
 
     def save(self, profile: Profile) -> None:
-        """Write a profile under its name, in the place of an earlier one."""
+        """Write a profile under its name, in the place of an earlier one and of that one's personal weights."""
         with self._changing(profile.name):
             self._write(profile)
 
@@ -82,19 +92,23 @@ class ProfileStore:
     def update(self, name: str, change: Callable[[Profile], Profile]) -> Profile:
         """Read a profile, write what ``change`` makes of it, and give that.
 
-        Nothing that another program writes is lost: it waits, or is what ``change`` is given.
+        Nothing that another program writes is lost: it waits, or is what ``change`` is given. Personal weights that
+        ``change`` leaves as they are stay, even if they no longer fit.
         """
         with self._changing(name):
-            changed = dataclasses.replace(change(self.load(name)), name=name)
-            self._write(changed)
+            known = self.load(name)
+            changed = dataclasses.replace(change(known), name=name)
+            self._write(changed, keep_personal=changed.personal is known.personal)
         return changed
 
     def delete(self, name: str) -> None:
-        """Remove a profile."""
+        """Remove a profile and its personal weights."""
         if name not in self:
             raise ProfileError(f"There is no profile {name!r} in {self.root}; nothing was deleted.")
         with self._changing(name) as path:
             try:
+                # In this order what a crash leaves is still listed, and can be deleted.
+                self._personal_path(name).unlink(missing_ok=True)
                 path.unlink()
                 atomic.sync_directory(self.root)
             except FileNotFoundError:
@@ -106,10 +120,16 @@ class ProfileStore:
                     f"Can't delete profile {name!r} in {self.root}: {error.strerror}."
                 ) from error
 
-    def export(self, name: str, path: str | Path) -> None:
-        """Write a profile to a file, to take it to another device; an existing file is replaced."""
+    def export(self, name: str, path: str | Path, general: bool = False) -> None:
+        """Write a profile to a file, to take it to another device; an existing file is replaced.
+
+        Personal weights go with it unless ``general`` is set, or unless they no longer fit.
+        """
         path = Path(path)
-        content = encoding.encode(self.load(name))
+        profile = self.load(name)
+        content = encoding.encode(profile)
+        if not general and profile.personal is not None and profile.personal.fits(profile):
+            content = archive.pack({_PROFILE: content, **profile.personal.entries()})
         try:
             atomic.write(path, content, mode=atomic.OWN)
         except OSError as error:
@@ -117,7 +137,7 @@ class ProfileStore:
 
     def import_(self, path: str | Path, name: str | None = None) -> Profile:
         """Take in an exported profile, under its own name or another; ProfileError if that name is taken."""
-        profile = encoding.read(Path(path))
+        profile = _exported(Path(path))
         if name is not None:
             profile = dataclasses.replace(profile, name=name)
         self.create(profile)
@@ -136,12 +156,36 @@ class ProfileStore:
             atomic.sweep(self.root)
             yield path
 
-    def _write(self, profile: Profile) -> None:
-        path = self._path(profile.name)
+    def _write(self, profile: Profile, keep_personal: bool = False) -> None:
+        """Both files; a crash between them leaves the new profile beside weights that fit it or are not used."""
+        path, beside = self._path(profile.name), self._personal_path(profile.name)
+        content = encoding.encode(profile)
+        weights = None if profile.personal is None else profile.personal.encode()
         try:
-            atomic.write(path, encoding.encode(profile), mode=atomic.OWN)
+            with ExitStack() as places:
+                if weights is not None and not keep_personal:
+                    # Written before, so that a disk that is full changes neither; in its place after the profile.
+                    places.enter_context(atomic.replacing(beside, mode=atomic.OWN)).write_bytes(weights)
+                atomic.write(path, content, mode=atomic.OWN)
+            if weights is None and not keep_personal:
+                beside.unlink(missing_ok=True)
         except OSError as error:
             raise _cannot_write(profile.name, self.root, error) from error
+
+    def _personal(self, name: str) -> PersonalWeights | None:
+        path = self._personal_path(name)
+        if not os.path.lexists(path):
+            return None
+        try:
+            return PersonalWeights.decode(encoding.bytes_of(path, archive.MOST_BYTES))
+        except ProfileError as error:
+            warnings.warn(
+                f"Profile {name!r} goes without its personal weights. {error}", EdgePseWarning, stacklevel=3
+            )
+            return None
+
+    def _personal_path(self, name: str) -> Path:
+        return self.root / f"{name}{personal.SUFFIX}"
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -150,6 +194,26 @@ class ProfileStore:
                 "underscores, without a dot in front."
             )
         return self.root / f"{name}{SUFFIX}"
+
+
+def _exported(path: Path) -> Profile:
+    """The profile in an exported file of either kind; ProfileError unless all that it holds is whole and fits."""
+    content = encoding.bytes_of(path, archive.MOST_BYTES)
+    if not content.startswith(archive.SIGNATURE):
+        return encoding.decode(content, path)
+    try:
+        entries = archive.unpack(content)
+        profile = encoding.decode(entries.pop(_PROFILE), path)
+    except (ValueError, KeyError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "there is no profile in it"
+        raise ProfileError(f"{path} can't be used: {reason}. Export and copy it again.") from None
+    try:
+        weights = PersonalWeights.of_entries(entries)
+    except ProfileError as error:
+        raise ProfileError(f"{path} can't be used. {error}") from error
+    if not weights.fits(profile):
+        raise ProfileError(f"{path} holds the personal weights of another voice: export and copy it again.")
+    return dataclasses.replace(profile, personal=weights)
 
 
 def _cannot_write(name: str, where: Path, error: OSError) -> ProfileError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_pse.band import of_any_band
 from edge_pse.errors import ProfileError
+from edge_pse.profiles.personal import PersonalWeights
 from edge_pse.text import cleaned
 
 MOST_RECORDINGS = 32
@@ -92,6 +94,9 @@ class Profile:
     """The model that made it, and the only one that understands it."""
     recordings: tuple[Recording, ...]
     """What it was made of, the oldest first; of more than 32, the two oldest become one."""
+    personal: PersonalWeights | None = field(default=None, repr=False)
+    """What networks have learnt of this voice, None without; perhaps of the profile as it was before a recording was
+    added, see ``PersonalWeights.fits``."""
     _mean: Recording = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -120,6 +125,11 @@ class Profile:
         return of_any_band(self._mean.embedding, self._mean.half_band)
 
     @property
+    def id(self) -> str:
+        """Says which numbers the network is given, whatever the name: 64 hexadecimal digits."""
+        return hashlib.sha256(self.conditioning.astype("<f4").tobytes()).hexdigest()
+
+    @property
     def speech_seconds(self) -> float:
         """How much speech it was made of, in all."""
         return self._mean.speech_seconds
@@ -133,6 +143,10 @@ class Profile:
     def created(self) -> str:
         """When the voice was enrolled first, ISO 8601."""
         return self._mean.created
+
+    def general(self) -> Profile:
+        """The same voice without personal weights: networks then run with those that serve everybody."""
+        return self if self.personal is None else replace(self, personal=None)
 
     def check_model(self, model_id: str) -> None:
         """ProfileError unless recordings made by that model can be added to it."""
