@@ -3,8 +3,13 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+# Before NumPy and PyTorch read it. Tests run beside each other; threads that wait for one another would take turns with
+# those of other tests, and burn the time of both.
+os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"})
 
 import numpy as np
 import pytest
@@ -31,6 +36,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return AUDIO if keeps_time else super()._split_scope(nodeid)
 
     return OneHearsAll(config, log)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A command that a test calls may choose how many threads PyTorch takes; the next test takes one again."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def test_the_command_leaves_the_network_and_its_id(
     before, _ = load_checkpoint(path)
     arguments = [str(path), "--speech", str(recordings / "speech"), "--noise", str(recordings / "noise"),
                  "--simulated-rooms", "2", "--cache", str(tmp_path / "cache"),
-                 "--draws", "2", "--directions", "3"]  # fmt: skip
+                 "--draws", "2", "--directions", "3", "--threads", "1"]  # fmt: skip
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0 and "3 directions from " in result.output
     after, history = load_checkpoint(path)
