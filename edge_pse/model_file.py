@@ -14,6 +14,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ MOST_RANGES = 1024
 Ranges = tuple[tuple[int, int], ...]
 """Offset and length in bytes of each, ascending, none within another."""
 
+# Lists of numbers, as json lays them out: one number a line. A line in a string can't end.
+_NUMBERS = re.compile(r"\[\n([\d,\s]+)\]")
 # A pipe with nobody at its other end would be waited for.
 _OPENING = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
@@ -43,6 +46,7 @@ def description_path(path: Path) -> Path:
 def write_description(path: Path, contract: dict[str, Any]) -> None:
     """Write the contract of the model file ``path`` beside it, with the checksum of the file as it is."""
     text = json.dumps({**contract, "sha256": _sha256(path.read_bytes())}, indent=2)
+    text = _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
     atomic.write(description_path(path), f"{text}\n".encode(), mode=None)
 
 

@@ -14,6 +14,7 @@ import torch
 from edge_pse.model_file import write_description
 from export.description import description
 from export.graph import StepGraph
+from export.weights import find_ranges
 from export.writing import export_checkpoint
 from training.network import Network
 
@@ -35,7 +36,7 @@ def write_onnx(network: Network, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-    write_description(path, description(network, "fp32"))
+    write_description(path, {**description(network, "fp32"), "weights": find_ranges(graph, path)})
 
 
 @click.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from numpy.typing import NDArray
 
 from edge_pse.model import Model
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
@@ -16,6 +17,7 @@ from training.spectral import analyse, synthesise
 MINIMUM_FRAMES = 1000
 TOLERANCE = 1e-5
 FAR_END_EARLIER_SAMPLES = 1600
+Samples = NDArray[np.float32]
 REAL_SPEECH = (
     Path(__file__).parents[1] / "tests/fixtures/ls367_enrollment.opus",
     Path(__file__).parents[1] / "tests/fixtures/ls2033_enrollment.opus",
@@ -41,13 +43,17 @@ class Parity:
 
 
 @torch.no_grad()
-def measure_parity(network: Network, path: Path, recordings: tuple[Path, Path] = REAL_SPEECH) -> Parity:
+def measure_parity(
+    network: Network, model: Model | Path, recordings: tuple[Samples, Samples] | None = None
+) -> Parity:
     """Enroll the first recording's voice, then enhance both recordings on top of one another with that profile;
     a far end says what the other one does, a little earlier.
 
-    Raises ValueError when the recordings are not 16 kHz or too short to prove anything.
+    ``model``: the exported file, or one that is open. ``recordings``: real speech, (sample,) each at 16 kHz; without
+    any those of the tests are taken.
     """
-    enrollment, other = (_read(path) for path in recordings)
+    speech = recordings or tuple(map(_read, REAL_SPEECH))
+    enrollment, other = (samples[: len(samples) // HOP_SAMPLES * HOP_SAMPLES] for samples in speech)
     length = min(len(enrollment), len(other))
     mixture = np.tile(
         0.5 * (enrollment[:length] + other[:length]), -(-(MINIMUM_FRAMES + 1) * HOP_SAMPLES // length)
@@ -62,7 +68,7 @@ def measure_parity(network: Network, path: Path, recordings: tuple[Path, Path] =
         far = analyse(torch.from_numpy(loopback)[None])
     wanted, wanted_embedding, _ = network(spectrum, profile, far=far)
 
-    model = Model.load(path)
+    model = Model.of(model)
     states = model.contract.initial_states()
     frames, embeddings = [], []
     for t in range(spectrum.shape[2]):
@@ -88,5 +94,5 @@ def _frame(spectrum: torch.Tensor, t: int) -> np.ndarray:
 def _read(path: Path) -> np.ndarray:
     samples, rate = soundfile.read(path, dtype="float32")
     if rate != SAMPLE_RATE_HZ or samples.ndim != 1:
-        raise ValueError(f"{path} is not mono at {SAMPLE_RATE_HZ} Hz: give other recordings.")
-    return samples[: len(samples) // HOP_SAMPLES * HOP_SAMPLES]
+        raise ValueError(f"{path} is not mono at {SAMPLE_RATE_HZ} Hz: restore tests/fixtures.")
+    return samples

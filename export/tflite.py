@@ -15,6 +15,7 @@ from edge_pse.model_file import write_description
 from export.description import description
 from export.elu import restore_elu
 from export.graph import StepGraph
+from export.weights import find_ranges
 from export.writing import export_checkpoint
 from training.network import Network
 
@@ -39,7 +40,7 @@ def write_tflite(network: Network, path: Path) -> None:
     inputs = dict(zip(graph.input_names, graph.example_inputs(), strict=True))
     litert_torch.convert(NamedStepGraph(graph).eval(), sample_kwargs=inputs).export(str(path))
     path.write_bytes(restore_elu(path.read_bytes()))
-    write_description(path, description(network, "fp32"))
+    write_description(path, {**description(network, "fp32"), "weights": find_ranges(graph, path)})
 
 
 @click.command()

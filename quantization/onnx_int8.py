@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import (
@@ -21,11 +20,12 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edge_pse.model import Model
+from export.constants import SCALE, STEPS
 from quantization.calibration import calibration_inputs
 from quantization.recipes import Recipe
+from quantization.steps import to_steps
 
 LINEAR, CONVOLUTION = ("Gemm", "MatMul"), ("Conv",)
-INT8_MAX = 127
 
 
 def quantize_onnx(source: Path, recipe: Recipe, target: Path) -> None:
@@ -43,8 +43,9 @@ def quantize_onnx(source: Path, recipe: Recipe, target: Path) -> None:
     for kind in (LINEAR, CONVOLUTION):
         if _treatment(recipe, kind) == "weights":
             _weights_only(model.graph, recipe, kind)
-    # Shapes in between are a hundredth of the file, and worked out again on loading.
-    del model.graph.value_info[:]
+    # Shapes in between are a hundredth of the file, and worked out again on loading. Nobody asks for the tools.
+    del model.graph.value_info[:], model.metadata_props[:]
+    _store_raw(model.graph)
     onnx.save(model, target)
 
 
@@ -108,13 +109,14 @@ def _weights_only(graph: onnx.GraphProto, recipe: Recipe, kind: tuple[str, ...])
             name = node.input[1]
             weight = stored[name]
             graph.initializer.remove(weight)
-            steps, scale = _to_steps(numpy_helper.to_array(weight), _output_axis(node))
-            graph.initializer.append(numpy_helper.from_array(steps, f"{name}.steps"))
-            graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
+            array, channels = numpy_helper.to_array(weight), _output_axis(node)
+            steps, scale = to_steps(array, tuple(axis for axis in range(array.ndim) if axis != channels))
+            graph.initializer.append(numpy_helper.from_array(steps, f"{name}{STEPS}"))
+            graph.initializer.append(numpy_helper.from_array(scale, f"{name}{SCALE}"))
             restore.append(
-                helper.make_node("Cast", [f"{name}.steps"], [f"{name}.whole"], to=onnx.TensorProto.FLOAT)
+                helper.make_node("Cast", [f"{name}{STEPS}"], [f"{name}.whole"], to=onnx.TensorProto.FLOAT)
             )
-            restore.append(helper.make_node("Mul", [f"{name}.whole", f"{name}.scale"], [name]))
+            restore.append(helper.make_node("Mul", [f"{name}.whole", f"{name}{SCALE}"], [name]))
     for node in reversed(restore):
         graph.node.insert(0, node)
 
@@ -124,12 +126,11 @@ def _output_axis(node: onnx.NodeProto) -> int:
     return 0 if node.op_type == "Conv" or transposed else 1
 
 
-def _to_steps(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights as int8 steps and the size of a step for each index along ``axis``."""
-    others = tuple(other for other in range(weight.ndim) if other != axis)
-    scale = np.abs(weight).max(others, keepdims=True) / INT8_MAX
-    scale = np.where(scale == 0, 1, scale).astype(np.float32)
-    return np.round(weight / scale).astype(np.int8), scale
+def _store_raw(graph: onnx.GraphProto) -> None:
+    """All arrays byte by byte, so that the file keeps its layout whatever their numbers are."""
+    for initializer in graph.initializer:
+        array, name = numpy_helper.to_array(initializer), initializer.name
+        initializer.CopyFrom(numpy_helper.from_array(array, name))
 
 
 class _Reader(CalibrationDataReader):

@@ -16,6 +16,7 @@ from edge_pse.model_file import read_description, write_description
 from export.writing import candidate_for
 from quantization.quality import Drift, measure_drift
 from quantization.recipes import RECIPES, SHIPPED, Recipe
+from quantization.steps import find_int8_ranges
 
 MIN_SNR_DB = 35.0
 """Of the int8 output against the fp32 one, in the median of the mixtures. What ships has 36.0 dB and more; with the
@@ -39,11 +40,11 @@ def quantize(source: Path, recipe: Recipe, target: Path, min_snr_db: float = MIN
     """
     original = Model.load(source)
     contract = read_description(source)
-    contract.pop("sha256", None)
     with candidate_for(target) as candidate:
         try:
             _apply(source, recipe, candidate)
-            write_description(candidate, {**contract, "precision": recipe.precision})
+            ranges = find_int8_ranges(source, candidate)
+            write_description(candidate, {**contract, "precision": recipe.precision, "weights": ranges})
             drift = measure_drift(original, Model.load(candidate))
         except Exception as error:  # the tools have no exception of their own
             raise QuantizationError(f"{recipe.name} can't be made of {source.name}: {error}") from error
