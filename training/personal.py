@@ -38,7 +38,7 @@ _CLOSEST_SHARE = 1 / 6
 _AGAINST_SHARE = 0.6
 """Of the steps in which those who share the room are among the others."""
 _FIT_AFTER_STEPS = 20
-_USED_SHARE = 0.97  # of the minutes
+_USED_SHARE = 0.97  # of the minutes: a step may take longer than those before it
 
 
 class FixedProfile:
@@ -132,6 +132,8 @@ def learn_voice(
     on_log: Callable[[dict[str, Any]], None] = lambda entry: None,
     embed: Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
+    start: Network | None = None,
+    keep_going: Callable[[int, Network], bool] = lambda steps, averaged: True,
 ) -> Network:
     """The network after learning for so long: averaged weights, in evaluation mode; ``network`` itself stays. It takes
     the profiles that ``network`` takes.
@@ -139,22 +141,31 @@ def learn_voice(
     ``profile``: (embedding,) float32, that of the voice, as the profile network makes it. ``minutes``: the number of
     steps becomes what they hold; None for that of the stage. ``stage``: that of ``personal.toml``, or another.
     ``on_log`` is given the means of the losses now and then. ``embed``: the profile network's, (clip, 2, frame, bin) ->
-    (clip, embedding), to find the voices that are near; without it all are as near.
+    (clip, embedding), to find the voices that are near; without it all are as near. ``start``: earlier personal weights
+    of ``network``, to go on from. ``keep_going`` is asked after each step, with the number of steps so far and the
+    averaged weights as they are then, in evaluation mode and not to be changed; False ends it. The time it takes is
+    part of the minutes.
     """
-    stage = stage or load_schedule(SCHEDULE)[0]
     began = time.monotonic()
-    trainer = Trainer(copy.deepcopy(network), [stage], scenes, None, seed, FixedProfile(profile))
+    ends = np.inf if minutes is None else began + _USED_SHARE * 60 * minutes
+    trainer = Trainer(
+        copy.deepcopy(start or network), [stage or load_schedule(SCHEDULE)[0]], scenes, None, seed,
+        FixedProfile(profile),
+    )  # fmt: skip
     if embed is not None:
         trainer.embed_voices(embed=embed)
     trainer.clock.restart()
     entries: list[dict[str, Tensor]] = []
-    ends = np.inf if minutes is None else began + 60 * minutes
+    first_step = time.monotonic()
     while trainer.stage_step < trainer.stages[0].steps and time.monotonic() < ends:
         entries.append(trainer.step(trainer.stages[0]))
+        if not keep_going(trainer.steps, trainer.averaged):
+            break
         if len(entries) == _FIT_AFTER_STEPS:
             on_log(trainer.summarise(trainer.stages[0], entries))
+            now = time.monotonic()
             if minutes is not None:
-                trainer.fit(_USED_SHARE * 60 * minutes - (time.monotonic() - began))
+                trainer.fit(ends - now, (now - first_step) / trainer.steps)
             entries = []
             trainer.clock.restart()
     # What it makes of a recording now is no profile of anybody's: it goes on taking those that it was taught with.

@@ -82,10 +82,10 @@ class Trainer:
         network.encode = torch.compile(network.encode, dynamic=False)
         network.decode = torch.compile(network.decode, dynamic=False)
 
-    def fit(self, seconds: float) -> None:
-        """Make the stage end in ``seconds``, at the speed of the last log entry."""
+    def fit(self, seconds: float, seconds_a_step: float | None = None) -> None:
+        """Make the stage end in ``seconds``, at ``seconds_a_step`` or else the speed of the last log entry."""
         stage = self.stages[self.stage_index]
-        left = int(seconds / self._seconds_a_step)
+        left = int(seconds / (seconds_a_step or self._seconds_a_step))
         self.stages[self.stage_index] = replace(stage, steps=self.stage_step + max(left, 1))
 
     def state_dict(self) -> dict[str, Any]:

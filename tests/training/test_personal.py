@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tests.training.conftest import QUIET
 from training.checkpoint import load_checkpoint, model_id
 from training.losses import LossWeights
+from training.network import Network
 from training.personal import SCHEDULE, FixedProfile, PersonalScenes, learn_voice
 from training.schedule import load_schedule
 from training.simulation.scenes import SceneSimulator
@@ -106,3 +107,36 @@ def test_the_time_ends_it(scenes: Scenes) -> None:
     entries: list[dict[str, object]] = []
     learn_voice(network, torch.zeros(network.config.taken_size), scenes(), 0.05, stage, entries.append)
     assert len(entries) * 20 < 200
+
+
+def test_whoever_watches_may_end_it_and_look_at_the_weights_meanwhile(scenes: Scenes) -> None:
+    network, _ = load_checkpoint(CHECKPOINT)
+    (stage,) = load_schedule(SCHEDULE)
+    stage = replace(stage, steps=10_000, learning_rate=1e-3, scenes=SETTINGS)
+    seen: list[torch.Tensor] = []
+
+    def keep_going(steps: int, averaged: Network) -> bool:
+        assert steps == len(seen) + 1 and not averaged.training
+        seen.append(averaged.decoder4.expand.conv.conv.weight.detach().clone())
+        return steps < 3
+
+    profile = torch.zeros(network.config.taken_size)
+    personal = learn_voice(network, profile, scenes(), None, stage, keep_going=keep_going)
+    assert len(seen) == 3
+    assert torch.equal(personal.decoder4.expand.conv.conv.weight, seen[-1]) and not torch.equal(
+        seen[0], seen[1]
+    )
+
+
+def test_it_goes_on_from_earlier_personal_weights(scenes: Scenes) -> None:
+    network, _ = load_checkpoint(CHECKPOINT)
+    (stage,) = load_schedule(SCHEDULE)
+    earlier = copy.deepcopy(network)
+    with torch.no_grad():
+        earlier.decoder4.expand.conv.conv.weight.add_(1)
+    stage = replace(stage, steps=1, warmup_steps=1, scenes=SETTINGS)
+    profile = torch.zeros(network.config.taken_size)
+    later = learn_voice(network, profile, scenes(), None, stage, start=earlier)
+    weights = [of.decoder4.expand.conv.conv.weight for of in (later, earlier, network)]
+    assert (weights[0] - weights[1]).abs().max() < 0.01 < 0.9 < (weights[0] - weights[2]).abs().max()
+    assert later.profiles_of == network.profiles_of
