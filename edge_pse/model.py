@@ -86,19 +86,24 @@ class Model:
         ``weights``: the bytes that take the places of its own, in the order of the file, as
         ``edge_pse.model_file.extract_weights`` takes them from a file. They are numbers, whatever they are: what is
         done with them stays what the installed file says. Its profiles are those of the general model. Raises
-        ModelError when they are too few or too many, when the description of the file doesn't say where they belong,
-        or when the file is no longer the one that was loaded.
+        ModelError when they are too few or too many or nothing that the runtime takes for weights, when the description
+        of the file doesn't say where they belong, or when the file is no longer the one that was loaded.
         """
         general = self.general or self
         try:
             content, description = read_model(self.path)
             if description["sha256"] != self.sha256:
                 raise ModelError("its file has been replaced since it was loaded: load it again.")
-            opened = open_model(
-                replace_weights(content, self._ranges, weights), self.backend.name, self._threads
-            )
+            changed = replace_weights(content, self._ranges, weights)
         except ModelError as error:
             raise ModelError(f"Model {shown(self.path)} can't take other weights: {error}") from error
+        try:
+            opened = open_model(changed, self.backend.name, self._threads)
+        except ModelError as error:  # it says that the runtime is too old, but that runs the file as it is
+            raise ModelError(
+                f"Model {shown(self.path)} can't take these weights: {self.backend.name} doesn't run it with them, so "
+                "they are damaged. Make them again."
+            ) from error
         return replace(self, backend=opened, general=general)
 
     @property

@@ -236,6 +236,36 @@ def test_weights_are_not_put_into_a_file_that_is_another_one_now(amplifier):
         model.with_weights(bytes(4))
 
 
+SPOILT = {
+    "zeros": bytes,
+    "ones": lambda size: b"\xff" * size,
+    "random": np.random.default_rng(3).bytes,
+}
+
+
+@pytest.mark.parametrize(
+    "name", [path.name for path in available_models() if path.name.startswith("pvqe-xs.")]
+)
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_weights_that_are_none_do_no_harm(name, spoil):
+    """A runtime may run them, whatever comes of it, or refuse them in a sentence."""
+    model = Model.load(MODELS_DIR / name)
+    with pytest.raises(ModelError, match=r"it takes (\d+) bytes of weights") as refusal:
+        model.with_weights(b"")
+    size = int(re.search(r"takes (\d+)", str(refusal.value))[1])
+    try:
+        other = model.with_weights(spoil(size))
+    except ModelError as error:
+        assert f"{name} can't take these weights: litert doesn't run it with them" in str(error)
+        return
+    frame, nobody = np.ones((1, 2, 1, 160), np.float32), np.zeros((1, 256), np.float32)
+    states = other.contract.initial_states()
+    for _ in range(3):
+        enhanced, _, states = other.backend.step(frame, nobody, states)
+    general, _, _ = model.backend.step(frame, nobody, model.contract.initial_states())
+    assert enhanced.shape == general.shape and np.isfinite(general).all()
+
+
 def run_python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
