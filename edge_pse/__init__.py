@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         EdgePseWarning,
         EnrollmentError,
         ModelError,
+        PersonalisationError,
         ProfileError,
         SoundServerError,
         StreamHungError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         ThreadError,
     )
     from edge_pse.model import Model, available_models
+    from edge_pse.personalisation import LearningProgress, personalise
     from edge_pse.profiles import Profile, ProfileStore
 
     __version__: str
@@ -45,9 +47,11 @@ _MODULES = {
     "EdgePseWarning": "errors",
     "Enhancer": "enhancer",
     "EnrollmentError": "errors",
+    "LearningProgress": "personalisation",
     "Live": "audio.live",
     "Model": "model",
     "ModelError": "errors",
+    "PersonalisationError": "errors",
     "Profile": "profiles",
     "ProfileError": "errors",
     "ProfileStore": "profiles",
@@ -59,6 +63,7 @@ _MODULES = {
     "available_models": "model",
     "enhance_file": "audio.files",
     "enroll": "enrollment",
+    "personalise": "personalisation",
 }
 """Where the names are that this package offers."""
 
@@ -68,9 +73,11 @@ __all__ = [
     "EdgePseWarning",
     "Enhancer",
     "EnrollmentError",
+    "LearningProgress",
     "Live",
     "Model",
     "ModelError",
+    "PersonalisationError",
     "Profile",
     "ProfileError",
     "ProfileStore",
@@ -83,6 +90,7 @@ __all__ = [
     "available_models",
     "enhance_file",
     "enroll",
+    "personalise",
 ]
 
 

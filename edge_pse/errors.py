@@ -24,6 +24,10 @@ class EnrollmentError(EdgePseError):
     """The recording would not make a good profile."""
 
 
+class PersonalisationError(EdgePseError):
+    """Personal weights can't be learnt: the learner, PyTorch or memory is missing, or the recordings will not do."""
+
+
 class ThreadError(EdgePseError):
     """Something that one thread at a time may use was called into the middle of its work."""
 

@@ -12,11 +12,12 @@ PACKAGES="python3 python3-venv libportaudio2 libasound2-plugins pulseaudio-utils
 
 usage() {
     cat <<END
-Usage: install.sh [--wheel FILE] [--backend onnx|litert] [--no-service]
+Usage: install.sh [--wheel FILE] [--backend onnx|litert] [--personal] [--no-service]
        install.sh --uninstall [--purge]
 
   --wheel FILE   install this wheel; without it, the checkout that this script lies in
   --backend B    the one inference runtime to install: litert (smaller and faster), unless onnx is asked for
+  --personal     also what learns a voice: \`edge-pse personalise\`. It is large, because PyTorch is
   --no-service   no virtual microphone and no service
   --uninstall    remove it; profiles and the service's options are kept,
   --purge        unless this is given, too
@@ -57,12 +58,13 @@ fail() {
 }
 
 main() {
-    wheel='' backend=litert service=yes action=install purge=no
+    wheel='' backend=litert service=yes personal=no action=install purge=no
     while [ $# -gt 0 ]; do
         case $1 in
         --wheel) [ $# -gt 1 ] || fail "--wheel needs the name of a file."; wheel=$2; shift ;;
         --backend) [ $# -gt 1 ] || fail "--backend needs a name."; backend=$2; shift ;;
         --no-service) service=no ;;
+        --personal) personal=yes ;;
         --uninstall) action=uninstall ;;
         --purge) purge=yes ;;
         -h | --help) usage; exit ;;
@@ -71,6 +73,8 @@ main() {
         shift
     done
     find_places
+    # An installation that can learn a voice goes on to.
+    [ ! -d "$VENV/share/edge-pse" ] || personal=yes
     [ -z "${SUDO_USER:-}" ] || fail "Run this as yourself, without sudo; it asks for sudo where it needs it."
     if [ "$action" = uninstall ]; then
         uninstall
@@ -79,6 +83,7 @@ main() {
     [ "$purge" = no ] || fail "--purge goes with --uninstall."
     case $backend in onnx | litert) ;; *) fail "There is no backend $backend: litert or onnx." ;; esac
     [ -z "$wheel" ] || [ -f "$wheel" ] || fail "There is no file $wheel."
+    [ "$personal" = no ] || [ -d "$HERE/../personalisation" ] || fail "--personal needs the whole checkout around this script."
     install
 }
 
@@ -147,7 +152,7 @@ install_command() {
     fi
     building=$(mktemp -d)
     trap 'rm -rf "$building"' EXIT
-    if ! { build_wheel && install_wheel; }; then
+    if ! { build_wheel && install_wheel && install_learner; }; then
         [ "$new" = no ] || rm -rf "$VENV"
         rmdir "$DATA" 2>/dev/null || true
         fail "pip could not install edge-pse: see above; with no network, nothing was changed."
@@ -179,6 +184,22 @@ install_wheel() {
     "$VENV/bin/python" -m pip install --quiet --no-compile --no-deps --force-reinstall "$wheel" || return 1
     # Debian 12 puts setuptools into every environment; nothing here needs it.
     "$VENV/bin/python" -m pip uninstall -qq -y "$other" setuptools
+}
+
+# The learner goes where edge-pse looks for it. It is of the same release as the rest.
+install_learner() {
+    [ "$personal" = yes ] || return 0
+    echo "Installing what learns a voice, PyTorch among it, into $VENV"
+    install_locked personal || return 1
+    # The build for this machine is the choice of its user: pip's settings say where it comes from.
+    torch=$(sed -n 's/^personal = \["\(torch==[0-9.]*\)".*/\1/p' "$HERE/../pyproject.toml")
+    "$VENV/bin/python" -m pip install --quiet --no-compile --only-binary=:all: "$torch" || return 1
+    learner=$VENV/share/edge-pse
+    rm -rf "$learner"
+    mkdir -p "$learner" || return 1
+    for package in personalisation training export quantization evaluation; do
+        cp -R "$HERE/../$package" "$learner" || return 1
+    done
 }
 
 # What a lock file names (targets/lock.py writes it), and nothing whose hash is another. Uncompiled: what is used

@@ -1,7 +1,8 @@
 """Writes what ``install.sh`` installs, each file with its hashes: ``python targets/lock.py``; needs ``pip install uv``.
 
-One file for each inference runtime and one for what builds the wheel, beside this script. They hold for Python 3.11 and
-later on x86_64 and aarch64. Versions that are locked stay as long as they fit; ``--upgrade`` takes the newest.
+One file for each inference runtime, one for what builds the wheel, and one for what the learner of personal weights
+needs beside PyTorch, of which each machine needs another build. All lie beside this script. They hold for Python 3.11
+and later on x86_64 and aarch64. Versions that are locked stay as long as they fit; ``--upgrade`` takes the newest.
 """
 
 import subprocess
@@ -12,14 +13,14 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RUNTIMES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
 """As ``install.sh --backend`` calls them -> the distribution."""
-BUILD = "build"
+BUILD, PERSONAL = "build", "personal"
 # Its later versions are not for Python 3.11 and newer, which uv does not look at, and pip does.
 _NEEDED_BY_LITERT = "backports-strenum<1.3"
 _HEADER = "# Written by targets/lock.py; see `python targets/lock.py --help`.\n"
 
 
 def file_of(name: str) -> Path:
-    """The lock file of a runtime, or of what builds the wheel."""
+    """The lock file of a runtime, of what builds the wheel, or of the learner."""
     return HERE / f"requirements-{name}.txt"
 
 
@@ -35,6 +36,8 @@ def requirements() -> dict[str, list[str]]:
         runtime = next(line for line in asked if line.startswith(distribution))
         wanted[name] = [*others, runtime.partition(";")[0].strip()]
     wanted["litert"].append(_NEEDED_BY_LITERT)
+    learner = [line for line in project["optional-dependencies"][PERSONAL] if line.startswith("onnx")]
+    wanted[PERSONAL] = [*wanted["onnx"], *learner]
     return wanted
 
 

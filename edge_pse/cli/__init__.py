@@ -18,6 +18,7 @@ from edge_pse.cli.enhance import enhance
 from edge_pse.cli.enroll import enroll
 from edge_pse.cli.info import info
 from edge_pse.cli.output import warnings_said
+from edge_pse.cli.personalise import personalise
 from edge_pse.cli.profiles import profiles
 from edge_pse.cli.run import run
 from edge_pse.cli.stopping import end_at_second_interrupt
@@ -43,7 +44,7 @@ def commands() -> None:
     """Enroll a voice once, then keep only that one: noise and other talkers are taken away."""
 
 
-for _command in (enroll, profiles, enhance, run, virtual_mic, devices, doctor, bench, info):
+for _command in (enroll, personalise, profiles, enhance, run, virtual_mic, devices, doctor, bench, info):
     commands.add_command(_command)
 
 

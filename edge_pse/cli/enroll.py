@@ -104,7 +104,7 @@ def enroll(
         audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS, channel)
         recording = extract_recording(audio, sample_rate_hz, model, microphone or "")
     else:
-        recording = record(model, Wishes(source, seconds, language, keep_audio, microphone))
+        recording = record(model, Wishes(source, seconds, language, keep_audio, microphone)).recording
     if verifying and known is not None:
         _say_verdict(known, verify(known, recording, model.contract.voice_space))
     elif add:

@@ -38,8 +38,19 @@ class Wishes:
     """What to call it; its own name otherwise."""
 
 
-def record(model: Model, wishes: Wishes) -> Recording:
-    """Show a text, listen until there is enough speech, and give what a profile keeps of it.
+@dataclass(frozen=True)
+class Heard:
+    """What the microphone heard."""
+
+    recording: Recording
+    """What a profile keeps of it."""
+    samples: Samples
+    """The sound, (samples,) float32."""
+    rate_hz: int
+
+
+def record(model: Model, wishes: Wishes) -> Heard:
+    """Show a text and listen until there is enough speech.
 
     Raises AudioError if the microphone does not work and EnrollmentError for a recording that will not do.
     """
@@ -53,12 +64,12 @@ def record(model: Model, wishes: Wishes) -> Recording:
         os._exit(1)  # the usual way out waits for the thread that hangs
     if wishes.keep_audio is not None:
         _keep(wishes.keep_audio, live.audio(), microphone.rate_hz)
-    return live.recording(wishes.microphone or name)
+    return Heard(live.recording(wishes.microphone or name), live.audio(), microphone.rate_hz)
 
 
 def _listen(microphone: Microphone, model: Model, wishes: Wishes) -> LiveEnrollment:
     live = LiveEnrollment(model, microphone.rate_hz, wishes.seconds)
-    text = sentences(wishes.language or language_of_locale())
+    text = sentences(wishes.language or language_of_locale(), wishes.seconds)
     with view(text, microphone.device.description) as screen:
         finished = False
         while not finished:

@@ -23,6 +23,7 @@ _PATIENCE_S = 1.0
 """Advice that changes sooner is not read by anybody."""
 _LINE_EVERY_SECONDS = 2.0
 _BAR_WIDTH, _SILENCE_DBFS = 30, -120.0
+_FEW_SENTENCES = 4
 _CALM = (GOOD, READ_ON)
 
 
@@ -105,12 +106,17 @@ class Screen:
             Text(
                 "Read aloud, as you usually speak; at the end begin again. Ctrl-C keeps nothing.", style="dim"
             ),
-            *(Padding(Text(sentence, style="bold"), (1, 2, 0, 2)) for sentence in self._sentences),
+            *(Padding(Text(part, style="bold"), (1, 2, 0, 2)) for part in self._parts()),
             Text(),
             Text("level   ").append(meter(progress.level_dbfs)).append(f"   {self._microphone}", style="dim"),
             Text(f"speech  {bar} {progress.missing_seconds:4.1f} s to go"),
             Text(self._advice, style="green" if self._advice in _CALM else "bold yellow"),
         )
+
+    def _parts(self) -> Sequence[str]:
+        """What stands apart: sentences, but for so many of them that a small terminal would not hold all."""
+        few = len(self._sentences) <= _FEW_SENTENCES
+        return self._sentences if few else [" ".join(self._sentences)]
 
 
 def view(sentences: Sequence[str], microphone: str) -> View:

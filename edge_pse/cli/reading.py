@@ -9,6 +9,7 @@ from pathlib import Path
 
 _FILE = Path(__file__).parents[1] / "reading_texts.json"
 _DEFAULT = "en"
+_SHORT_S = 20.0
 
 
 @cache
@@ -30,6 +31,7 @@ def language_of_locale() -> str:
     return _DEFAULT
 
 
-def sentences(language: str) -> list[str]:
-    """The sentences of a language, three of them."""
-    return _texts()[language]["sentences"]
+def sentences(language: str, seconds: float = 0.0) -> list[str]:
+    """The sentences of a language: three of them, or for more than twenty seconds of speech nine."""
+    text = _texts()[language]
+    return [*text["sentences"], *(text["further"] if seconds > _SHORT_S else [])]

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Collection
 from queue import SimpleQueue
 
 from edge_pse.cli import terminal
@@ -18,8 +19,10 @@ _TIDY_S = 1.0
 """So long whoever is told to stop has for it, also when told twice."""
 
 
-def stop_on_signals(stop: threading.Event) -> None:
+def stop_on_signals(stop: threading.Event, numbers: Collection[int] = _SIGNALS) -> None:
     """Set ``stop`` at Ctrl-C, when the service manager ends the program, and when its terminal is closed.
+
+    ``numbers``: at these signals only.
 
     Not in the signal handler: it may interrupt the main thread in ``stop.wait`` while that holds the event's lock, and
     would then wait for it for ever. ``SimpleQueue.put`` is made for handlers. What is to be ignored (as ``nohup`` wants
@@ -31,7 +34,7 @@ def stop_on_signals(stop: threading.Event) -> None:
         asked.get()
         stop.set()
 
-    for number in _SIGNALS:
+    for number in numbers:
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: asked.put(number))
     threading.Thread(target=pass_on, name="stop on signals", daemon=True).start()

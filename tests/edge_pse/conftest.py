@@ -1,6 +1,7 @@
 """The command, run in this process or as one of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,3 +64,15 @@ def start(home: Path) -> Callable[..., subprocess.Popen]:
 def names_in() -> Callable[[Path], list[str]]:
     """``names_in(directory)`` -> all names in it, hidden ones too."""
     return lambda directory: sorted(path.name for path in directory.iterdir())
+
+
+@pytest.fixture
+def learner_folder(tmp_path: Path) -> Path:
+    """Where a process that learns nothing is in the place of the learner; ``EDGE_PSE_CHILD`` says how it behaves."""
+    folder = tmp_path / "learner"
+    (folder / "personalisation").mkdir(parents=True)
+    (folder / "personalisation/__init__.py").touch()
+    shutil.copy(
+        Path(__file__).with_name("personalisation") / "child.py", folder / "personalisation/__main__.py"
+    )
+    return folder

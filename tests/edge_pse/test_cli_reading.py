@@ -17,6 +17,14 @@ def test_each_language_has_three_sentences_of_more_than_fifteen_seconds(language
     assert all(sentence.strip() == sentence and sentence[-1] in ".。" for sentence in text)
 
 
+@pytest.mark.parametrize("language", languages())
+def test_each_language_has_nine_sentences_for_a_minute(language):
+    text = sentences(language, 60)
+    assert text[:3] == sentences(language, 20) and len(set(text)) == 9
+    assert sum(map(len, text)) * (3 if language == "zh" else 1) > 3 * LONG_ENOUGH
+    assert all(sentence.strip() == sentence and sentence[-1] in ".?。？؟" for sentence in text)
+
+
 def test_the_languages_of_many_users_are_there():
     assert {"en", "de", "fr", "es", "it", "zh", "ar", "yo"} <= set(languages())
 

@@ -13,8 +13,10 @@ from packaging.markers import Marker
 PROJECT = Path(__file__).parents[2]
 CACHE = PROJECT / ".cache"
 SHIPPED = ("edge_pse", "targets", "pyproject.toml", "README.md", "LICENSE")
-LOCKS = {name: PROJECT / f"targets/requirements-{name}.txt" for name in ("litert", "onnx", "build")}
-"""What is installed, and what builds the wheel; ``targets/lock.py`` writes them."""
+LOCKS = {
+    name: PROJECT / f"targets/requirements-{name}.txt" for name in ("litert", "onnx", "build", "personal")
+}
+"""What is installed, what builds the wheel, and what the learner needs; ``targets/lock.py`` writes them."""
 PYTHON = {"bookworm": "3.11", "trixie": "3.13"}
 
 

@@ -180,6 +180,27 @@ def test_the_unit_goes_where_systemd_looks_not_the_shell(machine):
     assert machine.files() == []
 
 
+def test_the_learner_is_put_where_the_command_looks_for_it_and_stays_up_to_date(machine):
+    """An environment whose pip says what it is asked for."""
+    program = "#!/bin/sh\n"
+    machine.answer("python3", MACHINE["python3"].replace(program, f'{program}echo "$@" >>"$HOME/pip.log"\n'))
+    learner = machine.home / ".local/share/edge-pse/venv/share/edge-pse"
+    machine.install()
+    assert "torch" not in (machine.home / "pip.log").read_text() and not learner.exists()
+    wheel = ("--wheel", str(TARGETS / "install.sh"))
+    machine.script(*wheel, "--personal")
+    asked = (machine.home / "pip.log").read_text()
+    assert "--only-binary=:all: torch==2.13.0" in asked and "requirements-personal.txt" in asked
+    packages = {path.name for path in learner.iterdir()}
+    assert packages == {"personalisation", "training", "export", "quantization", "evaluation"}
+    stale = learner / "personalisation/stale.py"
+    stale.touch()
+    machine.script(*wheel)
+    assert not stale.exists() and (learner / "personalisation/__init__.py").is_file()
+    machine.script("--uninstall", "--purge")
+    assert not learner.exists()
+
+
 def test_without_namespaces_the_service_runs_without_them(machine):
     machine.answer(
         "systemctl",
@@ -233,6 +254,7 @@ def test_what_is_locked_is_what_the_project_asks_for():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
     asked = [Requirement(line) for line in project["project"]["dependencies"]]
     build = [Requirement(line) for line in project["build-system"]["requires"]]
+    personal = [Requirement(line) for line in project["project"]["optional-dependencies"]["personal"]]
     runtimes = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
     for python in ("3.11", "3.12", "3.13", "3.14"):
         for machine in ("x86_64", "aarch64"):
@@ -243,6 +265,11 @@ def test_what_is_locked_is_what_the_project_asks_for():
                 assert all(versions[one.name] in one.specifier for one in others), (lock, python, machine)
             versions = locked(LOCKS["build"].read_text(), python, machine)
             assert all(versions[one.name] in one.specifier for one in build)
+            learner = locked(LOCKS["personal"].read_text(), python, machine)
+            assert all(learner[one.name] in one.specifier for one in personal if one.name == "onnx")
+            # What is installed already stays as it is.
+            runtime = locked(LOCKS["onnx"].read_text(), python, machine)
+            assert {name: learner[name] for name in runtime} == runtime
 
 
 @pytest.mark.parametrize("name", LOCKS)

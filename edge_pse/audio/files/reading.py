@@ -153,21 +153,26 @@ def select_channels(path: str | Path, channel: int | None = None, far_end: bool 
 
 
 def read_recordings(
-    paths: Sequence[str | Path], max_seconds: float, channel: int | None = None
+    paths: Sequence[str | Path], max_seconds: float, channel: int | None = None, cut: bool = False
 ) -> tuple[Samples, int]:
     """Whole files, one after the other -> samples, (frames, channels) float32, and their rate in Hz.
 
     A single file keeps its channels, for whoever chooses among them. Of several, and where ``channel`` names
     one (counted from 1), each file is brought to one channel by itself, because each may have the voice in
     another one; and to the rate of the first file. AudioError if a file can't be used, or if it is longer
-    than ``max_seconds``, before it fills the memory.
+    than ``max_seconds``, before it fills the memory. ``cut``: what is beyond ``max_seconds`` of them all is left out
+    instead.
     """
     recordings = []
+    left = max_seconds
     for path in paths:
-        samples, rate = _read_whole(path, max_seconds)
+        samples, rate = _read_whole(path, left if cut else max_seconds, cut)
+        left -= len(samples) / rate
         if channel is not None or len(paths) > 1:
             samples = select_channels(path, channel).of(samples)[:, None]
         recordings.append((samples, rate))
+        if cut and left <= 0:
+            break
     first_rate = recordings[0][1]
     alike = [
         samples if rate == first_rate else soxr.resample(samples, rate, first_rate)
@@ -176,12 +181,16 @@ def read_recordings(
     return np.concatenate(alike), first_rate
 
 
-def _read_whole(path: str | Path, max_seconds: float) -> tuple[Samples, int]:
+def _read_whole(path: str | Path, max_seconds: float, cut: bool) -> tuple[Samples, int]:
     blocks, frames = [], 0
     with AudioReader(path) as reader:
         for block in reader.blocks():
             frames += len(block)
             if frames > max_seconds * reader.sample_rate_hz:
+                if cut:
+                    beyond = frames - round(max_seconds * reader.sample_rate_hz)
+                    blocks.append(block[: len(block) - beyond])
+                    break
                 raise AudioError(
                     f"{path} is longer than {max_seconds / 60:.0f} minutes: cut out one minute of the voice."
                 )

@@ -1,0 +1,334 @@
+"""``edge-pse personalise`` with real recordings and a learner that learns nothing."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_pse import Model, ProfileStore
+from edge_pse.personalisation import learner
+
+COMMAND = import_module("edge_pse.cli.personalise")
+PROGRAM = """\
+import sys
+from pathlib import Path
+from edge_pse.personalisation import learner
+folder = Path(sys.argv.pop(1))
+learner._places = lambda: iter([folder])
+from edge_pse.cli import main
+main()
+"""
+PATIENCE_S = 60
+read = COMMAND._read
+
+
+@cache
+def read_once(paths):
+    """With one network for all: those that ship take the profiles of one."""
+    return read(paths, None, Model.load())
+
+
+@pytest.fixture
+def learning(learner_folder, monkeypatch):
+    """A learner is found, and behaves so; recordings are listened to once."""
+    monkeypatch.setattr(learner, "_places", lambda: iter([learner_folder]))
+    monkeypatch.setattr(COMMAND, "_read", lambda paths, channel, model: read_once(paths))
+    return lambda mode: monkeypatch.setenv("EDGE_PSE_CHILD", mode)
+
+
+@pytest.fixture
+def anna(fixtures):
+    return ("--from", fixtures / "ls367_enrollment.opus", fixtures / "ls367_speech.opus")
+
+
+@pytest.fixture
+def bert(fixtures):
+    return ("--from", fixtures / "ls2033_enrollment.opus", fixtures / "ls2033_speech.opus")
+
+
+def contents(home):
+    return {path.name: path.read_bytes() for path in (home / "profiles").iterdir() if path.name != ".lock"}
+
+
+def told(profile, network="pvqe-s"):
+    """What the learner was told, as it says itself."""
+    return profile.personal.networks[network].scores["task"]
+
+
+def test_a_voice_that_is_new_is_enrolled_and_learnt(run, home, learning, anna, fixtures):
+    learning("better")
+    result = run(
+        "personalise", "anna", *anna, "--minutes", 3, "--against", fixtures / "ls2033_enrollment.opus"
+    )
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("Enrolled anna: ") and lines[1].startswith("Trust: ")
+    assert "pvqe-s learns anna for " in lines[2] and "Ctrl-C ends it" in lines[2]
+    assert lines[3].endswith("min left, no score yet.")
+    assert lines[4].endswith("+0.8 dB on pieces of the reading that it does not learn from.")
+    assert lines[5:8] == ["Others are heard less.", "By 3 dB.", "Nothing else changed."]
+    assert "--general goes without" in lines[8] and "edge-pse profiles export anna FILE" in lines[9]
+    profile = ProfileStore().load("anna")
+    assert profile.personal.fits(profile)
+    assert len(told(profile)["against"]) == 1
+    for file in (home / "profiles").iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_one_that_is_enrolled_is_compared_extended_and_learnt(
+    run, refused, home, learning, anna, bert, fixtures
+):
+    learning("better")
+    run("enroll", "anna", fixtures / "ls367_enrollment.opus")
+    before = contents(home)
+    message = refused("personalise", "anna", *bert)
+    assert "does not sound like anna" in message and "--replace" in message
+    assert contents(home) == before
+    result = run("personalise", "anna", *anna)
+    assert result.exit_code == 0 and result.stdout.startswith("Heard anna: ")
+    profile = ProfileStore().load("anna")
+    assert len(profile.recordings) == 2 and profile.personal.fits(profile)
+
+
+def test_what_is_learnt_goes_on_with_add_and_begins_anew_with_replace(
+    run, refused, home, learning, anna, bert
+):
+    learning("better")
+    run("personalise", "anna", *anna)
+    before = contents(home)
+    message = refused("personalise", "anna", *anna)
+    assert "has learnt the voice of 'anna' already: add --add" in message and "--replace" in message
+    assert contents(home) == before
+    assert run("personalise", "anna", "--add", *anna).exit_code == 0
+    more = ProfileStore().load("anna")
+    assert len(more.recordings) == 2 and more.personal.fits(more)
+    assert told(more)["start"] == len(before["anna.personal"])
+    assert run("personalise", "anna", "--replace", *bert).exit_code == 0
+    anew = ProfileStore().load("anna")
+    assert len(anew.recordings) == 1 and anew.personal.fits(anew) and anew.id != more.id
+    assert told(anew)["start"] == 0
+
+
+def test_another_network_learns_the_profile_as_it_is_and_add_says_what_is_lost(run, home, learning, anna):
+    learning("better")
+    run("personalise", "anna", *anna)
+    before = ProfileStore().load("anna")
+    assert run("personalise", "anna", "--model", "pvqe-xs", *anna).exit_code == 0
+    both = ProfileStore().load("anna")
+    assert both.id == before.id and set(both.personal.networks) == {"pvqe-s", "pvqe-xs"}
+    result = run("personalise", "anna", "--add", *reversed(anna[1:]))
+    assert "pvqe-xs has to learn it again: edge-pse personalise anna --model pvqe-xs" in result.stdout
+    after = ProfileStore().load("anna")
+    assert set(after.personal.networks) == {"pvqe-s"} and after.personal.fits(after)
+
+
+def test_a_profile_that_has_changed_since_is_learnt_again_from_the_general_weights(
+    run, home, learning, anna, fixtures
+):
+    learning("better")
+    run("personalise", "anna", *anna)
+    run("enroll", "anna", "--add", fixtures / "ls367_speech.opus")
+    assert not (known := ProfileStore().load("anna")).personal.fits(known)
+    assert run("personalise", "anna", *anna).exit_code == 0
+    again = ProfileStore().load("anna")
+    assert again.personal.fits(again) and told(again)["start"] == 0
+
+
+def test_where_nothing_is_better_the_voice_is_enrolled_and_earlier_weights_stay(run, home, learning, anna):
+    learning("general")
+    result = run("personalise", "anna", *anna)
+    assert result.exit_code == 0
+    assert "So anna is enrolled, and pvqe-s goes on with the weights that it has." in result.stdout
+    assert ProfileStore().load("anna").personal is None
+    learning("better")
+    run("personalise", "anna", *anna)
+    before = contents(home)
+    learning("general")
+    result = run("personalise", "anna", "--add", *anna)
+    assert (result.exit_code, contents(home)) == (0, before)
+    assert "So anna stays as it was" in result.stdout
+
+
+def test_what_is_missing_is_said_before_anybody_reads(refused, home, learning, anna, monkeypatch):
+    with monkeypatch.context() as changed:
+        changed.setattr(learner, "NEEDED", ("torch_that_nobody_has",))
+        assert "run pip install '.[personal]'" in refused("personalise", "anna")
+    with monkeypatch.context() as changed:
+        changed.setattr(learner, "_places", lambda: iter([]))
+        assert "is not on this machine" in refused("personalise", "anna")
+    assert "There is no profile 'anna'" in refused("personalise", "anna", "--add")
+    assert "Can't read missing.wav" in refused("personalise", "anna", "--against", "missing.wav")
+    assert "Give only one of" in refused("personalise", "anna", "--add", "--replace", status=2)
+    assert "are for the microphone" in refused("personalise", "anna", *anna, "--input", "x", status=2)
+    assert "is for files" in refused("personalise", "anna", "--channel", 1, status=2)
+    assert not home.exists()
+
+
+def test_on_a_disk_without_room_nobody_reads(refused, small_disk, learning, monkeypatch):
+    monkeypatch.setenv("EDGE_PSE_HOME", str(small_disk))
+    # The fixture of the command sets another home.
+    assert "too little room" in refused("personalise", "anna")
+    assert not list(small_disk.rglob("*.json"))
+
+
+def test_a_learner_that_fails_leaves_what_was_there(run, refused, home, learning, anna):
+    learning("error")
+    result = run("personalise", "anna", *anna)
+    assert result.exit_code == 1
+    assert "There is too little memory here" in result.stderr
+    assert set(contents(home)) == {"anna.profile.json"}
+    learning("better")
+    run("personalise", "anna", *anna)
+    before = contents(home)
+    for mode in ("killed", "garbage"):
+        learning(mode)
+        assert run("personalise", "anna", "--add", *anna).exit_code == 1
+        assert contents(home) == before
+
+
+def test_a_profile_that_another_program_changes_meanwhile_is_left(
+    run, home, learning, anna, monkeypatch, male_profile
+):
+    learning("better")
+    learn = COMMAND._learn
+
+    def learn_and_meet(*arguments):
+        learnt = learn(*arguments)
+        ProfileStore().save(dataclasses.replace(male_profile, name="anna"))
+        return learnt
+
+    monkeypatch.setattr(COMMAND, "_learn", learn_and_meet)
+    result = run("personalise", "anna", *anna)
+    assert result.exit_code == 1 and "was changed by another program meanwhile" in result.stderr
+    assert ProfileStore().load("anna").id == male_profile.id
+
+
+@pytest.fixture
+def start(learner_folder, tmp_path, anna):
+    """``start(mode)`` -> the command as a process of a user who has nothing yet, who reads from files."""
+    places = [tmp_path / name for name in ("home", "tmp", "work")]
+    for place in places:
+        place.mkdir()
+    running = []
+
+    def begin(mode, *arguments):
+        environment = {
+            "HOME": str(places[0]),
+            "TMPDIR": str(places[1]),
+            "EDGE_PSE_CHILD": mode,
+            "LC_ALL": "C.UTF-8",
+        }
+        kept = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
+        environment |= {name: os.environ[name] for name in kept if name in os.environ}
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, learner_folder, "personalise", "anna", *anna, *arguments],
+                cwd=places[2], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+        )  # fmt: skip
+        return running[-1]
+
+    begin.places = places
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def wait_for(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(process.stderr.read())
+
+
+def left_behind(places):
+    """Names of all files that a run has left, and whether the reading, or a part of it, is in one of them."""
+    return {file.name: file.read_bytes() for place in places for file in place.rglob("*") if file.is_file()}
+
+
+def learners(folder):
+    """Processes that learn."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"-m\0personalisation" in command and f"PYTHONPATH={folder}".encode() in environment:
+            found.append(process.name)
+    return found
+
+
+def test_interrupted_once_it_ends_with_the_best_so_far(start, learner_folder):
+    process = start("until stopped")
+    wait_for(process, "min left, +")
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, errors) == (0, "")
+    assert output.startswith("Ending with the best so far. Ctrl-C again")
+    assert "Others are heard less." in output
+    assert {"anna.profile.json", "anna.personal"} <= set(left_behind(start.places))
+    assert not learners(learner_folder)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc, to look for processes")
+def test_killed_at_any_moment_nothing_of_the_reading_is_left(start, learner_folder, recording):
+    """By the parent's end, the learner's, a second Ctrl-C and the service manager; before, while and after it hears."""
+    sounds = [recording("ls367_enrollment"), recording("ls367_speech")]
+    parts = [
+        samples[place : place + 32].astype(kind).tobytes()
+        for samples in sounds
+        for place in range(8_000, len(samples), 40_000)
+        for kind in (np.float32,)
+    ]
+    parts += [(np.frombuffer(part, np.float32) * 32767).round().astype("<i2").tobytes() for part in parts]
+    deaf = "min left, no score"
+    cases = {
+        "parent while it listens": ("deaf", None, lambda process: process.kill()),
+        "parent while it learns": ("deaf", deaf, lambda process: process.kill()),
+        "learner while it learns": (
+            "deaf",
+            deaf,
+            lambda process: os.kill(int(learners(learner_folder)[0]), 9),
+        ),
+        "the service manager": ("deaf", deaf, lambda process: process.terminate()),
+        "Ctrl-C twice": ("deaf", deaf, interrupt_twice),
+    }
+    for case, (mode, moment, end) in cases.items():
+        process = start(mode)
+        if moment is None:
+            time.sleep(0.6)
+        else:
+            wait_for(process, moment)
+        end(process)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode != 0, case
+        assert "Traceback" not in errors, case
+        ended = time.monotonic()
+        while learners(learner_folder):
+            assert time.monotonic() - ended < 5, f"{case}: the learner goes on"
+            time.sleep(0.05)
+        left = left_behind(start.places)
+        assert set(left) <= {"anna.profile.json", ".lock"}, case
+        assert not any(part in content for content in left.values() for part in parts), case
+        if moment is not None:
+            assert "anna.profile.json" in left, case  # as enroll would have made it
+        shutil.rmtree(start.places[0] / ".local", ignore_errors=True)
+
+
+def interrupt_twice(process):
+    process.send_signal(signal.SIGINT)
+    wait_for(process, "Ending with the best")
+    process.send_signal(signal.SIGINT)
