@@ -1,0 +1,133 @@
+"""Which weights are kept: on real speech, by real networks, general ones and what is made of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from personalisation import judging
+from personalisation.judging import ALONE, LEVEL, LOST, NAMED, NOISE, OTHER, SIMILAR, Judge, Scores, Voices
+from tests.training.conftest import recordings  # noqa: F401 - a fixture
+from training.checkpoint import load_checkpoint
+from training.network import Network
+from training.simulation.corpus import load_bank
+from training.simulation.rooms import load_rooms
+
+CHECKPOINTS = Path(__file__).parents[2] / "training/checkpoints"
+
+Recording = Callable[[str], NDArray[np.float32]]
+
+
+@pytest.fixture(scope="module")
+def voices(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Voices:  # noqa: F811
+    cache = tmp_path_factory.mktemp("cache")
+    speech = load_bank("speech", [recordings / "speech"], cache)
+    noise = load_bank("noise", [recordings / "noise"], cache)
+    return Voices(speech, np.array([1, 3, 0, 2]), noise, load_rooms([], 2, cache))
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return load_checkpoint(CHECKPOINTS / "pvqe-xs.pt")[0]
+
+
+@pytest.fixture(scope="module")
+def profile(recording: Recording) -> torch.Tensor:
+    from edge_pse import Model
+    from edge_pse.enrollment import conditioning
+
+    return torch.from_numpy(conditioning(recording("ls3080_enrollment"), Model.load("pvqe-s.fp32")))
+
+
+@pytest.fixture(scope="module")
+def held(recording: Recording) -> NDArray[np.float32]:
+    return recording("ls3080_enrollment")[-19_200:]
+
+
+def _blurred(network: Network) -> Network:
+    """The same weights, but each frame that leaves it has a part of the one before in it: worse in each row."""
+
+    def blur(module: nn.Module, given: object, made: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        before = torch.nn.functional.pad(made[0], (0, 0, 1, 0))[:, :, :-1]
+        return 0.93 * (made[0] + 0.4 * before), *made[1:]
+
+    blurred = copy.deepcopy(network)
+    blurred.register_forward_hook(blur)
+    return blurred
+
+
+def test_the_scenes_of_a_reading_are_always_the_same(
+    voices: Voices, held: NDArray[np.float32], recording: Recording
+) -> None:
+    first, again = (judging.draw_scenes([held], voices, share=0) for _ in range(2))
+    assert torch.equal(first.mixtures, again.mixtures) and torch.equal(first.references, again.references)
+    assert first.rows == again.rows and set(first.rows) == {row.name for row in judging.ROWS} - {NAMED}
+    absent = torch.tensor([row == ALONE for row in first.rows])
+    assert not first.references[absent].any() and first.references[~absent].square().mean(1).min() > 1e-7
+    assert first.mixtures.abs().max() <= 1 and first.mixtures.square().mean(1).min() > 1e-6
+    named = judging.draw_scenes([held], voices, [recording("ls1688_enrollment")], share=0)
+    assert named.rows.count(NAMED) == 3
+    whole = judging.draw_scenes([held], voices)
+    assert whole.rows.count(SIMILAR) == 18 and len(whole.some(0.5).rows) == (len(whole.rows) + 1) // 2
+
+
+def test_what_is_worse_is_refused_and_what_is_better_is_kept(
+    voices: Voices, held: NDArray[np.float32], profile: torch.Tensor, network: Network
+) -> None:
+    scenes = judging.draw_scenes([held], voices, share=0)
+    judge = Judge(_blurred(network), profile, scenes)
+    kept = judge.choose(network)
+    assert kept.network is network and kept.scores()["share"] == 1
+    assert all(row["kept"] >= row["general"] for row in kept.scores()["rows"].values())
+    assert judge.interim_gain_db(network) > 0.5
+    assert len(kept.sentences()) == 3 and kept.sentences()[0].startswith("Beside similar voices")
+    judge = Judge(network, profile, scenes)
+    refused = judge.choose(None, earlier=_blurred(network))
+    assert refused.network is None and refused.scores()["share"] == 0
+    assert [candidate.earlier for candidate in refused.candidates] == [True]
+    assert len(refused.sentences()) == 3 and refused.sentences()[0].startswith("The general weights are kept")
+    assert judge.choose(None).network is None, "nothing was learnt"
+
+
+def test_a_network_that_keeps_silent_is_refused(
+    voices: Voices, held: NDArray[np.float32], profile: torch.Tensor, network: Network
+) -> None:
+    scenes = judging.draw_scenes([held], voices, share=0)
+    silent = copy.deepcopy(network)
+    with torch.no_grad():
+        silent.decoder4.expand.conv.conv.weight.zero_()
+        assert silent.decoder4.expand.conv.conv.bias is not None
+        silent.decoder4.expand.conv.conv.bias.zero_()
+    verdict = Judge(network, profile, scenes).choose(silent)
+    assert verdict.chosen is None or verdict.chosen.share < 1
+    whole = next(candidate for candidate in verdict.candidates if candidate.share == 1)
+    assert whole.scores[ALONE].mean() == 40 and not judging.is_admissible(verdict.general, whole.scores)
+
+
+def _scores(**rows: float) -> Scores:
+    names = {"similar": SIMILAR, "other": OTHER, "alone": ALONE, "noise": NOISE, "level": LEVEL, "lost": LOST}
+    return {name: np.full(4, rows.get(key, 0.0)) for key, name in names.items()}
+
+
+@pytest.mark.parametrize("rows", [("similar", "other"), ("alone",), ("noise",), ("level",)])
+def test_no_row_may_lose_more_than_a_fifth_of_a_decibel(rows: tuple[str, ...]) -> None:
+    gains = {"similar": 3.0, "other": 3.0, "alone": 9.0, "noise": 1.0}
+    assert judging.is_admissible(_scores(), _scores(**{**gains, **dict.fromkeys(rows, -0.15)}))
+    assert not judging.is_admissible(_scores(), _scores(**{**gains, **dict.fromkeys(rows, -0.25)}))
+
+
+def test_few_clips_say_little_beside_what_their_like_say() -> None:
+    assert judging.is_admissible(_scores(), _scores(similar=1.0, other=-0.25))
+    assert not judging.is_admissible(_scores(), _scores(similar=1.0, other=-2.0))
+
+
+def test_few_frames_of_the_voice_may_be_lost() -> None:
+    assert judging.is_admissible(_scores(), _scores(lost=-0.4))
+    assert not judging.is_admissible(_scores(), _scores(lost=-0.6))
