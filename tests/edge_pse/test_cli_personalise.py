@@ -17,12 +17,14 @@ import pytest
 
 from edge_pse import Model, ProfileStore
 from edge_pse.personalisation import learner
+from tests.edge_pse.audio.terminal import Terminal
 
 COMMAND = import_module("edge_pse.cli.personalise")
 PROGRAM = """\
 import sys
 from pathlib import Path
 from edge_pse.personalisation import learner
+from tests.edge_pse.audio.terminal import Terminal
 folder = Path(sys.argv.pop(1))
 learner._places = lambda: iter([folder])
 from edge_pse.cli import main
@@ -221,7 +223,7 @@ def start(learner_folder, tmp_path, anna):
         place.mkdir()
     running = []
 
-    def begin(mode, *arguments):
+    def begin(mode, *arguments, terminal=False):
         environment = {
             "HOME": str(places[0]),
             "TMPDIR": str(places[1]),
@@ -230,12 +232,14 @@ def start(learner_folder, tmp_path, anna):
         }
         kept = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
         environment |= {name: os.environ[name] for name in kept if name in os.environ}
-        running.append(
-            subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, learner_folder, "personalise", "anna", *anna, *arguments],
-                cwd=places[2], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            )
-        )  # fmt: skip
+        program = [sys.executable, "-c", PROGRAM, learner_folder]
+        words = [*map(str, ("personalise", "anna", *anna, *arguments))]
+        if terminal:
+            begun = Terminal(*words, env=environment, program=[*map(str, program)])
+            running.append(begun.process)
+            return begun
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        running.append(subprocess.Popen([*program, *words], cwd=places[2], env=environment, **pipes))
         return running[-1]
 
     begin.places = places
@@ -281,6 +285,18 @@ def test_interrupted_once_it_ends_with_the_best_so_far(start, learner_folder):
     assert "Others are heard less." in output
     assert {"anna.profile.json", "anna.personal"} <= set(left_behind(start.places))
     assert not learners(learner_folder)
+
+
+def test_on_a_terminal_there_is_a_bar_with_what_is_left_and_gained(start, learner_folder, anna):
+    begun = start("until stopped", "--minutes", "3", terminal=True)
+    begun.wait_for("█", PATIENCE_S)
+    begun.wait_for("min left", PATIENCE_S)
+    begun.wait_for("dB on pieces of the reading that it does not learn from", PATIENCE_S)
+    assert "Ctrl-C ends it with the best so far." in begun.seen
+    begun.process.send_signal(signal.SIGINT)
+    begun.wait_for("Ctrl-C again ends it at once", PATIENCE_S)
+    begun.wait_for("By 3 dB.", PATIENCE_S)
+    assert begun.process.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc, to look for processes")
