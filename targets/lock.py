@@ -16,6 +16,8 @@ RUNTIMES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
 BUILD, PERSONAL = "build", "personal"
 # Its later versions are not for Python 3.11 and newer, which uv does not look at, and pip does.
 _NEEDED_BY_LITERT = "backports-strenum<1.3"
+_ELSEWHERE = ("torch", "edge-pse")
+"""Of what the learner needs: the one has a build for each machine, the other is what is installed."""
 _HEADER = "# Written by targets/lock.py; see `python targets/lock.py --help`.\n"
 
 
@@ -36,8 +38,8 @@ def requirements() -> dict[str, list[str]]:
         runtime = next(line for line in asked if line.startswith(distribution))
         wanted[name] = [*others, runtime.partition(";")[0].strip()]
     wanted["litert"].append(_NEEDED_BY_LITERT)
-    learner = [line for line in project["optional-dependencies"][PERSONAL] if line.startswith("onnx")]
-    wanted[PERSONAL] = [*wanted["onnx"], *learner]
+    learner = project["optional-dependencies"][PERSONAL]
+    wanted[PERSONAL] = [*wanted["onnx"], *(line for line in learner if not line.startswith(_ELSEWHERE))]
     return wanted
 
 

@@ -34,7 +34,7 @@ from edge_pse.spectral import Samples
 from edge_pse.text import cleaned, shown
 
 PACKAGE = "personalisation"
-NEEDED = ("torch", "onnx", "onnxruntime")
+NEEDED = ("torch", "scipy", "onnxruntime")
 """What it imports that this package does not bring: the extra ``personal``."""
 NICENESS = 10
 """Of its process, more than that of this one: whatever else runs goes first."""
