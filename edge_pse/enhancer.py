@@ -21,6 +21,7 @@ from edge_pse.errors import AudioError, EdgePseWarning, ModelError, ProfileError
 from edge_pse.levels import LevelRange, SpeechBand
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.pace import FramePowers, warn_of_pace
+from edge_pse.personal_model import personal_model
 from edge_pse.profiles import Profile
 from edge_pse.samples import (
     as_float32,
@@ -76,6 +77,8 @@ class _Settings:
     profile: Profile | None
     embedding: Samples
     """Of the profile, (1, profile_size); zeros without one."""
+    personal: Model | None
+    """With the weights that are of the profile; None where the general ones run."""
     strength: float
     observer: Callable[[FrameFeatures], object] | None
 
@@ -93,8 +96,9 @@ class Enhancer:
     A model that takes a far end removes the echo of what the loudspeaker plays as well.
 
     ``model``: a loaded model, or the name or path of one (see ``Model.load``); share a loaded one between
-    several streams. ``profile``: the voice to keep, None to keep every voice. ``strength``: 0 (the input) to
-    1 (the network's output). The stream is mono, at ``sample_rate_hz``.
+    several streams. ``profile``: the voice to keep, None to keep every voice. Where the model's network has learnt
+    that voice (``Profile.personal``), it runs with what it has learnt; ``Profile.general`` goes without. ``strength``:
+    0 (the input) to 1 (the network's output). The stream is mono, at ``sample_rate_hz``.
 
     ``profile``, ``strength`` and the observer may be set by any thread, at any time; the stream takes them
     between two hops. The stream itself (``process``, ``flush``, ``reset``, ``enhance``) is for one thread at a
@@ -130,8 +134,9 @@ class Enhancer:
         self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
         self._pending = self._nothing
         self._working, self._changing = threading.Lock(), threading.Lock()
-        self._settings = _Settings(None, self._no_profile, 1.0, None)
+        self._settings = _Settings(None, self._no_profile, None, 1.0, None)
         self._faulty = self._embedding = self._no_profile
+        self._personal: Model | None = None
         self.profile = profile
         self.strength = strength
         self.reset()
@@ -158,7 +163,12 @@ class Enhancer:
 
     @property
     def profile(self) -> Profile | None:
-        """The voice to keep; a new one acts from the next hop. ProfileError if it is of another model."""
+        """The voice to keep; a new one acts from the next hop. ProfileError if it is of another model.
+
+        Whoever sets a profile with personal weights opens the model with them, which takes some ten milliseconds; the
+        stream does not wait for that. An EdgePseWarning tells of weights that no longer fit the profile or the model,
+        whose own ones run then.
+        """
         return self._settings.profile
 
     @profile.setter
@@ -172,7 +182,12 @@ class Enhancer:
                     f"{contract.profiles_of}: enroll the voice again with this model, or choose the other one."
                 )
             embedding = profile.conditioning[None].copy()
-        self._change(profile=profile, embedding=embedding)
+        self._change(profile=profile, embedding=embedding, personal=personal_model(self.model, profile))
+
+    @property
+    def personal(self) -> bool:
+        """Whether the network runs with weights that have learnt the voice of the profile."""
+        return self._settings.personal is not None
 
     @property
     def strength(self) -> float:
@@ -347,6 +362,12 @@ class Enhancer:
             if not np.array_equal(now.embedding, self._embedding):
                 self._states = self.model.contract.initial_states()
             self._embedding = now.embedding
+        if now.personal is not self._personal:
+            # What weights hold of the sound so far, those that have learnt from them understand. They are arrays of the
+            # runtime's own, for the weights that made them. The sound itself is cross-faded by the windows, which
+            # overlap by a hop.
+            self._states = [state.copy() for state in self._states]
+            self._personal = now.personal
         features = None
         enhanced = spectrum
         if not self._fault:
@@ -380,7 +401,8 @@ class Enhancer:
         self, spectrum: Samples, far: Samples | None, now: _Settings
     ) -> tuple[Samples, FrameFeatures | None]:
         """The enhanced spectrum, the input's own if that is no sound; and the features, if there is an observer."""
-        enhanced, embedding, self._states = self._step(spectrum, now.embedding, self._states, far)
+        step = self._step if now.personal is None else now.personal.backend.step
+        enhanced, embedding, self._states = step(spectrum, now.embedding, self._states, far)
         power, kept_power = self._power(spectrum), self._power(enhanced)
         given = power if far is None else power + self._power(far)
         self._loudest = max(given, _FORGOTTEN * self._loudest)
@@ -416,7 +438,8 @@ class Enhancer:
         whose = "" if now.profile is None else f" with profile {now.profile.name!r}"
         advice = "choose another model or install edge-pse anew"
         if now.profile is not None:
-            advice = f"enroll that voice again; if that does not help, {advice}"
+            again = "enroll that voice again" if now.personal is None else "learn its personal weights again"
+            advice = f"{again}; if that does not help, {advice}"
         what = f"What {self.model.path.name} gives back{whose} is no sound"
         self._fault = f"{what}, so the input passes as it is: {advice}."
         self._faulty = now.embedding

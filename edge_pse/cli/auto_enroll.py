@@ -77,7 +77,8 @@ class StreamEnrollment:
             try:
                 profile = self._write(gathered)
                 self._enhancer.observe(None)
-                self._enhancer.profile = profile
+                # What is added to has no personal weights, or none that fit.
+                self._enhancer.profile = profile.general()
                 self._kept = True
             except EdgePseError as error:
                 self._say(str(error))
@@ -89,8 +90,16 @@ class StreamEnrollment:
 
     def _write(self, gathered: Gathered) -> Profile:
         recording, model_id = gathered.recording(self._microphone()), self._enhancer.model.contract.model_id
+
+        def added(known: Profile) -> Profile:
+            if known.personal is not None and known.personal.fits(known):
+                raise ProfileError(
+                    f"Nothing was added to {known.name}: its personal weights fit it as it is."
+                )
+            return known.with_recording(recording, model_id)
+
         if self._refined is not None:
-            return self._store.update(self._name, lambda known: known.with_recording(recording, model_id))
+            return self._store.update(self._name, added)
         profile = Profile(self._name, model_id, (recording,))
         self._store.create(profile)
         return profile

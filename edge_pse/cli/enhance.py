@@ -42,6 +42,7 @@ _LONG_SECONDS = 10
     type=click.Path(path_type=Path),
     help="What the loudspeaker played meanwhile, from the same moment on: its echo is cancelled.",
 )
+@options.general
 @options.model
 @options.backend
 def enhance(
@@ -52,6 +53,7 @@ def enhance(
     channel: int | None,
     keep_channels: bool,
     far_end: Path | None,
+    general: bool,
     model_name: str,
     backend: str,
 ) -> None:
@@ -64,6 +66,8 @@ def enhance(
     if channel is not None and keep_channels:
         raise click.UsageError("Give only one of --channel and --keep-channels.")
     profile = edge_pse.ProfileStore().load(name) if name is not None else None
+    if profile is not None and general:
+        profile = profile.general()
     model = edge_pse.Model.load(model_name, backend, far_end=far_end is not None)
     if far_end is not None and not model.contract.far_end:
         click.echo(output.no_far_end(model), err=True)

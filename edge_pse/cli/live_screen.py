@@ -136,8 +136,9 @@ class Screen:
         removed = max(0.0, status.input_dbfs - status.output_dbfs)
         way = "bypassed" if live.bypass else "passing as it is: too busy" if status.overloaded else ""
         voice = "every voice" if enhancer.profile is None else enhancer.profile.name
+        weights = ", personal weights" if enhancer.personal else ""
         table.add_row(
-            "removed", f"{removed:.0f} dB", way or f"keeps {voice}, strength {enhancer.strength:.0%}"
+            "removed", f"{removed:.0f} dB", way or f"keeps {voice}{weights}, strength {enhancer.strength:.0%}"
         )
         table.add_row("hop", f"{status.hop_p50_ms:.2f} ms", f"99 % under {status.hop_p99_ms:.2f} ms")
         table.add_row(

@@ -39,6 +39,9 @@ def _backend(default: str | None, shown: bool | str) -> _Option:
 
 model, model_of_target = _model(DEFAULT_MODEL, True), _model(None, OF_TARGET)
 backend, backend_of_target = _backend("auto", True), _backend(None, OF_TARGET)
+general = click.option(
+    "--general", is_flag=True, help="Run with the general weights, even if the profile has personal ones."
+)
 target = click.option(
     "--target",
     type=click.Choice([targets.AUTO, *targets.names()]),

@@ -8,11 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from edge_pse.enhancer import Enhancer
 from edge_pse.errors import EdgePseError
-from edge_pse.profiles import SUFFIX, Profile, ProfileStore
+from edge_pse.profiles import Profile, ProfileStore
 
 _LOOK_S = 0.2
 
@@ -20,11 +18,12 @@ _LOOK_S = 0.2
 class ProfileWatch:
     """Looks after the profile of a stream, as long as it is entered; says what has become of it.
 
-    What is damaged, deleted or of another model leaves the stream with the profile that it has.
+    What is damaged, deleted or of another model leaves the stream with the profile that it has. Personal weights that
+    come, change or go are taken up alike. ``load`` gives a profile as the stream takes it, with or without them.
     """
 
-    def __init__(self, enhancer: Enhancer, say: Callable[[str], None]):
-        self._enhancer, self._say = enhancer, say
+    def __init__(self, enhancer: Enhancer, load: Callable[[str], Profile], say: Callable[[str], None]):
+        self._enhancer, self._load, self._say = enhancer, load, say
         self._name: str | None = None
         self._seen: object = None
         """What the file in use was like when it was looked into."""
@@ -59,8 +58,7 @@ class ProfileWatch:
         if profile is None:
             self._name = None
             return
-        store = ProfileStore()
-        state = _state(store.root / f"{profile.name}{SUFFIX}")
+        state = [_state(path) for path in ProfileStore().files(profile.name)]
         if profile.name != self._name:
             # It is looked into once, because it may have changed since it was read.
             self._name, self._seen, self._trouble = profile.name, "nothing yet", ""
@@ -68,17 +66,26 @@ class ProfileWatch:
         if not settled or state == self._seen:
             return
         self._seen = state
-        if state is None:
+        if state[0] is None:
             self._tell(f"Profile {profile.name} was deleted: its voice is kept until this run ends.")
             return
-        changed = store.load(profile.name)
-        if _same(changed, profile):
+        changed = self._load(profile.name)
+        if _voice(changed) == _voice(profile) and _weights(changed) == _weights(profile):
             self._trouble = ""
             return
         if self._enhancer.profile is profile:  # unless a key has chosen another one meanwhile
-            self._enhancer.profile = changed
             self._trouble = ""
+            self._take(changed, profile)
+
+    def _take(self, changed: Profile, profile: Profile) -> None:
+        were_personal = self._enhancer.personal
+        self._enhancer.profile = changed
+        if _voice(changed) != _voice(profile):
             self._say(f"Profile {profile.name} was changed: the new one is used from here on.")
+        elif self._enhancer.personal:
+            self._say(f"Profile {profile.name} has new personal weights: they are used from here on.")
+        elif were_personal:
+            self._say(f"Profile {profile.name} goes on with general weights: its personal ones are gone.")
 
     def _tell(self, trouble: str) -> None:
         """Once, until something else happens."""
@@ -98,5 +105,11 @@ def _state(path: Path) -> object:
     return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
 
 
-def _same(one: Profile, other: Profile) -> bool:
-    return one.model_id == other.model_id and np.array_equal(one.embedding, other.embedding)
+def _voice(profile: Profile) -> tuple[str, str]:
+    return profile.model_id, profile.id
+
+
+def _weights(profile: Profile) -> str:
+    """Which personal weights can be used with it; empty for none."""
+    weights = profile.personal
+    return weights.fingerprint if weights is not None and weights.fits(profile) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -10,8 +11,11 @@ from edge_pse import Profile, ProfileStore
 from edge_pse.cli import output
 from edge_pse.enrollment import trust
 from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST
-from edge_pse.errors import ProfileError
-from edge_pse.profiles import Recording
+from edge_pse.errors import ModelError, ProfileError
+from edge_pse.model import available_models
+from edge_pse.model_file import read_description
+from edge_pse.personal_model import why_unfit
+from edge_pse.profiles import PersonalNetwork, Recording
 from edge_pse.text import shown
 
 
@@ -28,7 +32,9 @@ def list_() -> None:
     if not names:
         click.echo(f"No profiles in {shown(store.root)}. To make one: edge-pse enroll NAME")
         return
-    table = output.table("profile", "model", "speech", "above noise", "trust", "recordings", "enrolled")
+    table = output.table(
+        "profile", "model", "personal", "speech", "above noise", "trust", "recordings", "enrolled"
+    )
     for name in names:
         try:
             profile = store.load(name)
@@ -38,6 +44,7 @@ def list_() -> None:
         table.add_row(
             name,
             profile.model_id,
+            personal_networks(profile),
             f"{profile.speech_seconds:.1f} s",
             f"{profile.snr_db:.0f} dB",
             _share(trust(profile)),
@@ -62,8 +69,56 @@ def show(name: str) -> None:
     click.echo(f"trust        {_share(trust(profile))}")
     click.echo(f"kept in      {shown(store.root)}")
     click.echo(f"holds        2 x {profile.embedding.size} numbers of each recording, no audio")
+    _show_personal(profile)
     for number, recording in enumerate(profile.recordings, start=1):
         click.echo(f"recording {number:<2} {describe(recording)}, {recording.created}")
+
+
+def _show_personal(profile: Profile) -> None:
+    if profile.personal is None:
+        click.echo(
+            f"personal     no; to have the network learn this voice: edge-pse personalise {profile.name}"
+        )
+        return
+    for name, network in profile.personal.networks.items():
+        against = f", against {network.against} other recordings" if network.against else ""
+        click.echo(
+            f"personal     {name}, learnt from {network.reading_seconds:.0f} s in {network.minutes:.1f} min"
+            f"{against}, {network.created}"
+        )
+        reason = _why_unfit(profile, name, network)
+        if reason:
+            click.echo(f"not used     {reason} Run `edge-pse personalise {profile.name}` again.")
+        for sentence in network.sentences:
+            click.echo(f"gained       {sentence}")
+    others = sorted(
+        {path.name.partition(".")[0] for path in available_models()} - {*profile.personal.networks}
+    )
+    if others:
+        click.echo(f"general      {', '.join(others)}")
+
+
+def personal_networks(profile: Profile) -> str:
+    """Which networks have learnt the voice of a profile; those whose weights no longer fit are called old."""
+    if profile.personal is None:
+        return "no"
+    return ", ".join(
+        f"{name} (old)" if _why_unfit(profile, name, network) else name
+        for name, network in profile.personal.networks.items()
+    )
+
+
+def _why_unfit(profile: Profile, name: str, network: PersonalNetwork) -> str:
+    """Why no installed file of a network can run with what it has learnt, a sentence; empty if one can."""
+    reason = f"{name} is not installed."
+    for path in available_models():
+        if path.name.partition(".")[0] != name:
+            continue
+        with suppress(ModelError):  # a damaged file is no reason to be silent on a profile
+            reason = why_unfit(path.name, read_description(path)["sha256"], profile, network)
+            if not reason:
+                return ""
+    return reason[0].upper() + reason[1:]
 
 
 def describe(recording: Recording) -> str:
@@ -92,7 +147,7 @@ def _share(share: float | None) -> str:
 @profiles.command()
 @click.argument("name")
 def delete(name: str) -> None:
-    """Delete a profile for good."""
+    """Delete a profile and its personal weights for good."""
     ProfileStore().delete(name)
     click.echo(f"Deleted {name}.")
 
@@ -100,9 +155,10 @@ def delete(name: str) -> None:
 @profiles.command()
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
-def export(name: str, file: Path) -> None:
-    """Write a profile to FILE, to take it to another device."""
-    ProfileStore().export(name, file)
+@click.option("--general", is_flag=True, help="Leave personal weights out.")
+def export(name: str, file: Path, general: bool) -> None:
+    """Write a profile to FILE, with its personal weights, to take it to another device."""
+    ProfileStore().export(name, file, general)
     click.echo(
         f"Wrote {shown(file)}. Whoever has it can pick that voice out of a recording: pass it on with care."
     )
@@ -114,4 +170,5 @@ def export(name: str, file: Path) -> None:
 def import_(file: Path, name: str | None) -> None:
     """Take in a profile that was exported to FILE."""
     profile = ProfileStore().import_(file, name)
-    click.echo(f"Imported {profile.name}, made with {profile.model_id}.")
+    learnt = "" if profile.personal is None else f", with personal weights of {personal_networks(profile)}"
+    click.echo(f"Imported {profile.name}, made with {profile.model_id}{learnt}.")

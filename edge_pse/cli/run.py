@@ -75,6 +75,7 @@ _HUNG_PAUSE_S = 0.5
     metavar="NAME",
     help="Enroll the voice that talks most while this runs, or add to the profile in use; asks first on a terminal.",
 )
+@options.general
 @options.target
 @options.model_of_target
 @options.backend_of_target
@@ -90,6 +91,7 @@ def run(
     on_demand: bool,
     loopback: str | None,
     auto_enroll: str | None,
+    general: bool,
     target: str,
     model_name: str | None,
     backend: str | None,
@@ -102,6 +104,11 @@ def run(
         name, strength, bypass = resumed.profile, resumed.strength, resumed.bypass
         record = Path(resumed.recording) if record is not None and resumed.recording else record
     profile = _profile(name, resumed is not None) if name else None
+    if profile is not None and auto_enroll == name and profile.personal and profile.personal.fits(profile):
+        click.echo(f"Nothing is added to {name}: its personal weights fit it as it is.")
+        auto_enroll = None
+    if profile is not None and general:
+        profile = profile.general()
     settings = targets.choose(target).settings.override(
         model=model_name, backend=backend, latency_ms=latency, strength=strength
     )
@@ -126,7 +133,14 @@ def run(
     )
     stop = threading.Event()
     stop_on_signals(stop)
-    _Run(enhancer, live, record, stop, resumed is not None, bypass, auto_enroll).until_stopped()
+    load = partial(_load, general=general)
+    _Run(enhancer, live, load, record, stop, resumed is not None, bypass, auto_enroll).until_stopped()
+
+
+def _load(name: str, general: bool) -> Profile:
+    """A profile as this run takes it."""
+    profile = ProfileStore().load(name)
+    return profile.general() if general else profile
 
 
 def _profile(name: str, resumed: bool) -> Profile | None:
@@ -147,13 +161,14 @@ class _Run:
         self,
         enhancer: Enhancer,
         live: Callable[..., Live],
+        load: Callable[[str], Profile],
         record: Path | None,
         stop: threading.Event,
         resumed: bool,
         bypass: bool,
         auto_enroll: str | None,
     ):
-        self._stop = stop
+        self._stop, self._load = stop, load
         self._enrollment: StreamEnrollment | None = None
         if auto_enroll is not None and not (resumed and auto_enroll in ProfileStore()):
             self._enrollment = StreamEnrollment(
@@ -181,7 +196,7 @@ class _Run:
         try:
             with quiet_libraries(), output.warnings_said(self._say):
                 try:
-                    with self._view, ProfileWatch(self._live.enhancer, self._say):
+                    with self._view, ProfileWatch(self._live.enhancer, self._load, self._say):
                         self._live.run(self._stop, patient=self._patient)
                         self._service.stopping()
                         self._say_paces()
@@ -238,12 +253,12 @@ class _Run:
 
     def _next_profile(self) -> None:
         """The one after this in alphabetical order; after the last one, none."""
-        enhancer, store = self._live.enhancer, ProfileStore()
-        names: list[str | None] = [None, *store.list()]
+        enhancer = self._live.enhancer
+        names: list[str | None] = [None, *ProfileStore().list()]
         now = enhancer.profile.name if enhancer.profile else None
         following = names[(names.index(now) + 1) % len(names)] if now in names else None
         try:
-            enhancer.profile = store.load(following) if following else None
+            enhancer.profile = self._load(following) if following else None
         except EdgePseError as error:
             self._say(str(error))
 

@@ -74,6 +74,10 @@ class ProfileStore:
         # The file's name counts: whoever renames the file renames the profile.
         return dataclasses.replace(profile, name=name, personal=self._personal(name))
 
+    def files(self, name: str) -> tuple[Path, Path]:
+        """Where a profile and its personal weights are, or would be."""
+        return self._path(name), self._personal_path(name)
+
     def save(self, profile: Profile) -> None:
         """Write a profile under its name, in the place of an earlier one and of that one's personal weights."""
         with self._changing(profile.name):

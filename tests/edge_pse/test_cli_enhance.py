@@ -12,7 +12,8 @@ import pytest
 import soundfile
 import soxr
 
-from edge_pse import Enhancer, ProfileStore
+from edge_pse import Enhancer, Model, ProfileStore
+from tests.edge_pse.learnt import weights_of, with_personal
 
 
 @pytest.fixture
@@ -65,6 +66,19 @@ def test_the_voice_of_the_profile_comes_out(run, noisy, anna, model, tmp_path, r
     )
     speech = recording("ls367_speech")
     assert si_sdr(speech, samples_of(out)) > si_sdr(speech, samples_of(noisy)) + 1
+
+
+def test_personal_weights_are_used_and_can_be_left_out(run, noisy, anna, tmp_path):
+    model = Model.load("pvqe-s.fp32")
+    personal = with_personal(anna, model, weights_of(model, 0.05))
+    ProfileStore().save(personal)
+    both = ("enhance", noisy, "--model", "pvqe-s.fp32", "--profile", "anna", "--keep-channels", "-o")
+    outputs = [tmp_path / "personal.wav", tmp_path / "general.wav"]
+    assert run(*both, outputs[0]).exit_code == run(*both, outputs[1], "--general").exit_code == 0
+    for output, profile in zip(outputs, (personal, anna), strict=True):
+        expected = Enhancer(model, profile).enhance(samples_of(noisy), 16_000)
+        np.testing.assert_allclose(samples_of(output), expected, atol=1e-4)
+    assert np.abs(samples_of(outputs[0]) - samples_of(outputs[1])).max() > 0.01
 
 
 def test_without_a_profile_the_network_hears_none(run, noisy, model, tmp_path):

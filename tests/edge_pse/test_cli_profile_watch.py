@@ -5,8 +5,10 @@ import time
 
 import pytest
 
-from edge_pse import Enhancer, ProfileStore
+from edge_pse import Enhancer, Model, Profile, ProfileStore
+from edge_pse.cli.output import warnings_said
 from edge_pse.cli.profile_watch import ProfileWatch
+from tests.edge_pse.learnt import weights_of, with_personal
 
 WITHIN_S = 1.0
 
@@ -19,7 +21,7 @@ def stream(tmp_path, monkeypatch, model, female_profile):
     mine = dataclasses.replace(female_profile, name="me")
     store.save(mine)
     enhancer, said = Enhancer(model, mine), []
-    with ProfileWatch(enhancer, said.append):
+    with ProfileWatch(enhancer, store.load, said.append):
         yield enhancer, store, said
 
 
@@ -61,3 +63,49 @@ def test_what_this_program_writes_and_takes_itself_is_no_news(stream, male_profi
     enhancer.profile = mine
     time.sleep(0.8)
     assert said == []
+
+
+def learn(store, model, minutes):
+    store.update("me", lambda known: with_personal(known, model, weights_of(model), minutes=minutes))
+
+
+def test_personal_weights_that_come_change_and_go_are_taken_up(stream, model):
+    enhancer, store, said = stream
+    with warnings_said(said.append):
+        learn(store, model, 3.0)
+        until(lambda: len(said) == 1)
+        learn(store, model, 10.0)
+        until(lambda: len(said) == 2)
+        assert all("has new personal weights: they are used" in sentence for sentence in said)
+        assert enhancer.personal and enhancer.profile.personal.networks["pvqe-s"].minutes == 10.0
+        store.update("me", Profile.general)
+        until(lambda: len(said) == 3)
+        assert "goes on with general weights" in said[2] and not enhancer.personal
+        learn(store, model, 3.0)
+        until(lambda: len(said) == 4)
+        assert enhancer.personal
+        (store.root / "me.personal").write_bytes(b"damaged")
+        until(lambda: len(said) == 6)
+        assert "'me' goes without its personal weights. " in said[4]
+        assert "goes on with general weights" in said[5] and not enhancer.personal
+        time.sleep(0.5)
+        assert len(said) == 6
+
+
+def test_a_recording_more_takes_the_weights_away_and_says_why(stream, model, male_profile):
+    enhancer, store, said = stream
+    with warnings_said(said.append):
+        learn(store, model, 3.0)
+        until(lambda: said)
+        store.update("me", lambda known: known.with_recording(male_profile.recordings[0], known.model_id))
+        until(lambda: len(said) == 3)
+    assert "the profile has changed since. Run `edge-pse personalise me` again." in said[1]
+    assert "was changed: the new one is used" in said[2]
+    assert len(enhancer.profile.recordings) == 2 and not enhancer.personal
+
+
+def test_weights_of_another_network_are_no_news(stream):
+    enhancer, store, said = stream
+    learn(store, Model.load("pvqe-xs"), 3.0)
+    until(lambda: enhancer.profile.personal)
+    assert said == [] and not enhancer.personal

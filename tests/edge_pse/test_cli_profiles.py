@@ -7,6 +7,8 @@ import pytest
 
 from edge_pse import ProfileStore
 from edge_pse.enrollment.verification import trust
+from edge_pse.profiles import PersonalFile
+from tests.edge_pse.learnt import SENTENCES, weights_of, with_personal
 
 
 @pytest.fixture
@@ -28,6 +30,7 @@ def test_the_list_has_a_line_for_each(run, store, female_profile):
     assert header.split() == [
         "profile",
         "model",
+        "personal",
         "speech",
         "above",
         "noise",
@@ -38,7 +41,18 @@ def test_the_list_has_a_line_for_each(run, store, female_profile):
     seconds, snr = f"{female_profile.speech_seconds:.1f}", f"{female_profile.snr_db:.0f}"
     created = store.load("anna").created
     trusted = f"{trust(female_profile):.0%}"
-    assert anna.split() == ["anna", female_profile.model_id, seconds, "s", snr, "dB", trusted, "1", created]
+    assert anna.split() == [
+        "anna",
+        female_profile.model_id,
+        "no",
+        seconds,
+        "s",
+        snr,
+        "dB",
+        trusted,
+        "1",
+        created,
+    ]
     assert bert.startswith("bert ")
 
 
@@ -86,6 +100,68 @@ def test_a_profile_travels_as_a_file(run, refused, store, tmp_path, female_profi
     assert "Imported anna" in run("profiles", "import", file).stdout
     assert store.list() == ["anna", "bert", "clara"]
     np.testing.assert_array_equal(store.load("clara").embedding, female_profile.embedding)
+
+
+@pytest.fixture
+def learnt(store, model):
+    """The store, when the network has learnt the voice of ``anna``."""
+    store.update("anna", lambda known: with_personal(known, model, weights_of(model)))
+    return store
+
+
+def test_list_and_show_say_which_networks_have_learnt_the_voice_and_what_was_gained(run, learnt, model):
+    _, anna, bert = (line.split() for line in run("profiles", "list").stdout.splitlines())
+    assert (anna[2], bert[2]) == ("pvqe-s", "no")
+    shown = run("profiles", "show", "anna").stdout
+    assert (
+        "personal     pvqe-s, learnt from 60 s in 9.8 min, against 1 other recordings, 2025-11-29T" in shown
+    )
+    assert [line[13:] for line in shown.splitlines() if line.startswith("gained")] == list(SENTENCES)
+    assert "general      pvqe-s-far, pvqe-xs\n" in shown and "not used" not in shown
+    assert "personal     no; " in run("profiles", "show", "bert").stdout
+
+
+def test_weights_that_can_not_be_used_are_called_old_and_the_reason_is_shown(run, learnt, model):
+    learnt.update("anna", lambda known: known.with_recording(known.recordings[0], known.model_id))
+    assert "(old)" not in run("profiles", "list").stdout, "the same recording twice is the same voice"
+    bert = learnt.load("bert").recordings[0]
+    learnt.update("anna", lambda known: known.with_recording(bert, known.model_id))
+    assert "pvqe-s (old)" in run("profiles", "list").stdout
+    again = "Run `edge-pse personalise anna` again."
+    assert f"not used     The profile has changed since. {again}" in run("profiles", "show", "anna").stdout
+    files = {model.file_name: PersonalFile(64 * "0", b"1")}
+    learnt.update("anna", lambda known: with_personal(known, model, b"1", files=files))
+    shown = run("profiles", "show", "anna").stdout
+    assert "not used     They are " in shown and again in shown
+
+
+def test_damaged_weights_hide_nothing_of_the_profile(run, learnt, female_profile):
+    (learnt.root / "anna.personal").write_bytes(b"PK")
+    for command in (("list",), ("show", "anna")):
+        result = run("profiles", *command)
+        assert result.exit_code == 0 and female_profile.model_id in result.stdout
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(
+            "Warning: Profile 'anna' goes without its personal weights. These personal weights are"
+        )
+
+
+def test_a_run_adds_nothing_to_a_profile_whose_personal_weights_fit(run, learnt):
+    result = run("run", "--input", "no such device", "--profile", "anna", "--auto-enroll", "anna")
+    assert result.exit_code == 1  # there is no such device
+    assert result.stdout == "Nothing is added to anna: its personal weights fit it as it is.\n"
+
+
+def test_personal_weights_travel_with_the_profile_and_are_deleted_with_it(run, learnt, tmp_path, names_in):
+    both, alone = tmp_path / "both", tmp_path / "alone"
+    run("profiles", "export", "anna", both)
+    run("profiles", "export", "anna", alone, "--general")
+    assert "with personal weights of pvqe-s." in run("profiles", "import", both, "--name", "clara").stdout
+    assert "personal" not in run("profiles", "import", alone, "--name", "dora").stdout
+    assert learnt.load("clara").personal.fingerprint == learnt.load("anna").personal.fingerprint
+    for name in ("anna", "clara"):
+        run("profiles", "delete", name)
+    assert names_in(learnt.root) == [".lock", "bert.profile.json", "dora.profile.json"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from edge_pse.enrollment.automatic import AutoEnrollment, Rule
 from edge_pse.enrollment.verification import NO_MATCH_COSINE
 from edge_pse.errors import ProfileError
 from edge_pse.voice_space import VoiceSpace
+from tests.edge_pse.learnt import weights_of, with_personal
 
 cosine = VoiceSpace().cosine  # of embeddings as they are
 HOP_SECONDS = 0.01
@@ -190,6 +191,18 @@ def test_the_profile_in_use_is_added_to(model, home, hops, recording):
     np.testing.assert_array_equal(after.recordings[0].embedding, before.embedding)
     assert cosine(after.recordings[1].embedding, before.embedding) > 0.85
     np.testing.assert_array_equal(enhancer.profile.embedding, after.embedding)
+
+
+def test_nothing_is_added_to_a_profile_whose_personal_weights_fit(model, home, hops, recording):
+    before = enroll(recording("ls367_enrollment"), 16_000, model=model, name="me")
+    ProfileStore().save(before)
+    enhancer, said = Enhancer(model, before), []
+    enrollment = StreamEnrollment("me", enhancer, said.append, asks=True)
+    ProfileStore().save(with_personal(before, model, weights_of(model)))  # learnt meanwhile
+    hear(enrollment, hops("ls367") * 2)
+    enrollment.keep()
+    assert "Nothing was added to me" in said[-1]
+    assert ProfileStore().load("me").personal.fits(before)
 
 
 def test_a_name_that_is_taken_or_none_is_refused_before_anything_is_heard(model, home, female_profile):
