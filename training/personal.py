@@ -11,6 +11,8 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.checkpoint import model_id
+from training.losses import LossWeights
 from training.network import SAMPLE_RATE_HZ, Network
+from training.optimizer import Optimizer
 from training.schedule import Stage, load_schedule
 from training.simulation.corpus import Bank, Track, active_level
 from training.simulation.rooms import Rooms
-from training.simulation.scenes import Cast, KnownVoices, SceneSettings, SceneSimulator
+from training.simulation.scenes import Cast, KnownVoices, SceneBatch, SceneSettings, SceneSimulator
+from training.step import StepLoss, compute_loss
 from training.train import Trainer
 
 SCHEDULE = Path(__file__).with_name("personal.toml")
@@ -123,6 +128,67 @@ class PersonalScenes(SceneSimulator):
         return self.speech.samples.new_zeros((1, length), dtype=torch.float32), speakers[:1]
 
 
+class _Learner(Trainer):
+    """A trainer that runs a step in several parts at once, and meanwhile draws the next one.
+
+    Parts share nothing but the weights, and wait for each other once a step: threads inside every small operation of
+    the recurrent layers would do so a thousand times. In single precision: bf16 is hardly faster here.
+    """
+
+    def __init__(self, network: Network, stage: Stage, scenes: PersonalScenes, seed: int, profile: Tensor):
+        super().__init__(network, [stage], scenes, None, seed, FixedProfile(profile))
+        self.bfloat16 = False
+        self.optimizer = Optimizer(network, bfloat16=False)
+        self._parts = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(self._parts + 1, initializer=_start_part)
+        self._following: Future[SceneBatch] | None = None
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._parts)
+
+    def _draw(self, stage: Stage) -> SceneBatch:
+        drawing = self._following or self._pool.submit(super()._draw, stage)
+        batch = drawing.result()
+        self._following = self._pool.submit(super()._draw, stage)
+        return batch
+
+    def _add_gradients(self, stage: Stage, batch: SceneBatch) -> StepLoss:
+        weights = stage.loss_weights(self.stage_step / stage.steps)
+        parts = np.array_split(np.arange(len(batch.targets)), min(self._parts, len(batch.targets)))
+        losses = list(self._pool.map(lambda part: self._add_part(batch, part, weights), parts))
+        self.clock.lap("parts")
+        means = {
+            name: torch.stack(
+                [len(part) * loss.parts[name] for part, loss in zip(parts, losses, strict=True)]
+            )
+            for name in losses[0].parts
+        }
+        total = torch.stack([loss.total for loss in losses]).sum()
+        of_all = {name: values.sum() / len(batch.targets) for name, values in means.items()}
+        return StepLoss(total, of_all, losses[0].embeddings)
+
+    def _add_part(self, batch: SceneBatch, part: np.ndarray, weights: LossWeights) -> StepLoss:
+        """Add the gradient of some of the outputs, each of a mixture of its own."""
+        some = replace(
+            batch,
+            mixtures=batch.mixtures[part],
+            targets=batch.targets[part],
+            output_mixture=np.arange(len(part)),
+            output_profile=batch.output_profile[part],
+        )
+        loss = compute_loss(self.network, some, weights, self.bfloat16, profile_network=self.profile_network)
+        share = len(part) / len(batch.targets)
+        (share * loss.total).backward()
+        return replace(loss, total=share * loss.total.detach())
+
+
+def _start_part() -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # each thread for itself
+
+
 def learn_voice(
     network: Network,
     profile: Tensor,
@@ -148,29 +214,38 @@ def learn_voice(
     """
     began = time.monotonic()
     ends = np.inf if minutes is None else began + _USED_SHARE * 60 * minutes
-    trainer = Trainer(
-        copy.deepcopy(start or network), [stage or load_schedule(SCHEDULE)[0]], scenes, None, seed,
-        FixedProfile(profile),
-    )  # fmt: skip
+    stage = stage or load_schedule(SCHEDULE)[0]
+    learner = _Learner(copy.deepcopy(start or network), stage, scenes, seed, profile)
     if embed is not None:
-        trainer.embed_voices(embed=embed)
-    trainer.clock.restart()
+        learner.embed_voices(embed=embed)
+    try:
+        _learn(learner, ends, on_log, keep_going)
+    finally:
+        learner.close()
+    # What it makes of a recording now is no profile of anybody's: it goes on taking those that it was taught with.
+    learner.averaged.profiles_of = network.profiles_of or model_id(network)
+    return learner.averaged
+
+
+def _learn(
+    learner: _Learner, ends: float, on_log: Callable[[dict[str, Any]], None],
+    keep_going: Callable[[int, Network], bool],
+) -> None:  # fmt: skip
+    """Steps until ``ends`` of the monotonic clock, which the stage is fitted to again and again."""
     entries: list[dict[str, Tensor]] = []
-    first_step = time.monotonic()
-    while trainer.stage_step < trainer.stages[0].steps and time.monotonic() < ends:
-        entries.append(trainer.step(trainer.stages[0]))
-        if not keep_going(trainer.steps, trainer.averaged):
+    learner.clock.restart()
+    began = time.monotonic()
+    while learner.stage_step < learner.stages[0].steps and time.monotonic() < ends:
+        entries.append(learner.step(learner.stages[0]))
+        if not keep_going(learner.steps, learner.averaged):
             break
         if len(entries) == _FIT_AFTER_STEPS:
-            on_log(trainer.summarise(trainer.stages[0], entries))
+            on_log(learner.summarise(learner.stages[0], entries))
             now = time.monotonic()
-            if minutes is not None:
-                trainer.fit(ends - now, (now - first_step) / trainer.steps)
+            if ends < np.inf:
+                learner.fit(ends - now, (now - began) / learner.steps)
             entries = []
-            trainer.clock.restart()
-    # What it makes of a recording now is no profile of anybody's: it goes on taking those that it was taught with.
-    trainer.averaged.profiles_of = network.profiles_of or model_id(network)
-    return trainer.averaged
+            learner.clock.restart()
 
 
 def _with_recordings(bank: Bank, recordings: dict[str, NDArray[np.float32]]) -> Bank:

@@ -31,7 +31,7 @@ from training.options import Corpora, supports_bfloat16
 from training.schedule import Stage, choose_stages, default_stages, load_schedule, value_at
 from training.simulation.scenes import NO_PROFILE, SceneBatch, SceneSimulator
 from training.spectral import analyse
-from training.step import REFERENCE_LEVEL, ProfileNetwork, Supervision
+from training.step import REFERENCE_LEVEL, ProfileNetwork, StepLoss, Supervision
 
 _AVERAGING = 0.998  # of the weights that ship, a step
 _LOG_STEPS = 20
@@ -144,14 +144,10 @@ class Trainer:
         """One optimizer step of a stage: its losses. It doesn't wait for a GPU; reading what it returns does."""
         if stage is not self._entered:
             self._enter(stage)
-        batch = self.scenes.draw(stage.scenes, self._known_embeddings)
+        batch = self._draw(stage)
         self.clock.lap("data")
-        weights = stage.loss_weights(self.stage_step / stage.steps)
-        loss = self._loss(batch, weights, self.bfloat16, self._supervision(stage, batch))
-        self.clock.lap("forward")
         self.optimizer.zero_grad()
-        loss.total.backward()
-        self.clock.lap("backward")
+        loss = self._add_gradients(stage, batch)
         norm = self.optimizer.clip(_GRADIENT_NORM)
         self.optimizer.step(stage.learning_rate_at(self.stage_step), stage.rates)
         self._average()
@@ -161,6 +157,17 @@ class Trainer:
         self.steps += 1
         self.seconds += batch.seconds * parallel.processes()
         return loss.parts | {"loss": loss.total.detach(), "gradient": norm}
+
+    def _draw(self, stage: Stage) -> SceneBatch:
+        return self.scenes.draw(stage.scenes, self._known_embeddings)
+
+    def _add_gradients(self, stage: Stage, batch: SceneBatch) -> StepLoss:
+        weights = stage.loss_weights(self.stage_step / stage.steps)
+        loss: StepLoss = self._loss(batch, weights, self.bfloat16, self._supervision(stage, batch))
+        self.clock.lap("forward")
+        loss.total.backward()
+        self.clock.lap("backward")
+        return loss
 
     def _supervision(self, stage: Stage, batch: SceneBatch) -> Supervision:
         supervision = Supervision(

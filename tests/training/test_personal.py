@@ -16,7 +16,7 @@ from tests.training.conftest import QUIET
 from training.checkpoint import load_checkpoint, model_id
 from training.losses import LossWeights
 from training.network import Network
-from training.personal import SCHEDULE, FixedProfile, PersonalScenes, learn_voice
+from training.personal import SCHEDULE, FixedProfile, PersonalScenes, _Learner, learn_voice
 from training.schedule import load_schedule
 from training.simulation.scenes import SceneSimulator
 from training.step import compute_loss
@@ -140,3 +140,24 @@ def test_it_goes_on_from_earlier_personal_weights(scenes: Scenes) -> None:
     weights = [of.decoder4.expand.conv.conv.weight for of in (later, earlier, network)]
     assert (weights[0] - weights[1]).abs().max() < 0.01 < 0.9 < (weights[0] - weights[2]).abs().max()
     assert later.profiles_of == network.profiles_of
+
+
+def test_parts_of_a_step_give_the_gradient_of_the_whole(scenes: Scenes) -> None:
+    network, _ = load_checkpoint(CHECKPOINT)
+    (stage,) = load_schedule(SCHEDULE)
+    stage = replace(stage, scenes=replace(SETTINGS, speakers=3))
+    gradients, losses = [], []
+    for parts in (1, 3):
+        learner = _Learner(copy.deepcopy(network), stage, scenes(), 0, torch.zeros(network.config.taken_size))
+        learner._parts = parts
+        learner._enter(stage)
+        losses.append(learner._add_gradients(stage, learner._draw(stage)))
+        learner._parts = torch.get_num_threads()
+        learner.close()
+        learning = {n: p.grad for n, p in learner.network.named_parameters() if p.requires_grad}
+        assert not any(name.startswith(("mic", "joint")) for name in learning), "the encoder stays"
+        gradients.append(torch.cat([g.flatten() for g in learning.values() if g is not None]))
+    assert torch.allclose(losses[0].total, losses[1].total, rtol=1e-4)
+    assert all(torch.allclose(a, losses[1].parts[n], rtol=1e-4) for n, a in losses[0].parts.items())
+    difference = (gradients[0] - gradients[1]).norm() / gradients[0].norm()
+    assert difference < 1e-3

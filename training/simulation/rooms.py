@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyroomacoustics
 import soundfile
 import soxr
 import torch
@@ -60,6 +59,8 @@ def load_rooms(folders: Sequence[Path], count: int, cache: Path, seed: int = 0) 
 
 def simulate_room(random: np.random.Generator) -> np.ndarray:
     """One shoebox room: (POSITIONS, RESPONSE_SAMPLES), from a desk-sized distance to the far corner."""
+    import pyroomacoustics  # whoever has rooms ready goes without it
+
     size_m = random.uniform([2.5, 2.5, 2.2], [8.0, 6.0, 3.5])
     reverberation_s = random.uniform(0.15, 0.7)
     try:

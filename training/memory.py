@@ -1,0 +1,23 @@
+"""Memory of a process that makes and frees the same large arrays again and again."""
+
+from __future__ import annotations
+
+import ctypes
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of malloc.h
+_MOST = 2**31 - 1
+_AHEAD_BYTES = 64 << 20
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed for what is made next, for the whole process; to be called at its start.
+
+    By default each large array is asked for, zeroed page by page and given back anew, which takes a third of the time
+    of a training step. Does nothing where the C library is not glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _MOST), (_TOP_PAD, _AHEAD_BYTES)):
+        mallopt(option, value)
