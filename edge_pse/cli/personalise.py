@@ -116,6 +116,7 @@ def personalise(
         )
     folder = learner.find()
     store = ProfileStore()
+    replace = replace and name in store
     known = store.load(name) if add or (name in store and not replace) else None
     model = voice.load_network(network)
     if known is not None:

@@ -30,6 +30,7 @@ learner._places = lambda: iter([folder])
 from edge_pse.cli import main
 main()
 """
+PROJECT = Path(__file__).parents[2]
 PATIENCE_S = 60
 read = COMMAND._read
 
@@ -223,7 +224,7 @@ def start(learner_folder, tmp_path, anna):
         place.mkdir()
     running = []
 
-    def begin(mode, *arguments, terminal=False):
+    def begin(mode, *arguments, terminal=False, folder=learner_folder):
         environment = {
             "HOME": str(places[0]),
             "TMPDIR": str(places[1]),
@@ -232,7 +233,7 @@ def start(learner_folder, tmp_path, anna):
         }
         kept = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
         environment |= {name: os.environ[name] for name in kept if name in os.environ}
-        program = [sys.executable, "-c", PROGRAM, learner_folder]
+        program = [sys.executable, "-c", PROGRAM, folder]
         words = [*map(str, ("personalise", "anna", *anna, *arguments))]
         if terminal:
             begun = Terminal(*words, env=environment, program=[*map(str, program)])
@@ -342,6 +343,23 @@ def test_killed_at_any_moment_nothing_of_the_reading_is_left(start, learner_fold
         if moment is not None:
             assert "anna.profile.json" in left, case  # as enroll would have made it
         shutil.rmtree(start.places[0] / ".local", ignore_errors=True)
+
+
+@pytest.mark.skipif(
+    not (PROJECT / "personalisation/__main__.py").exists(), reason="there is no learner in this checkout"
+)
+def test_the_learner_itself_begins_and_ends_with_its_user(start):
+    """It leaves nothing, either."""
+    pytest.importorskip("torch")
+    process = start("", "--threads", "1", folder=PROJECT)
+    wait_for(process, "min left")
+    assert learners(PROJECT)
+    process.kill()
+    killed = time.monotonic()
+    while learners(PROJECT):
+        assert time.monotonic() - killed < 5, "the learner goes on"
+        time.sleep(0.05)
+    assert set(left_behind(start.places)) == {"anna.profile.json", ".lock"}
 
 
 def interrupt_twice(process):
