@@ -17,9 +17,9 @@ AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
 
-# The gates first. Two processes: live audio, whose tests mostly wait, beside those that compute.
+# The gates first. Four processes, of which two hear live audio, whose tests mostly wait.
 test: system-packages check check-int8
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 4
 
 check: $(VENV)/.development
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 # Before NumPy and PyTorch read it. Tests run beside each other; threads that wait for one another would take turns with
@@ -23,19 +24,52 @@ Samples = NDArray[np.float32]
 FIXTURES = Path(__file__).parent / "fixtures"
 AUDIO = "tests/edge_pse/audio/"
 AUDIO_FILES = f"{AUDIO}files/"
+LIVE = f"{AUDIO}live/"
+SLOW = tuple(f"tests/{folder}/" for folder in ("training", "quantization", "packaging", "evaluation"))
+LONGEST_FIRST = (LIVE, AUDIO, *SLOW, "tests/")
+"""Where processes share the tests: what takes long may not be left for the end, when the others have nothing to do."""
+
+
+def keeps_time(nodeid: str) -> bool:
+    """Whether the test hears live audio, which no other test may hold up."""
+    return nodeid.startswith(AUDIO) and not nodeid.startswith(AUDIO_FILES)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Where processes share the tests (``-n``), a file is one's, and live audio, which keeps time, is all one's."""
+    """Where processes share the tests (``-n``), a file is one's, and live audio, which mostly waits, is for two."""
     from xdist.scheduler import LoadFileScheduling
 
-    class OneHearsAll(LoadFileScheduling):
+    class TwoHearAll(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            keeps_time = nodeid.startswith(AUDIO) and not nodeid.startswith(AUDIO_FILES)
-            return AUDIO if keeps_time else super()._split_scope(nodeid)
+            if not keeps_time(nodeid):
+                return super()._split_scope(nodeid)
+            return LIVE if nodeid.startswith(LIVE) else AUDIO
 
-    return OneHearsAll(config, log)
+    config.option.loadscopereorder = False  # not by their number: see below
+    return TwoHearAll(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, live audio begins at once, and next what takes longest."""
+
+    def place(item: pytest.Item) -> int:
+        return next(place for place, start in enumerate(LONGEST_FIRST) if item.nodeid.startswith(start))
+
+    if hasattr(config, "workerinput"):
+        items.sort(key=place)
+
+
+@cache
+def let_others_go_first() -> None:
+    """From now on, with all processes that it starts, this one takes what time the others leave."""
+    os.nice(10)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where processes share the tests, those that compute wait for those that keep time."""
+    if hasattr(item.config, "workerinput") and not keeps_time(item.nodeid):
+        let_others_go_first()
 
 
 @pytest.fixture(autouse=True)
