@@ -3,12 +3,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Hundreds of processes import the same modules: they may keep them compiled, whatever the surroundings say.
+export PYTHONDONTWRITEBYTECODE :=
 
 # What the tests of live audio, of the files that ffmpeg reads and of the HTML report drive; where it can't be installed
 # they say so and are skipped.
 SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pulseaudio pulseaudio-utils gcc chromium ffmpeg
 
-NETWORKS := pvqe-s pvqe-s-far pvqe-xs
+# Two at a time: what takes longest first, so that neither is left alone at the end.
+NETWORKS := pvqe-s-far pvqe-xs pvqe-s
+CHECKS_INT8 := $(NETWORKS:%=check-int8-%)
 
 AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 
@@ -17,8 +21,10 @@ AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
 
-# The gates first. Four processes, of which two hear live audio, whose tests mostly wait.
-test: system-packages check check-int8
+# The gates first, two at a time. Then four processes, of which two hear live audio, whose tests mostly wait.
+test:
+	@$(MAKE) --no-print-directory -j2 system-packages $(VENV)/.pytorch
+	@$(MAKE) --no-print-directory -j2 --output-sync $(CHECKS_INT8) check
 	$(BIN)/python -m pytest -n 4
 
 check: $(VENV)/.development
@@ -57,10 +63,10 @@ fuzz: $(VENV)/.development
 
 # Every network that ships, two at a time.
 check-int8: $(VENV)/.development
-	@$(MAKE) --no-print-directory -j2 --output-sync $(NETWORKS:%=check-int8-%)
+	@$(MAKE) --no-print-directory -j2 --output-sync $(CHECKS_INT8)
 
 check-int8-%: $(VENV)/.development
-	$(BIN)/python -m quantization.check --short --network $*
+	$(BIN)/python -m quantization.check --short --bars-only --network $*
 
 bench: $(VENV)/.development
 	$(BIN)/edge-pse bench --all
@@ -88,12 +94,16 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet 'pesq==0.0.4' || echo "PESQ needs a C compiler: the demo does without it."
 	touch $@
 
-# PyTorch first and alone: whatever comes after it finds its need met and pulls no other build.
-$(VENV)/.development: $(BIN)/python pyproject.toml
+# PyTorch first and alone: whatever comes after it finds its need met and pulls no other build. Of these packages few
+# modules are ever imported, and Python compiles those as they are: to compile all takes half a minute.
+$(VENV)/.pytorch: $(BIN)/python
 	@echo "Installing PyTorch and what checks and tests need into $(VENV): about 1.8 GB. Where pip chooses the build of" \
 		"PyTorch with CUDA, that is a download of 2.7 GB."
-	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --editable '.[evaluation,training,development]'
+	$(BIN)/python -m pip install --quiet --no-compile torch==2.13.0
+	touch $@
+
+$(VENV)/.development: $(VENV)/.pytorch pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[evaluation,training,development]'
 	touch $@
 
 system-packages:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,11 @@ class Variant:
     def name(self) -> str:
         return f"{self.path.name} on {self.runtime}"
 
+    @property
+    def int8(self) -> bool:
+        """Whether it is one that the bars judge."""
+        return ".fp32." not in self.path.name
+
 
 @dataclass(frozen=True)
 class Output:
@@ -56,25 +62,30 @@ class Scores:
     tsos_percent: float
 
 
+NOT_MEASURED = math.nan
+
+
 @dataclass(frozen=True)
 class Row:
-    """All about one variant. SNR is that of its output against fp32, given the fp32 profiles."""
+    """All about one variant, NOT_MEASURED what was left out."""
 
     variant: Variant
     size_mb: float
-    scores: Scores
-    snr: float
-    minute_snr: list[list[float]]
-    """Of one voice after the other, in successive minutes, which are the same: does the error pile up in the states?"""
-    cosine: float
-    """The worst between its profiles and those of fp32."""
-    profile_into_fp32: float
-    """SI-SDR gain of the fp32 model with this variant's profiles."""
-    fp32_profile: float
-    """SI-SDR gain of this variant with the profiles of fp32."""
     p50_ms: float
     p99_ms: float
-    peak_memory_mb: float
+    peak_memory_mb: float = NOT_MEASURED
+    scores: Scores = Scores(*5 * (NOT_MEASURED,))
+    minute_snr: list[list[float]] = field(default_factory=list)
+    """Of one voice after the other, in successive minutes, which are the same: does the error pile up in the states?
+    SNR is that of the output against fp32, given the fp32 profiles."""
+    cosine: float = NOT_MEASURED
+    """The worst between its profiles and those of fp32."""
+    snr: float = NOT_MEASURED
+    """Over all scenes."""
+    profile_into_fp32: float = NOT_MEASURED
+    """SI-SDR gain of the fp32 model with this variant's profiles."""
+    fp32_profile: float = NOT_MEASURED
+    """SI-SDR gain of this variant with the profiles of fp32."""
 
 
 class Pythons:
@@ -121,41 +132,60 @@ class Pythons:
         return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
 
 
-def measure(reference: Variant, variants: list[Variant], scenes: SceneSet, pythons: Pythons) -> Iterator[Row]:
-    """A row for each variant, one by one; ``reference`` is the fp32 file that all are compared with."""
-    job, wanted = scenes.job(), scenes.wanted()
+def measure(
+    reference: Variant, variants: list[Variant], scenes: SceneSet, pythons: Pythons, bars_only: bool = False
+) -> Iterator[Row]:
+    """A row for each variant, one by one; ``reference`` is the fp32 file that all are compared with.
 
-    def by_minute(streams: list[Samples]) -> list[list[Samples]]:
-        return [np.split(stream, scenes.minutes) for stream in streams]
-
+    ``bars_only``: only what ``quantization.bars`` asks for. Of other fp32 files that is their size and time.
+    """
+    job = scenes.job()
     fp32 = pythons.run(reference, job)
     streams = {**scenes.stream_job(), "embeddings": fp32.embeddings}
     wanted_streams = pythons.run(reference, streams).enhanced
     times = pythons.times(variants)
     for variant in variants:
-        own = given = crossed = fp32
-        got_streams = wanted_streams
+        size_mb = variant.path.stat().st_size / 1e6
+        row = Row(variant, size_mb, p50_ms=times[variant]["p50"], p99_ms=times[variant]["p99"])
+        if bars_only and variant != reference and not variant.int8:
+            yield row
+            continue
+        own, got_streams = fp32, wanted_streams
         if variant != reference:
-            own = pythons.run(variant, job)
-            given = pythons.run(variant, {**job, "embeddings": fp32.embeddings})
-            crossed = pythons.run(reference, {**wanted.job(), "embeddings": own.embeddings})
-            got_streams = pythons.run(variant, streams).enhanced
-        yield Row(
-            variant=variant,
-            size_mb=variant.path.stat().st_size / 1e6,
-            scores=score(scenes, own.enhanced),
-            snr=snr_db(np.concatenate(fp32.enhanced), np.concatenate(given.enhanced)),
-            minute_snr=[
-                [snr_db(*minutes) for minutes in zip(*pair, strict=True)]
-                for pair in zip(by_minute(wanted_streams), by_minute(got_streams), strict=True)
-            ],
-            cosine=min(cosine(*pair) for pair in zip(fp32.embeddings, own.embeddings, strict=True)),
-            profile_into_fp32=si_sdr_gain(wanted if crossed is not fp32 else scenes, crossed.enhanced),
-            fp32_profile=si_sdr_gain(scenes, given.enhanced),
-            p50_ms=times[variant]["p50"],
-            p99_ms=times[variant]["p99"],
+            own, got_streams = pythons.run(variant, job), pythons.run(variant, streams).enhanced
+        row = replace(
+            row,
             peak_memory_mb=own.peak_memory_mb,
+            scores=score(scenes, own.enhanced),
+            minute_snr=_minute_snr(wanted_streams, got_streams, scenes.minutes),
+            cosine=min(cosine(*pair) for pair in zip(fp32.embeddings, own.embeddings, strict=True)),
         )
+        yield row if bars_only else _compared(row, reference, scenes, pythons, fp32, own)
+
+
+def _minute_snr(wanted: list[Samples], got: list[Samples], minutes: int) -> list[list[float]]:
+    return [
+        [snr_db(*pair) for pair in zip(np.split(ours, minutes), np.split(theirs, minutes), strict=True)]
+        for ours, theirs in zip(wanted, got, strict=True)
+    ]
+
+
+def _compared(
+    row: Row, reference: Variant, scenes: SceneSet, pythons: Pythons, fp32: Output, own: Output
+) -> Row:
+    """With what comes of profiles that the other precision made."""
+    given, crossed = fp32, si_sdr_gain(scenes, fp32.enhanced)
+    if row.variant != reference:
+        given = pythons.run(row.variant, {**scenes.job(), "embeddings": fp32.embeddings})
+        wanted = scenes.wanted()
+        heard = pythons.run(reference, {**wanted.job(), "embeddings": own.embeddings})
+        crossed = si_sdr_gain(wanted, heard.enhanced)
+    return replace(
+        row,
+        snr=snr_db(np.concatenate(fp32.enhanced), np.concatenate(given.enhanced)),
+        profile_into_fp32=crossed,
+        fp32_profile=si_sdr_gain(scenes, given.enhanced),
+    )
 
 
 def score(scenes: SceneSet, enhanced: list[Samples]) -> Scores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from dataclasses import dataclass, field
 from html import escape
 from io import BytesIO
@@ -64,7 +65,7 @@ def cost_section(rows: list[Row], reference: Row) -> Section:
         [
             [
                 row.variant.name, f"{row.size_mb:.2f}", f"{row.size_mb / reference.size_mb:.2f}",
-                f"{row.p50_ms:.3f}", f"{row.p99_ms:.3f}", f"{row.peak_memory_mb:.0f}",
+                f"{row.p50_ms:.3f}", f"{row.p99_ms:.3f}", _known(row.peak_memory_mb, 0),
             ]
             for row in rows
         ],
@@ -76,6 +77,8 @@ def quality_section(rows: list[Row], reference: Row) -> Section:
 
     def cell(row: Row, name: str, digits: int) -> str:
         value = getattr(row.scores, name)
+        if math.isnan(value):
+            return ""
         return f"{value:.{digits}f} ({value - getattr(reference.scores, name):+.{digits + 1}f})"
 
     columns = {"si_sdr_gain": 2, "pesq_wb": 2, "dnsmos_ovrl": 2, "bak_suppr": 1, "tsos_percent": 1}
@@ -100,13 +103,17 @@ def drift_section(rows: list[Row]) -> Section:
         ],
         [
             [
-                row.variant.name, f"{row.snr:.1f}", *(_each(row, minute) for minute in (0, -1)),
-                f"{row.cosine:.5f}", f"{row.scores.si_sdr_gain:.2f}", f"{row.fp32_profile:.2f}",
-                f"{row.profile_into_fp32:.2f}",
+                row.variant.name, _known(row.snr, 1), *(_each(row, minute) for minute in (0, -1)),
+                _known(row.cosine, 5), _known(row.scores.si_sdr_gain, 2), _known(row.fp32_profile, 2),
+                _known(row.profile_into_fp32, 2),
             ]
             for row in rows
         ],
     )  # fmt: skip
+
+
+def _known(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _each(row: Row, minute: int) -> str:

@@ -1,11 +1,7 @@
 """Which settings a machine gets, what they rest on, and that options override them."""
 
 import json
-import shutil
-import subprocess
-import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -141,21 +137,3 @@ def test_given_values_count_even_if_they_are_zero():
 
 def test_an_unknown_target_is_a_usage_error(refused):
     assert "--target" in refused("run", "--target", "toaster", status=2)
-
-
-def test_the_wheel_carries_the_settings(tmp_path):
-    """Only what is in the package reaches a device."""
-    source = tmp_path / "source"  # a build leaves files behind
-    shutil.copytree(PROJECT / "edge_pse", source / "edge_pse")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(PROJECT / name, source)
-    built = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, source],
-        capture_output=True,
-        text=True,
-    )
-    if built.returncode:
-        pytest.skip(f"no wheel can be built here: {built.stderr.strip().splitlines()[-1]}")
-    (wheel,) = tmp_path.glob("*.whl")
-    files = zipfile.ZipFile(wheel).namelist()
-    assert {f"edge_pse/targets/{name}.toml" for name in targets.names()} <= set(files)

@@ -17,6 +17,8 @@ import pytest
 import soundfile
 from packaging.requirements import Requirement
 
+from edge_pse import targets
+
 PROJECT = Path(__file__).parents[2]
 PIP = (sys.executable, "-m", "pip", "--quiet")
 BUILD_SDIST = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
@@ -93,6 +95,7 @@ def project():
 def test_the_wheel_holds_the_whole_package_and_nothing_else(in_wheel, sources):
     package = {name for name in sources if name.startswith("edge_pse/")}
     assert {name for name in in_wheel if ".dist-info/" not in name} == package
+    assert {f"edge_pse/targets/{name}.toml" for name in targets.names()} <= package
     for name in package:
         assert in_wheel[name] == (PROJECT / name).read_bytes(), name
 

@@ -134,6 +134,42 @@ def test_an_error_that_grows_from_minute_to_minute_is_a_miss() -> None:
     assert "over 3 minutes the output SNR of a voice falls by" in found
 
 
+class Remembers(PilesUp):
+    """Who was asked to listen to something."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.asked: list[Variant] = []
+
+    def run(self, variant: Variant, job: dict[str, np.ndarray]) -> Output:
+        """In place of a worker."""
+        self.asked.append(variant)
+        return super().run(variant, job)
+
+    def times(self, variants: list[Variant]) -> dict[Variant, dict[str, float]]:
+        """The same for all."""
+        return {variant: {"p50": 0.1, "p99": 0.2} for variant in variants}
+
+
+def test_what_no_bar_asks_for_can_be_left_out_and_the_misses_stay_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("quantization.measure.score", lambda *_: WORSE)
+    mixture = mixtures(CHECK[:1])[0]
+    scenes = [Scene("two-talkers", mixture.noisy, mixture.voice, 0)]
+    other_fp32 = Variant(FP32.path.with_suffix(".tflite"), "litert")
+    variants, scene_set = [FP32, other_fp32, INT8], SceneSet([], scenes, mixture.noisy[:48_000])
+    less, all_of_it = Remembers(), Remembers()
+    rows = list(measure(FP32, variants, scene_set, less, bars_only=True))
+    whole = list(measure(FP32, variants, scene_set, all_of_it))
+    assert less.asked == [FP32, FP32, INT8, INT8]  # the scenes and the streams
+    assert len(all_of_it.asked) == 10 and set(all_of_it.asked) == set(variants)
+    assert [row.size_mb for row in rows] == [row.size_mb for row in whole]
+    assert find_misses(rows) == find_misses(whole) != []
+    for section in report_sections(rows, []):
+        assert not any("nan" in cell for cells in section.rows for cell in cells)
+
+
 def test_one_fast_runtime_is_enough(rows: list[Row]) -> None:
     slow, fast = replace(rows[1], p50_ms=0.3), replace(rows[1], p50_ms=0.2)
     assert not misses_time([slow, fast])
