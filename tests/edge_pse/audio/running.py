@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,55 @@ class Command:
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
             self._new.put(line)
+
+
+class Pauses:
+    """Watches, as long as it is entered, how long this machine lets a process wait that only wants a moment of it.
+
+    A live stream that must wait as long may lose samples without any fault of its own: what is measured meanwhile says
+    nothing about it, and is measured again.
+    """
+
+    LONG_S = 0.03
+    _EVERY_S = 0.005
+
+    def __enter__(self) -> "Pauses":
+        self.last = -np.inf
+        """When the last long one ended, in monotonic seconds."""
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join()
+
+    @property
+    def any(self) -> bool:
+        """Whether there has been a long one."""
+        return bool(self.last > -np.inf)
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while not self._left.wait(self._EVERY_S):
+            now = time.monotonic()
+            if now - before > self._EVERY_S + self.LONG_S:
+                self.last = now
+            before = now
+
+
+def again_if_busy(measure: Callable[[], object], tries: int = 3) -> None:
+    """``measure()``, which asserts something of live audio; once more where it fails and this machine has paused."""
+    for left in reversed(range(tries)):
+        with Pauses() as pauses:
+            try:
+                measure()
+            except AssertionError:
+                if not left or not pauses.any:
+                    raise
+            else:
+                return
 
 
 class SoundServer:

@@ -61,7 +61,10 @@ def test_the_first_hop_of_a_process_is_as_fast_as_any():
 
 
 def test_the_garbage_collector_has_next_to_nothing_to_look_at(cards, tmp_path, start_command, speech_pcm):
-    """However often it may run: here once in a while by force, with the time of its thread taken."""
+    """However often it may run: here once in a while by force, with the time of its thread taken.
+
+    Of the last of them the least: other programs only ever add to it.
+    """
     speech_pcm.tofile(tmp_path / "mic.raw")
     (tmp_path / "sitecustomize.py").write_text(
         "import gc, pathlib, threading, time\n"
@@ -71,7 +74,7 @@ def test_the_garbage_collector_has_next_to_nothing_to_look_at(cards, tmp_path, s
         "        began = time.thread_time()\n"
         "        gc.collect()\n"
         "        took = time.thread_time() - began\n"
-        f"        pathlib.Path('{tmp_path}/took').write_text(str(took))\n"
+        f"        pathlib.Path('{tmp_path}/took').open('a').write(f'{{took}}\\n')\n"
         "threading.Thread(target=collect, daemon=True).start()\n"
     )
     env = cards(
@@ -82,6 +85,7 @@ def test_the_garbage_collector_has_next_to_nothing_to_look_at(cards, tmp_path, s
     env["PYTHONPATH"] = str(tmp_path)
     run = start_command("run", "--input", "mic", "--output", "speaker", "--latency", "200", env=env)
     run.wait_for("Running")
-    time.sleep(1)
+    time.sleep(1.5)
     run.stop()
-    assert float((tmp_path / "took").read_text()) < 0.003
+    took_s = [float(line) for line in (tmp_path / "took").read_text().splitlines()]
+    assert min(took_s[-3:]) < 0.003

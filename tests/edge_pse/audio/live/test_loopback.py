@@ -11,6 +11,7 @@ from edge_pse.audio.pcm import to_pcm
 from edge_pse.errors import ModelError
 from edge_pse.model import DEFAULT_MODEL, Model, far_end_variant
 from tests.edge_pse.audio.rooms import FAR_VOICES, RATE_HZ, LiveRoom, delayed, room_response, voices
+from tests.edge_pse.audio.running import again_if_busy
 from tests.edge_pse.audio.terminal import Terminal
 from tests.edge_pse.graphs import adaptive_filter_model, far_end_model
 
@@ -73,16 +74,22 @@ def cancels(sound_server, start_command, far, least_db, *arguments):
     )  # fmt: skip
     run.wait_for("Listening to")
     of_a_card = np.zeros(round(CARD_BUFFER_S * RATE_HZ), np.float32)
-    with LiveRoom(sound_server, "other", np.concatenate([of_a_card, 0.5 * room_response(0.2)])):
-        player = sound_server.play(to_pcm(far), "other")
-        time.sleep(CONVERGED_S)
-        microphone, enhanced = records(sound_server, MEASURED_S, "desk", SOURCE)
-        player.kill()
-    assert np.std(microphone.astype(float)) > 300, "there was no echo"
-    erle = erle_db(microphone, enhanced)
-    if erle <= least_db:
+    response = np.concatenate([of_a_card, 0.5 * room_response(0.2)])
+
+    def listen():
+        with LiveRoom(sound_server, "other", response):
+            player = sound_server.play(to_pcm(far), "other")
+            time.sleep(CONVERGED_S)
+            microphone, enhanced = records(sound_server, MEASURED_S, "desk", SOURCE)
+            player.kill()
+        assert np.std(microphone.astype(float)) > 300, "there was no echo"
+        assert erle_db(microphone, enhanced) > least_db, "\n".join(run.lines)
+
+    try:
+        again_if_busy(listen)  # a pause moves the far end against its echo
+    except AssertionError:
         in_time(run)
-    assert erle > least_db, "\n".join(run.lines)
+        raise
 
 
 @pytest.fixture(scope="module")

@@ -8,40 +8,75 @@ import numpy as np
 import pytest
 
 from edge_pse.audio.devices.virtual_mic import DESCRIPTION, SOURCE
-from tests.edge_pse.audio.running import Command, SoundServer, aligned, need_pulseaudio
+from tests.edge_pse.audio.running import (
+    Command,
+    Pauses,
+    SoundServer,
+    again_if_busy,
+    aligned,
+    need_pulseaudio,
+)
 
 LATENCY = ("--latency", "100")
 PACED_SECONDS = 30
 RETURN_SECONDS = 3
+TRIES = 3  # where the machine was busy with something else
+
+
+class PacedRun:
+    """``edge-pse run`` that passes speech on, and somebody who listens."""
+
+    def __init__(self, server, speech_pcm):
+        self.began = time.monotonic()
+        self.pauses = Pauses().__enter__()
+        arguments = ("--input", "desk", "--output", "virtual", "--strength", "0", *LATENCY)
+        self.command = Command("run", *arguments, env=server.env)
+        self.command.wait_for("Running")
+        self._others = server.play(np.tile(speech_pcm, 8)), server.listen(SOURCE)
+
+    def stop(self):
+        """After half a minute of it -> the numbers of its last line."""
+        time.sleep(max(0.0, self.began + PACED_SECONDS - time.monotonic()))
+        try:
+            return self.command.stop()
+        finally:
+            self.kill()
+
+    def kill(self):
+        self.pauses.__exit__()
+        for process in (self.command, *self._others):
+            process.kill()
+        for process in self._others:
+            process.wait()
 
 
 @pytest.fixture(scope="module")
-def paced(portaudio, tmp_path_factory, speech_pcm):
-    """A run of half a minute that goes on while the other tests hurt servers of their own."""
+def paced_server(portaudio, tmp_path_factory):
     need_pulseaudio()
     server = SoundServer(tmp_path_factory.mktemp("paced") / "server")
     server.start()
-    began = time.monotonic()
-    run = Command(
-        "run", "--input", "desk", "--output", "virtual", "--strength", "0", *LATENCY, env=server.env
-    )
-    run.wait_for("Running")
-    player, listener = server.play(np.tile(speech_pcm, 8)), server.listen(SOURCE)
-    yield server, run, began
-    run.kill()
-    for process in (player, listener):
-        process.kill()
-        process.wait()
+    yield server
     server.kill()
 
 
-def test_another_program_records_what_was_said(paced, speech_pcm):
-    server, _, _ = paced
-    recorded = server.record(SOURCE, 5)[16_000:].astype(np.float32)
+@pytest.fixture(scope="module")
+def paced(paced_server, speech_pcm):
+    """A run of half a minute that goes on while the other tests hurt servers of their own."""
+    run = PacedRun(paced_server, speech_pcm)
+    yield run
+    run.kill()
+
+
+def test_another_program_records_what_was_said(paced_server, paced, speech_pcm):
     reference = np.tile(speech_pcm, 2).astype(np.float32)
-    similar = [similarity(recorded[i : i + 4_000], reference) for i in range(0, recorded.size - 4_000, 4_000)]
-    assert np.median(similar) > 0.9
-    assert DESCRIPTION in server.pactl("list", "sources")
+
+    def listen():
+        recorded = paced_server.record(SOURCE, 5)[16_000:].astype(np.float32)
+        pieces = [recorded[i : i + 4_000] for i in range(0, recorded.size - 4_000, 4_000)]
+        assert np.median([similarity(piece, reference) for piece in pieces]) > 0.9
+
+    again_if_busy(listen)
+    assert DESCRIPTION in paced_server.pactl("list", "sources")
 
 
 def test_the_virtual_microphone_comes_and_goes_and_outlives_the_server(sound_server, start_command):
@@ -144,13 +179,16 @@ def test_on_demand_the_microphone_is_open_only_while_somebody_records(
     run.stop()
 
 
-def test_thirty_paced_seconds_lose_nothing(paced):
-    _, run, began = paced
-    time.sleep(max(0.0, began + PACED_SECONDS - time.monotonic()))
-    numbers = run.stop()
-    assert numbers["restarts"] == 0, run.lines
-    assert numbers["samples"] == 0, run.lines
-    for device, ratio in run.clock_ratios().items():
+def test_thirty_paced_seconds_lose_nothing(paced_server, paced, speech_pcm):
+    run, numbers = paced, paced.stop()
+    for _ in range(TRIES - 1):
+        if not (numbers["samples"] or numbers["restarts"]) or not run.pauses.any:
+            break
+        run = PacedRun(paced_server, speech_pcm)
+        numbers = run.stop()
+    assert numbers["restarts"] == 0, run.command.lines
+    assert numbers["samples"] == 0, run.command.lines
+    for device, ratio in run.command.clock_ratios().items():
         assert ratio == pytest.approx(1, abs=0.01), device
 
 
