@@ -114,6 +114,7 @@ def personalise(
         raise click.UsageError(
             "--channel is for files: of a microphone the channel with most speech is taken."
         )
+    began = time.monotonic()
     folder = learner.find()
     store = ProfileStore()
     replace = replace and name in store
@@ -124,7 +125,6 @@ def personalise(
     _check_room(store)
     others = [piece for path in against for piece in _pieces(path, model)]
     voice.check_others(others, model)
-    began = time.monotonic()
     if paths:
         reading = _read(paths, channel, model)
     else:
