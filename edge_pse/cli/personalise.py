@@ -138,9 +138,7 @@ def personalise(
     left = minutes - (time.monotonic() - began) / 60
     improved, learnt = _learn(profile, reading, model, left, others, threads, folder)
     _keep(store, None if replace else known or profile, improved, bool(learnt.weights))
-    for sentence in learnt.sentences:
-        click.echo(sentence)
-    _say_what_it_is(known, improved, model, bool(learnt.weights))
+    _say_what_came(known, improved, model, learnt)
 
 
 def _check_known(known: Profile, model: Model, add: bool) -> None:
@@ -255,11 +253,20 @@ def _keep(store: ProfileStore, before: Profile | None, improved: Profile, better
         store.update(before.name, changed)
 
 
-def _say_what_it_is(known: Profile | None, improved: Profile, model: Model, better: bool) -> None:
+def _say_what_came(known: Profile | None, improved: Profile, model: Model, learnt: Learnt) -> None:
     name, network = improved.name, model.contract.network
-    if not better:
-        kept = "stays as it was" if known is not None and _fits(known) else "is enrolled"
-        click.echo(f"So {name} {kept}, and {network} goes on with the weights that it has.")
+    kept = known is not None and _fits(known)
+    if known is not None and kept and not learnt.weights and voice.knows(known, model):
+        click.echo(
+            f"On this reading nothing that was learnt was better than the general weights. So {name} stays as it was, "
+            f"with what {network} had learnt before; --replace begins anew."
+        )
+        return
+    for sentence in learnt.sentences:
+        click.echo(sentence)
+    if not learnt.weights:
+        state = "stays as it was" if kept else "is enrolled"
+        click.echo(f"So {name} {state}, and {network} goes on with its general weights.")
         return
     click.echo(
         f"{network} has personal weights for {name} now: run, enhance and the service take them with --profile {name}; "

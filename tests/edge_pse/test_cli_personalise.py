@@ -151,7 +151,7 @@ def test_where_nothing_is_better_the_voice_is_enrolled_and_earlier_weights_stay(
     learning("general")
     result = run("personalise", "anna", *anna)
     assert result.exit_code == 0
-    assert "So anna is enrolled, and pvqe-s goes on with the weights that it has." in result.stdout
+    assert "So anna is enrolled, and pvqe-s goes on with its general weights." in result.stdout
     assert ProfileStore().load("anna").personal is None
     learning("better")
     run("personalise", "anna", *anna)
@@ -159,7 +159,13 @@ def test_where_nothing_is_better_the_voice_is_enrolled_and_earlier_weights_stay(
     learning("general")
     result = run("personalise", "anna", "--add", *anna)
     assert (result.exit_code, contents(home)) == (0, before)
-    assert "So anna stays as it was" in result.stdout
+    assert "So anna stays as it was, with what pvqe-s had learnt before" in result.stdout
+    assert (
+        "Nothing was better." not in result.stdout
+    )  # of the general weights, which are not those that it has
+    result = run("personalise", "anna", "--model", "pvqe-xs", *anna)
+    assert (result.exit_code, contents(home)) == (0, before)
+    assert "So anna stays as it was, and pvqe-xs goes on with its general weights." in result.stdout
 
 
 def test_what_is_missing_is_said_before_anybody_reads(refused, home, learning, anna, monkeypatch):
