@@ -58,10 +58,22 @@ STUDIES = {
         "a quarter of an hour",
     ),
     "personal": Study(
-        "personal",
+        "personal.command",
         "What does a network gain that goes on learning one voice?",
         f"{_DATA}, the training recordings, {_PYTORCH}",
         "the minutes of learning, and one, a voice",
+    ),
+    "personal-page": Study(
+        "personal.page",
+        "What is known of personal weights? Writes docs/personal.md and its plot.",
+        f"the results file, {_PYTORCH}",
+        "seconds",
+    ),
+    "personal-privacy": Study(
+        "personal.privacy",
+        "Can a voice, or what was read, be told from personal weights better than from the profile?",
+        f"{_DATA}, weights that the study before kept, {_PYTORCH}",
+        "a minute a voice",
     ),
     "curves": Study(
         "curves",

@@ -1,32 +1,72 @@
-"""What a network gains that goes on learning one voice."""
+"""What a network gains that goes on learning one voice: cells are kept as they come, and the page is made of them."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
+import torch
 from click.testing import Result
 
-from studies import personal
+from evaluation.metrics.signal import SAMPLE_RATE_HZ
+from studies.personal import clips, command, learning, page, results, voices
+from studies.personal.clips import ROWS
+from studies.personal.command import CHECKPOINTS, in_fp32, in_int8
+from studies.personal.results import GENERAL, RECIPE, Cell
+from training.checkpoint import load_checkpoint
+from training.dev import enhance
+
+PLOT_HEADER = b"\x89PNG"
 
 
-def test_general_and_personal_weights_stand_side_by_side(
-    study: Callable[..., Result], data: Path, recordings: Path, tmp_path: Path, monkeypatch
-) -> None:
-    monkeypatch.setattr(personal, "LEAST_REST_S", 5.0)
-    corpora = ("--speech", recordings / "speech", "--noise", recordings / "noise", "--simulated-rooms", 2)
-    result = study(
-        "personal", "--data", data, *corpora, "--cache", tmp_path, "--network", "pvqe-xs",
-        "--speaker", "ls1688", "--seconds", 9, "--minutes", 0.02, "--clips", 2, "--threads", 1,
+@pytest.fixture
+def short_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the fixtures, there are some fifteen seconds a voice."""
+    monkeypatch.setattr(voices, "READINGS_S", (9.0,))
+    monkeypatch.setattr(voices, "SHORTEST_SET_ASIDE_S", 9.0)
+    monkeypatch.setattr(voices, "LEAST_REST_S", 5.0)
+
+
+def test_cells_are_kept_as_they_come_and_not_measured_again(
+    study: Callable[..., Result], data: Path, recordings: Path, tmp_path: Path, short_readings: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    file = tmp_path / "results.jsonl"
+    arguments = (
+        "personal", "--data", data, "--speech", recordings / "speech", "--noise", recordings / "noise",
+        "--simulated-rooms", 2, "--cache", tmp_path, "--network", "pvqe-xs", "--speaker", "ls1688",
+        "--minutes", 2, "--step-ms", 60_000, "--clips", 1, "--threads", 1, "--results", file,
     )  # fmt: skip
+    monkeypatch.setattr(command, "LIKENESS_S", 1.0)
+    result = study(*arguments, "--variant", RECIPE, "--minutes", 1)
     assert result.exit_code == 0, result.output
-    assert "pvqe-xs, 1 voices, 9 s of reading, 0.02 minutes of learning" in result.stdout
-    lines = result.stdout.splitlines()
-    for condition, metric in personal.METRICS.items():
-        (line,) = (line for line in lines if line.startswith(f"| {condition} | "))
-        general, own, both = map(float, line.split(" | ")[2:5])
-        assert f"| {metric} |" in line and len(re.findall(r"-?\d+\.\d", line)) >= 7
-        assert abs(own - general) < 3 and abs(both - general) < 3, "a second of learning changes little"
-    assert any(line.startswith("| ls1688 | ") for line in lines)
+    cells = results.read(file)
+    assert [(c.variant, c.minutes, c.steps) for c in cells] == [
+        (GENERAL, 0, 0), (RECIPE, 1, 1), (RECIPE, 2, 2),
+    ]  # fmt: skip
+    general, one, two = cells
+    assert one.ms_a_step > 0 and one.seconds == 9 and one.recipe == two.recipe != general.recipe
+    assert general.scores.keys() == {row.of for row in ROWS.values()}
+    for name in ROWS:
+        assert abs(two.row(name) - general.row(name)) < 3 or ROWS[name].unit.startswith("%"), (
+            "two steps change little"
+        )
+    assert general.scores != one.scores != two.scores
+    assert "pvqe-xs, 1 voices, 1, 2 minutes of learning" in result.stdout
+    assert len(re.findall(r"-?\d+\.\d", result.stdout)) >= 7 * len(ROWS)
+
+    before = file.read_bytes()
+    monkeypatch.setattr(learning, "learn_voice", lambda *_, **__: pytest.fail("it was there"))
+    again = study(*arguments, "--variant", RECIPE, "--minutes", 1)
+    assert again.exit_code == 0 and result.stdout.endswith(again.stdout) and file.read_bytes() == before
+    half = study(*arguments, "--variant", learning.MEAN)
+    assert half.exit_code == 0, half.output
+    *_, last = results.read(file)
+    assert (last.variant, last.steps) == (learning.MEAN, 2) and last.scores != two.scores
 
 
 def test_a_voice_with_too_few_recordings_is_named_as_such(
@@ -36,3 +76,110 @@ def test_a_voice_with_too_few_recordings_is_named_as_such(
     result = study("personal", "--data", data, *corpora, "--cache", tmp_path, "--seconds", 60)
     assert result.exit_code == 1
     assert "No dev speaker has 72 s of recordings." in result.stderr
+
+
+@pytest.mark.parametrize("prepare", [learning.with_low_rank, learning.with_shifted_profile])
+def test_what_is_added_begins_as_nothing_and_ends_in_the_network_itself(prepare: Callable) -> None:
+    general, _ = load_checkpoint(CHECKPOINTS / "pvqe-xs.pt")
+    torch.manual_seed(0)
+    changed = prepare(general).eval()
+    noisy, profile = torch.randn(1, 4000), torch.randn(1, general.config.taken_size)
+    assert torch.allclose(enhance(changed, noisy, profile), enhance(general, noisy, profile), atol=1e-5)
+    added = [p for name, p in changed.named_parameters() if name.split(".")[-1].startswith(("up", "shift"))]
+    with torch.no_grad():
+        for parameter in added:
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    output = enhance(changed, noisy, profile)
+    whole = learning.merged(changed)
+    assert whole.state_dict().keys() == general.state_dict().keys()
+    assert not torch.allclose(output, enhance(general, noisy, profile), atol=1e-3)
+    assert torch.allclose(output, enhance(whole, noisy, profile), atol=1e-4)
+
+
+def test_every_variant_is_a_recipe_that_the_network_can_learn_by() -> None:
+    from training.personal import SCHEDULE
+    from training.schedule import load_schedule
+    from training.train import check_fits
+
+    general, _ = load_checkpoint(CHECKPOINTS / "pvqe-xs.pt")
+    (recipe,) = load_schedule(SCHEDULE)
+    stages = {name: variant.stage(recipe) for name, variant in learning.VARIANTS.items()}
+    for name, variant in learning.VARIANTS.items():
+        check_fits(variant.prepare(general), stages[name])
+    same = {name for name, stage in stages.items() if stage == recipe}
+    assert (
+        {RECIPE, learning.AGAINST} <= same <= {RECIPE, learning.AGAINST, "all weights", "all but the encoder"}
+    )
+    assert learning.fingerprint(recipe) == learning.fingerprint(replace(recipe, steps=7))
+    assert learning.fingerprint(recipe) != learning.fingerprint(replace(recipe, learning_rate=1.0))
+
+
+def test_int8_hears_what_fp32_hears(recording: Callable[[str], np.ndarray]) -> None:
+    from edge_pse.enrollment import conditioning
+    from edge_pse.model import Model
+
+    network, _ = load_checkpoint(CHECKPOINTS / "pvqe-xs.pt")
+    profile_model = Model.load("pvqe-xs.fp32").profile_network()
+    reading, noisy = recording("ls367_enrollment")[:64_000], recording("ls367_speech")[:32_000]
+    whole = in_fp32(network, torch.from_numpy(conditioning(reading, profile_model)))([noisy])[0]
+    small = in_int8(network, reading, profile_model)([noisy])[0]
+    assert 15 < 10 * np.log10(np.sum(whole**2) / np.sum((whole - small) ** 2)) < 60
+
+
+def test_who_comes_through_and_who_is_gone(recording: Callable[[str], np.ndarray]) -> None:
+    wanted, other = (recording(f"{name}_speech")[: 5 * SAMPLE_RATE_HZ] for name in ("ls367", "ls2033"))
+    mixture = wanted + other
+    trials = [
+        clips.Trial(clips.SAME, mixture, wanted, other), clips.Trial(clips.ABSENT, other),
+        clips.Trial(clips.ALONE, wanted, wanted),
+    ]  # fmt: skip
+    kept = clips.score(lambda mixtures: [wanted + 0.1 * other, 0.1 * other, 0.5 * wanted], trials)
+    lost = clips.score(lambda mixtures: [0.1 * wanted + other, other, 0.01 * wanted], trials)
+    assert kept[clips.WRONG] == [0] and lost[clips.WRONG] == [100]
+    assert kept[clips.SAME][0] > 10 > 0 > lost[clips.SAME][0]
+    assert kept[clips.ABSENT] == [20.0] and lost[clips.ABSENT] == [0.0]
+    assert kept[clips.LEVEL] == [-6.02] and kept[clips.LOST] == [0] and lost[clips.LOST][0] > 50
+
+
+def cell(voice: str, variant: str, minutes: float, gain: float, **others: object) -> Cell:
+    scores = {row.of: [gain - 1, gain, gain + 1] for row in ROWS.values()}
+    made = Cell(
+        "pvqe-s", voice, "corpus", "F", 30.0, variant, minutes, "fp32", "ab" if minutes else "", round(60 * minutes),
+        1500.0, 1, "pvqe-s-0", 3, scores,
+    )  # fmt: skip
+    return replace(made, **others)
+
+
+def test_the_page_says_what_is_gained_and_what_is_missing(
+    study: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "results.jsonl"
+    for number, voice in enumerate(("a", "b")):
+        results.add(file, [
+            cell(voice, GENERAL, 0, 3.0 + number), cell(voice, RECIPE, 1, 99.0, recipe="older"),
+            cell(voice, RECIPE, 1, 4.0 + number), cell(voice, RECIPE, 3, 5.0 + number),
+            cell(voice, learning.AGAINST, 3, 5.5 + number),
+        ])  # fmt: skip
+    result = study("personal-page", "--results", file, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / page.PAGE).read_text()
+    (row,) = (line for line in text.splitlines() if line.startswith("| same sex | SI-SDR gain, dB |"))
+    cells = row.split(" | ")
+    assert [cells[2], cells[3], cells[4]] == ["3.5 [3.0, 4.0]", "4.5 [4.0, 5.0]", "5.5 [5.0, 6.0]"]
+    assert cells[5:8] == ["+2.0 [+2.0, +2.0]", "+2.0", "0 of 2 |"]
+    assert "60 steps after 1, 180 steps after 3" in text
+    assert "| 3 | known | 2 | 6.0 [5.5, 6.5] |" in text
+    assert "| all that the voice has | 2 of 16 | 2 of 16 | 0 of 16 | 0 of 16 |" in text
+    assert "- low rank: 0 of 8 voices" in text and f"- {learning.AGAINST}: 2 of 8 voices" in text
+    assert "2 cells of an earlier recipe" in text and "99" not in text
+    assert (tmp_path / page.PLOT).read_bytes().startswith(PLOT_HEADER)
+
+
+def test_a_later_cell_takes_the_place_of_the_same_earlier(tmp_path: Path) -> None:
+    file = tmp_path / "results.jsonl"
+    results.add(file, [cell("a", RECIPE, 1, 1.0), cell("b", RECIPE, 1, 2.0)])
+    results.add(file, [cell("a", RECIPE, 1, 3.0)])
+    assert [(c.voice, c.row(clips.SAME)) for c in results.read(file)] == [("b", 2.0), ("a", 3.0)]
+    file.write_text('{"other": 1}\n')
+    with pytest.raises(ValueError, match="something else than cells"):
+        results.read(file)
