@@ -282,3 +282,14 @@ def test_each_of_several_recordings_has_its_voice_where_it_is(tmp_path, speech):
 def test_a_recording_that_is_too_long_is_refused(source):
     with pytest.raises(AudioError, match=r"source.wav is longer than 0 minutes"):
         read_recordings([source], 2.0)
+
+
+def test_of_recordings_of_any_length_the_first_seconds_are_taken(fixtures, recording, tmp_path):
+    speech = recording("ls367_speech")
+    soundfile.write(tmp_path / "stereo.wav", np.stack([speech, speech], axis=1), 16_000)
+    samples, _ = read_recordings([tmp_path / "stereo.wav"], 2.5, cut=True)
+    assert samples.shape == (40_000, 2)
+    paths = [fixtures / "ls367_speech.opus", fixtures / "ls2033_speech.opus", tmp_path / "missing.wav"]
+    whole, _ = read_recordings(paths[:2], 600)
+    cut, _ = read_recordings(paths, len(speech) / 16_000 + 1, cut=True)
+    np.testing.assert_array_equal(cut, whole[: len(speech) + 16_000])
