@@ -25,9 +25,9 @@ from edge_pse.samples import at_rate, checked_rate, checked_recording
 from edge_pse.spectral import Samples
 
 DEFAULT_MINUTES, FEWEST_MINUTES, MOST_MINUTES = 10.0, 0.5, 240.0
-LEAST_READING_S = 12.0
-"""Of the reading: a quarter is held out, and a clip and two more that don't overlap it must fit into the rest."""
-LEAST_AGAINST_S = 8.0
+LEAST_READING_S = 10.0
+"""Of the reading, with its pauses: a part is held out, and clips that don't overlap must fit into the rest."""
+LEAST_AGAINST_S = 5.0
 """Of each of the others."""
 MOST_SECONDS = 600.0
 """Of the reading, and of each of the others; more would teach little."""
@@ -185,11 +185,11 @@ def personalise(
     """The profile of a voice with personal weights: the network itself goes on learning that voice, for some minutes.
 
     ``recordings``: of the voice alone, an array or a sequence of arrays of floating-point samples, full scale -1 to 1,
-    shape (samples,) or (samples, channels), at ``sample_rate_hz``; twelve seconds or more in all, a minute is good, and
+    shape (samples,) or (samples, channels), at ``sample_rate_hz``; ten seconds or more in all, a minute is good, and
     of more than ten minutes the first ten are used. ``profile``: of that voice; it stays as it is, and if it has
     personal weights for this network, they go on learning. Without it one is made, as ``enroll`` does, with ``name``.
     ``model``: name of the network that learns. ``minutes``: from the call to its end, 0.5 to 240. ``against``: others
-    to leave out above all, who share the room or the flat: a recording of eight seconds or more of each. ``threads``:
+    to leave out above all, who share the room or the flat: a recording of five seconds or more of each. ``threads``:
     of the processor; None for up to four. ``on_progress``: called every two seconds or so with a ``LearningProgress``.
     ``stop``: set by another thread, it ends the learning with the best so far.
 

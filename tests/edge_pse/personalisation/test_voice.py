@@ -118,7 +118,7 @@ def test_one_to_leave_out_who_may_be_the_voice_itself_is_warned_of(reading, reco
 def test_what_will_not_do_is_refused(learning, reading, recording, female_profile):
     learning("better")
     refused = [
-        (EnrollmentError, "10 s of a voice are too little", {"recordings": reading[0][:160_000]}),
+        (EnrollmentError, "9 s of a voice are too little", {"recordings": reading[0][:144_000]}),
         (EnrollmentError, "There is no recording", {"recordings": []}),
         (EnrollmentError, "does not sound like ls367", {"recordings": [recording("ls2033_enrollment")] * 2}),
         (AudioError, "divide integers", {"recordings": (reading[0] * 32767).astype(np.int16)}),
