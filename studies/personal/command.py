@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,12 +22,9 @@ import click
 import numpy as np
 import torch
 
-from edge_pse.enhancer import Enhancer
-from edge_pse.enrollment import conditioning, embed, extract_recording
+from edge_pse.enrollment import conditioning, embed
 from edge_pse.model import Model
 from edge_pse.model_file import write_description
-from edge_pse.profiles import Profile
-from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.metrics.statistics import summarise
 from evaluation.report.markdown import table
 from evaluation.sets.builder import SetBuilder
@@ -35,6 +32,7 @@ from evaluation.sets.corpus import NoiseSource, Talker, read_noises, read_talker
 from evaluation.sets.render import render_enrollment
 from export.description import description
 from export.onnx import write_onnx
+from quantization import quality
 from quantization.onnx_int8 import quantize_onnx
 from quantization.recipes import RECIPES, SHIPPED
 from studies import options
@@ -200,10 +198,8 @@ class OneVoice:
 
     def scored(self, cell: Cell, network: Network) -> Cell:
         """With the scores of these weights."""
-        heard = in_int8(network, self.reading, self.study.profile_model) if cell.precision == "int8" else None
-        return Cell(
-            **(vars(cell) | {"scores": score(heard or in_fp32(network, self.profile), self.asked.trials)})
-        )
+        run = in_int8 if cell.precision == "int8" else in_fp32
+        return replace(cell, scores=score(run(network, self.profile), self.asked.trials))
 
 
 def in_fp32(network: Network, profile: torch.Tensor) -> Enhance:
@@ -225,7 +221,7 @@ def in_fp32(network: Network, profile: torch.Tensor) -> Enhance:
     return run
 
 
-def in_int8(network: Network, reading: Samples, profile_model: Model) -> Enhance:
+def in_int8(network: Network, profile: torch.Tensor) -> Enhance:
     """Hop by hop in ONNX Runtime, from a file as it ships, made of these weights."""
     with tempfile.TemporaryDirectory() as folder:
         whole, small = Path(folder) / "network.fp32.onnx", Path(folder) / "network.int8.onnx"
@@ -233,14 +229,9 @@ def in_int8(network: Network, reading: Samples, profile_model: Model) -> Enhance
         quantize_onnx(whole, RECIPES[SHIPPED[".onnx"][0]], small)
         write_description(small, description(network, "int8"))
         model = Model.load(small, "onnx")
-    recording = extract_recording(reading, SAMPLE_RATE_HZ, profile_model)
-    profile = Profile("voice", model.contract.profiles_of, (recording,))
-
-    def run(mixtures: Sequence[Samples]) -> list[Samples]:
-        enhancer = Enhancer(model, profile)
-        return [enhancer.enhance(mixture.astype(np.float32), SAMPLE_RATE_HZ) for mixture in mixtures]
-
-    return run
+    return lambda mixtures: [
+        quality.enhance(model, mixture.astype(np.float32), profile.numpy()) for mixture in mixtures
+    ]
 
 
 def voices_of(study: Study, talker: Talker, plan: Plan) -> Iterator[OneVoice]:

@@ -25,7 +25,9 @@ import click
 import numpy as np
 import torch
 
-from edge_pse.enrollment import conditioning, embed
+from edge_pse.band import of_any_band
+from edge_pse.enrollment import embed
+from edge_pse.enrollment.features import FeatureCollector
 from edge_pse.model import Model
 from evaluation.metrics.signal import SAMPLE_RATE_HZ, level_change_db, si_sdr
 from evaluation.metrics.statistics import summarise
@@ -93,9 +95,8 @@ class Candidate:
     talker: Talker
     alone: Heard
     beside: Heard
-    profile: torch.Tensor
-    embedding: Samples
-    """What profiles are compared by."""
+    features: FeatureCollector
+    """What the profile network makes of it."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,11 @@ class Attempt:
     def _build(self) -> SetBuilder:
         return SetBuilder("privacy", self.root, list(self.others), list(self.noises))
 
-    def _profile(self, samples: Samples) -> torch.Tensor:
-        return torch.from_numpy(conditioning(samples, self.profile_model))
+    def _features(self, samples: Samples) -> FeatureCollector:
+        features = FeatureCollector(self.profile_model)
+        features.add(samples)
+        features.finish()
+        return features
 
     def _recording(self, talker: Talker, part: str, seconds: float) -> Samples:
         """At -26 dBFS, of what the talker reads (``enrollment``) or of the rest (``mixing``)."""
@@ -135,17 +139,17 @@ class Attempt:
             assert beside.reference is not None
             alone = beside.reference
             recording = self._recording(talker, "mixing", RECORDING_S)
-            made.append(
-                Candidate(
-                    talker, Heard(alone, alone), Heard(beside.mixture, beside.reference), self._profile(recording),
-                    embed(recording, self.profile_model),
-                )
-            )  # fmt: skip
+            heard = Heard(alone, alone), Heard(beside.mixture, beside.reference)
+            made.append(Candidate(talker, *heard, self._features(recording)))
         return made
 
-    def reading_of(self, learnt: Learnt) -> Samples:
-        """What these weights were learnt from."""
-        return self._recording(self._talker(learnt), "enrollment", learnt.seconds)
+    @cached_property
+    def readings(self) -> list[FeatureCollector]:
+        """What the profile network makes of each reading."""
+        return [
+            self._features(self._recording(self._talker(learnt), "enrollment", learnt.seconds))
+            for learnt in self.learnt
+        ]
 
     def _talker(self, learnt: Learnt) -> Talker:
         (talker,) = (t for t in self.talkers if t.speaker == learnt.voice)
@@ -156,9 +160,8 @@ class Attempt:
         voices = [candidate.talker.speaker for candidate in self.candidates]
         own = [voices.index(learnt.voice) for learnt in self.learnt]
         space = self.profile_model.contract.voice_space
-        theirs = space.project(np.stack([candidate.embedding for candidate in self.candidates]))
-        readings = [embed(self.reading_of(learnt), self.profile_model) for learnt in self.learnt]
-        profiles = space.project(np.stack(readings))
+        theirs = space.project(np.stack([candidate.features.embedding() for candidate in self.candidates]))
+        profiles = space.project(np.stack([reading.embedding() for reading in self.readings]))
         ways = {"the profile alone, by its cosine": profiles @ theirs.T, **self._by_weights()}
         rows = []
         for way, scores in ways.items():
@@ -175,10 +178,10 @@ class Attempt:
 
     def _by_weights(self) -> dict[str, np.ndarray]:
         """Scores (weights, candidate) by way."""
-        none = torch.zeros_like(self.candidates[0].profile)
+        none = torch.zeros(self.general.config.taken_size)
         given: dict[str, Callable[[Candidate], torch.Tensor]] = {
             "no profile given": lambda candidate: none,
-            "the candidate's profile given": lambda candidate: candidate.profile,
+            "the candidate's profile given": lambda candidate: _profile(candidate.features),
         }
         found = {}
         for name, profile in given.items():
@@ -195,18 +198,19 @@ class Attempt:
     def read(self) -> Content:
         """How well pieces of the reading are told from others of the same voice."""
         by_weights, by_profile = [], []
-        for learnt in options.progress(list(self.learnt), "sentences"):
-            talker, reading = self._talker(learnt), self.reading_of(learnt)
+        for learnt, reading in options.progress(
+            list(zip(self.learnt, self.readings, strict=True)), "sentences"
+        ):
+            talker = self._talker(learnt)
             read, unread = (
                 pieces(self._recording(talker, part, sum(s.seconds for s in getattr(talker, part))))
                 for part in ("enrollment", "mixing")
             )
-            gains = [self._gained(learnt, some, self._profile(reading)) for some in (read, unread)]
+            gains = [self._gained(learnt, some, _profile(reading)) for some in (read, unread)]
             by_weights.append(100 * area(*gains))
             space, profile_model = self.profile_model.contract.voice_space, self.profile_model
-            own = embed(reading, profile_model)
             alike = [
-                np.array([space.cosine(own, embed(piece, profile_model)) for piece in some])
+                np.array([space.cosine(reading.embedding(), embed(piece, profile_model)) for piece in some])
                 for some in (read, unread)
             ]
             by_profile.append(100 * area(*alike))
@@ -236,6 +240,10 @@ class Attempt:
             for i, (p, g) in enumerate(zip(personal, general, strict=True))
         ]
         return np.array(gained).reshape(-1, 2).mean(axis=1)
+
+
+def _profile(features: FeatureCollector) -> torch.Tensor:
+    return torch.from_numpy(of_any_band(features.embedding(), features.embedding(half_band=True)))
 
 
 def _at(other: Samples, piece: Samples, ratio_db: float) -> Samples:

@@ -119,10 +119,9 @@ def test_int8_hears_what_fp32_hears(recording: Callable[[str], np.ndarray]) -> N
     from edge_pse.model import Model
 
     network, _ = load_checkpoint(CHECKPOINTS / "pvqe-xs.pt")
-    profile_model = Model.load("pvqe-xs.fp32").profile_network()
     reading, noisy = recording("ls367_enrollment")[:64_000], recording("ls367_speech")[:32_000]
-    whole = in_fp32(network, torch.from_numpy(conditioning(reading, profile_model)))([noisy])[0]
-    small = in_int8(network, reading, profile_model)([noisy])[0]
+    profile = torch.from_numpy(conditioning(reading, Model.load("pvqe-xs.fp32").profile_network()))
+    whole, small = (run(network, profile)([noisy])[0] for run in (in_fp32, in_int8))
     assert 15 < 10 * np.log10(np.sum(whole**2) / np.sum((whole - small) ** 2)) < 60
 
 
