@@ -7,6 +7,18 @@ What was learnt of a reading looks better on that reading, held out or not, than
 room, the hour and the effort are the same. So the voice comes through a simulated microphone of its own in each scene,
 in half of them in a room, a little slower or faster; in the scenes of another microphone farther from the reading than
 anything that learning presents.
+
+The rule. A candidate is admissible unless a row is worse than with the general weights: by more than 0.2 dB of gain,
+suppression or level, or by more than half a percent of lost frames. A row has few clips, whose differences from the
+general weights vary; so half a standard error is in favour of the candidate, and a row with two talkers counts as if
+twelve clips more of it had the mean of all such rows. Of those that are admissible the one with the best score is kept:
+the mean over the rows of what is gained, a decibel of suppression for a fifth of one of gain, and losses doubled. Where
+none scores 0.1 dB or more the general weights are kept.
+
+Why means of both weights are candidates: what is learnt goes on to gain beside similar voices long after it has begun
+to lose in noise, or where the voice is another day's. The gains grow with the share of what was learnt, the losses with
+its square: half of it has half of the gains and a quarter of the losses. What the rule chose for eight voices, and what
+that was worth on other recordings of them, is in ``docs/history.md``.
 """
 
 from __future__ import annotations
@@ -14,7 +26,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -314,10 +326,19 @@ class Verdict:
     """Which weights are kept."""
 
     general: Scores
-    chosen: Candidate | None
-    """None: the general ones."""
+    ranked: list[Candidate]
+    """Those that are better, the best first."""
     candidates: list[Candidate]
     """All that were judged."""
+
+    @property
+    def chosen(self) -> Candidate | None:
+        """What is kept; None: the general weights."""
+        return self.ranked[0] if self.ranked else None
+
+    def without_best(self) -> Verdict:
+        """What is kept if the best can't be used."""
+        return replace(self, ranked=self.ranked[1:])
 
     @property
     def network(self) -> Network | None:
@@ -347,8 +368,12 @@ class Verdict:
     def sentences(self) -> list[str]:
         """Three lines for a person."""
         if self.chosen is None:
+            if not self.candidates:
+                why = "it ended before anything was learnt"
+            else:
+                why = "on held-out pieces of the reading nothing that was learnt was better"
             return [
-                "The general weights are kept: on held-out pieces of the reading nothing that was learnt was better.",
+                f"The general weights are kept: {why}.",
                 f"Beside similar voices they gain {_mean(self.general[SIMILAR])} dB, in noise "
                 f"{_mean(self.general[NOISE])} dB.",
                 "A longer reading, more minutes or a quieter room may help.",
@@ -356,7 +381,7 @@ class Verdict:
         kept = self.chosen.scores
         first = NAMED if NAMED in kept else SIMILAR
         who = "the one you named" if first == NAMED else "similar voices"
-        share = "All" if self.chosen.share == 1 else f"{self.chosen.share:.0%}"
+        share = "all" if self.chosen.share == 1 else f"{self.chosen.share:.0%}"
         return [
             f"Beside {who} your voice gains {_mean(kept[first])} dB, with the general weights "
             f"{_mean(self.general[first])} dB.",
@@ -393,11 +418,14 @@ class Judge:
                 candidates.append(self._candidate(learnt, share))
         if earlier is not None:
             candidates.append(self._candidate(earlier, 1.0, earlier=True))
-        fit = [candidate for candidate in candidates if is_admissible(self.general, candidate.scores)]
-        best = max(fit, key=lambda candidate: score_db(self.general, candidate.scores), default=None)
-        if best is not None and score_db(self.general, best.scores) < LEAST_SCORE_DB:
-            best = None
-        return Verdict(self.general, best, candidates)
+        better = [
+            candidate
+            for candidate in candidates
+            if is_admissible(self.general, candidate.scores)
+            and score_db(self.general, candidate.scores) >= LEAST_SCORE_DB
+        ]
+        better.sort(key=lambda candidate: score_db(self.general, candidate.scores), reverse=True)
+        return Verdict(self.general, better, candidates)
 
     def _candidate(self, learnt: Network, share: float, earlier: bool = False) -> Candidate:
         network = learnt if share == 1 else mean(self._network, copy.deepcopy(learnt), share)

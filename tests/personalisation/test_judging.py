@@ -93,7 +93,9 @@ def test_what_is_worse_is_refused_and_what_is_better_is_kept(
     assert refused.network is None and refused.scores()["share"] == 0
     assert [candidate.earlier for candidate in refused.candidates] == [True]
     assert len(refused.sentences()) == 3 and refused.sentences()[0].startswith("The general weights are kept")
-    assert judge.choose(None).network is None, "nothing was learnt"
+    nothing = judge.choose(None)
+    assert nothing.network is None
+    assert nothing.sentences()[0] == "The general weights are kept: it ended before anything was learnt."
 
 
 def test_a_network_that_keeps_silent_is_refused(

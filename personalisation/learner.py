@@ -1,0 +1,338 @@
+"""One voice learnt from a reading, within so many minutes: loading, learning, judging, and the files made of it.
+
+A part of the reading is held out, and what was learnt is kept only if it is better on that: see
+``personalisation.judging``.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import training
+from edge_pse.errors import EdgePseError, ProfileError
+from edge_pse.profiles import PersonalFile, PersonalNetwork, PersonalWeights
+from evaluation.metrics.signal import active_frames
+from personalisation.files import FilesError, files_of, general_of
+from personalisation.judging import INTERIM_SHARE, SHARES, Judge, Verdict, Voices, draw_scenes
+from personalisation.others import Others, Sounds
+from training.checkpoint import load_checkpoint, model_id
+from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
+from training.personal import SHORTEST_READING_S, PersonalScenes, learn_voice
+from training.simulation.corpus import active_level
+from training.spectral import analyse
+
+Samples = NDArray[np.float32]
+
+CHECKPOINTS = Path(training.__file__).with_name("checkpoints")
+SHORTEST_SPEECH_S = 8.0
+"""Of a reading, without its pauses: some ten seconds with them."""
+SHORTEST_AGAINST_S = 4.0
+_HELD_SHARE, _LEAST_HELD_S = 0.25, 2.5
+_LEVEL = 0.05
+"""Of the speech of each recording, so that none is louder than another in what is learnt."""
+_ALL_SCENES_MINUTES = 4.0
+"""With less, fewer of them."""
+_FILES_S = 10.0
+_EMBEDDED = 3 * SAMPLE_RATE_HZ
+"""Samples of each voice, to find the similar ones."""
+_INTERIM_TIME = 0.04
+"""Of the time, for scores meanwhile, which are of a part of the scenes."""
+
+
+class LearnerError(EdgePseError):
+    """What is asked for can't be learnt; says what to do."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be learnt."""
+
+    network: str
+    """Its name: ``pvqe-s``."""
+    minutes: float
+    """For all of it."""
+    profile: Samples
+    """``Profile.conditioning``, (embedding,)."""
+    profile_id: str
+    """``Profile.id``."""
+    reading: Sequence[Samples]
+    """Recordings of the voice, (sample,) each, mono at 16 kHz."""
+    against: Sequence[Samples] = ()
+    """The same of others, whom it learns to leave out above all."""
+    start: bytes = b""
+    """A file of personal weights to go on from; empty: from the general ones."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it."""
+
+    sentences: list[str]
+    """Three, of what was gained."""
+    scores: dict[str, Any]
+    """What it was judged by, and where the time went; plain values."""
+    weights: bytes
+    """A file of personal weights; empty where the general ones are kept."""
+
+
+@dataclass
+class Progress:
+    """Where a learner is: written by its thread, read by another."""
+
+    ends_s: float
+    """When all has to be done, by ``time.monotonic``."""
+    steps: int = 0
+    score_db: float | None = None
+
+    def minutes_left(self) -> float:
+        """Until then, not below 0."""
+        return max(self.ends_s - time.monotonic(), 0.0) / 60
+
+
+@dataclass
+class Learner:
+    """The way from a reading to personal weights; runs once.
+
+    ``began_s``: when the minutes began, by ``time.monotonic``. ``load_others``: gives the voices, noises and rooms that
+    it learns against. ``is_stopped``: is asked after each step; once true, the learner ends with the best so far.
+    """
+
+    request: Request
+    began_s: float
+    load_others: Callable[[], Others]
+    is_stopped: Callable[[], bool] = lambda: False
+    progress: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(self.began_s + 60 * self.request.minutes)
+        self._took: dict[str, float] = {}
+        self._lap_s = self.began_s
+
+    def run(self) -> Result:
+        """Raises LearnerError for what nothing can be learnt from, and where the minutes are too few."""
+        request = self.request
+        check(request)
+        network, profile_network = load_networks(request.network, len(request.profile))
+        start = self._start(network)
+        others = self.load_others()
+        reading = [split(recording) for recording in request.reading]
+        against = [split(recording) for recording in request.against]
+        scenes = PersonalScenes(
+            others.speech, others.noise, others.rooms, np.random.default_rng(0),
+            _joined([learnt for learnt, _ in reading]), [_joined([learnt]) for learnt, _ in against],
+        )  # fmt: skip
+        voices = _by_nearness(others.judging, profile_network, [held for _, held in reading])
+        self._lap("loading")
+        share = min(1.0, request.minutes / _ALL_SCENES_MINUTES)
+        drawn = draw_scenes([held for _, held in reading], voices, [held for _, held in against], share)
+        judge = Judge(network, torch.from_numpy(request.profile), drawn)
+        judging_s = self._lap("general_judged")
+        learnt = self._learn(network, start, scenes, judge, profile_network, judging_s)
+        self._lap("learning")
+        verdict = judge.choose(learnt if self.progress.steps else None, start)
+        self._lap("judging")
+        return self._result(verdict)
+
+    def _start(self, general: Network) -> Network | None:
+        if not self.request.start:
+            return None
+        try:
+            earlier = PersonalWeights.decode(self.request.start).networks[self.request.network]
+            return unpack(general, earlier.files[_numbers_name(self.request.network)].weights)
+        except (ProfileError, KeyError, ValueError) as error:
+            raise LearnerError(
+                "What was learnt earlier is damaged or of another release, so that there is no going on from it: learn "
+                "anew."
+            ) from error
+
+    def _learn(
+        self, network: Network, start: Network | None, scenes: PersonalScenes, judge: Judge,
+        profile_network: Network, judging_s: float,
+    ) -> Network:  # fmt: skip
+        """What was learnt; ``network`` itself where there was no time for a step."""
+        reserve_s = (len(SHARES) + (start is not None)) * judging_s + _FILES_S
+        seconds = self.progress.ends_s - reserve_s - time.monotonic()
+        if seconds <= 0:
+            needed = (time.monotonic() - self.began_s + reserve_s) / 60
+            raise LearnerError(
+                f"{self.request.minutes:g} minutes are too few: without any learning it takes {needed:.1f} here."
+            )
+        if self.is_stopped():
+            return network
+        interim = _Interim(self.progress, judge, judging_s * INTERIM_SHARE / _INTERIM_TIME)
+
+        def keep_going(steps: int, averaged: Network) -> bool:
+            self.progress.steps = steps
+            interim.look(averaged)
+            return not self.is_stopped()
+
+        return learn_voice(
+            network, torch.from_numpy(self.request.profile), scenes, seconds / 60, embed=profile_network.embed,
+            start=start, keep_going=keep_going,
+        )  # fmt: skip
+
+    def _result(self, verdict: Verdict) -> Result:
+        request, made = self.request, dict[str, PersonalFile]()
+        while verdict.network is not None and not made:
+            try:
+                made = model_files(verdict.network, request.network, request.reading)
+            except FilesError:  # nearer to the general weights it may do
+                verdict = verdict.without_best()
+        self._lap("files")
+        sentences = verdict.sentences()
+        scores = {**verdict.scores(), "steps": self.progress.steps, "seconds": self._took}
+        if not made:
+            return Result(sentences, scores, b"")
+        learnt = PersonalNetwork(
+            model_id=general_of(request.network).model_id,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            reading_seconds=round(sum(map(len, request.reading)) / SAMPLE_RATE_HZ, 1),
+            minutes=round((time.monotonic() - self.began_s) / 60, 2),
+            against=len(request.against),
+            sentences=tuple(sentences),
+            scores=scores,
+            files=made,
+        )
+        weights = PersonalWeights(request.profile_id, {request.network: learnt})
+        return Result(sentences, scores, weights.encode())
+
+    def _lap(self, part: str) -> float:
+        """What was done since the last one is ``part``: its seconds."""
+        now = time.monotonic()
+        took_s, self._lap_s = now - self._lap_s, now
+        self._took[part] = round(took_s, 1)
+        return took_s
+
+
+class _Interim:
+    """Scores while it learns, of a part of the scenes, every so many seconds."""
+
+    def __init__(self, progress: Progress, judge: Judge, every_s: float):
+        self._progress, self._judge, self._every_s = progress, judge, every_s
+        self._next_s = time.monotonic() + every_s
+
+    def look(self, network: Network) -> None:
+        """Measure if it is time."""
+        if time.monotonic() < self._next_s:
+            return
+        self._progress.score_db = self._judge.interim_gain_db(network)
+        self._next_s = time.monotonic() + self._every_s
+
+
+def check(request: Request) -> None:
+    """LearnerError unless there is enough of each voice."""
+    seconds = sum(speech_s(recording) for recording in request.reading)
+    if seconds < SHORTEST_SPEECH_S:
+        raise LearnerError(
+            f"There are {seconds:.0f} s of speech in the reading, too little to learn from: read for ten seconds at "
+            "least, better for a minute."
+        )
+    for recording in request.against:
+        if speech_s(recording) < SHORTEST_AGAINST_S:
+            raise LearnerError(
+                f"A recording of somebody else has {speech_s(recording):.0f} s of speech: give "
+                f"{SHORTEST_AGAINST_S:.0f} or more, or leave it out."
+            )
+
+
+def speech_s(recording: Samples) -> float:
+    """Seconds of a recording, (sample,), in which it is not far below its loudest."""
+    return float(np.count_nonzero(active_frames(recording)) * HOP_SAMPLES / SAMPLE_RATE_HZ)
+
+
+def load_networks(name: str, profile_size: int) -> tuple[Network, Network]:
+    """The general network and that which makes its profiles. LearnerError if there is none, or for other profiles."""
+    try:
+        network, _ = load_checkpoint(_checkpoint(name))
+        made_by = (network.profiles_of or model_id(network)).rpartition("-")[0]
+        profile_network = network if made_by == name else load_checkpoint(_checkpoint(made_by))[0]
+        general = general_of(name)
+    except (OSError, ValueError, FilesError) as error:
+        raise LearnerError(f"There is no network {name} to go on learning: name one that ships.") from error
+    if model_id(network) != general.model_id:
+        raise LearnerError(
+            f"{name} learns from other weights than its model files have: install edge-pse again."
+        )
+    if network.config.taken_size != profile_size:
+        raise LearnerError(f"The profile is of another network than {name} takes: enroll again.")
+    return network, profile_network
+
+
+def pack(network: Network) -> bytes:
+    """The numbers of a network, which ``unpack`` puts into another of its kind: float16, in the order of its state."""
+    numbers = [x.half().flatten() for x in network.state_dict().values() if x.is_floating_point()]
+    return torch.cat(numbers).numpy().astype("<f2").tobytes()
+
+
+def unpack(general: Network, content: bytes) -> Network:
+    """A copy of the general network with the numbers of another. Raises ValueError where they are not as many, or no
+    numbers.
+    """
+    network = copy.deepcopy(general)
+    state = {name: x for name, x in network.state_dict().items() if x.is_floating_point()}
+    numbers = torch.from_numpy(np.frombuffer(content, "<f2").astype(np.float32))
+    if len(numbers) != sum(x.numel() for x in state.values()) or not numbers.isfinite().all():
+        raise ValueError(f"These are no numbers of {general.config.name}.")
+    parts = numbers.split([x.numel() for x in state.values()])
+    network.load_state_dict(
+        {name: part.view_as(x) for (name, x), part in zip(state.items(), parts, strict=True)}, strict=False
+    )
+    return network
+
+
+def model_files(network: Network, name: str, reading: Sequence[Samples]) -> dict[str, PersonalFile]:
+    """The weights of each model file, and the numbers to go on learning from. FilesError if one fails its checks."""
+    # Rounded as what ships is, so that who goes on from it goes on from what the files have.
+    numbers = pack(network)
+    weights = files_of(unpack(network, numbers), name, reading)
+    base = general_of(name).sha256
+    made = {file: PersonalFile(base[file], content) for file, content in weights.items()}
+    checkpoint_sha256 = hashlib.sha256(_checkpoint(name).read_bytes()).hexdigest()
+    return {**made, _numbers_name(name): PersonalFile(checkpoint_sha256, numbers)}
+
+
+def _checkpoint(name: str) -> Path:
+    return CHECKPOINTS / f"{name}.pt"
+
+
+def _numbers_name(name: str) -> str:
+    """Among the files of personal weights, the one that no device opens."""
+    return f"{name}.checkpoint"
+
+
+def split(recording: Samples) -> tuple[Samples, Samples]:
+    """What is learnt from, and the end that is held out."""
+    held = max(round(_HELD_SHARE * len(recording)), round(_LEAST_HELD_S * SAMPLE_RATE_HZ))
+    held = min(held, len(recording) // 2)
+    return recording[:-held], recording[-held:]
+
+
+@torch.no_grad()
+def _by_nearness(sounds: Sounds, profile_network: Network, held: Sequence[Samples]) -> Voices:
+    """With the voices in order, by what the network makes of them and of the reading."""
+    speech = sounds.speech
+    own = torch.stack([torch.from_numpy(np.resize(x / active_level(x), _EMBEDDED)).float() for x in held])
+    clips = [own]
+    for some in np.array_split(np.arange(len(speech.tracks)), max(1, len(speech.tracks) // 16)):
+        clips.append(speech.cut(some, np.zeros(len(some), int), _EMBEDDED))
+    embeddings = [profile_network.embed(analyse(_LEVEL * some)) for some in clips]
+    distances = (torch.cat(embeddings[1:]) - embeddings[0].mean(0)).square().sum(1)
+    return Voices(speech, distances.argsort().numpy(), sounds.noise, sounds.rooms)
+
+
+def _joined(recordings: Sequence[Samples]) -> Samples:
+    """Recordings at one level, one after the other, and from the beginning again until it is long enough."""
+    joined = np.concatenate([recording * (_LEVEL / active_level(recording)) for recording in recordings])
+    least = round(SHORTEST_READING_S * SAMPLE_RATE_HZ)
+    return np.resize(joined, max(len(joined), least)).astype(np.float32)
