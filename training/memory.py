@@ -12,8 +12,8 @@ _AHEAD_BYTES = 64 << 20
 def keep_freed_memory() -> None:
     """Have the C library keep what is freed for what is made next, for the whole process; to be called at its start.
 
-    By default each large array is asked for, zeroed page by page and given back anew, which takes a third of the time
-    of a training step. Does nothing where the C library is not glibc.
+    By default each large array is asked for, zeroed page by page and given back anew, which a training step spends a
+    good part of its time on. Does nothing where the C library is not glibc.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

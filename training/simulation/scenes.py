@@ -61,7 +61,6 @@ class SceneSettings:
     noisy_enrollment_share: float = 0.5
     close_share: float = 0.5  # groups of voices close to one another by the network's own embedding
     equaliser_db: float = 8.0
-    talker_equaliser_db: float = 0.0  # of each talker alone: what recorded him is no sign of who he is
     level_dbfs: tuple[float, float] = (-40.0, -12.0)
     clipped_share: float = 0.05
     gain_control_share: float = 0.0  # mixtures whose microphone keeps its level by itself
@@ -241,10 +240,6 @@ class SceneSimulator:
         mixture_of = np.arange(count).repeat([len(talkers) for talkers in cast.talkers])
         slot_of = np.concatenate([np.arange(len(talkers)) for talkers in cast.talkers])
         dry = self._windows(voices[who], spots[who], clip)
-        if settings.talker_equaliser_db:
-            dry = convolve(
-                dry, random_equaliser(random, len(who), settings.talker_equaliser_db, self._device)
-            )
         dry = dry * self._gates(settings, len(who), clip) * self._steps(settings, len(who), clip)
         # Talker 0 is the level's reference; the others are so much quieter or louder.
         gain_db = np.where(slot_of == 0, 0, -random.uniform(*settings.sir_db, len(who)))
