@@ -179,6 +179,15 @@ def test_a_network_that_has_learnt_nothing_runs_as_it_is_and_says_nothing(noisy,
         )
 
 
+def test_a_network_with_a_far_end_runs_with_what_it_has_learnt_itself(noisy, female_profile):
+    model = Model.load("pvqe-s-far.fp32")
+    profile = with_personal(female_profile, model, weights_of(model, CHANGE))
+    enhancer, far_end = Enhancer(model, profile), np.roll(noisy, 3_000)
+    assert enhancer.personal and not Enhancer(Model.load("pvqe-s"), profile).personal
+    own = Enhancer(model.with_weights(weights_of(model, CHANGE)), female_profile)
+    np.testing.assert_array_equal(enhancer.process(noisy, far_end), own.process(noisy, far_end))
+
+
 @pytest.mark.parametrize(
     ("files", "weights", "message"),
     [

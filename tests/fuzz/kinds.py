@@ -24,9 +24,11 @@ from edge_pse.audio.files import AudioReader
 from edge_pse.cli import commands
 from edge_pse.errors import EdgePseError, EdgePseWarning
 from edge_pse.model import MODELS_DIR
-from edge_pse.profiles import Recording
+from edge_pse.profiles import Recording, archive
 from edge_pse.profiles.encoding import encode
+from edge_pse.profiles.personal import INDEX
 from edge_pse.text import cleaned
+from tests.edge_pse.learnt import weights_of, with_personal
 from tests.fuzz import mutation
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -101,6 +103,35 @@ def profiles(random: Random, folder: Path) -> bool:
         with contextlib.suppress(EdgePseError), warnings.catch_warnings():
             warnings.simplefilter("ignore", EdgePseWarning)
             heard(Enhancer(model(), profile).process(speech()[:8000]), 2.0)
+    return taken
+
+
+def personal(random: Random, folder: Path) -> bool:
+    """Personal weights that were changed, or are any numbers: beside a profile, imported with it, and used."""
+    profile = made(random, "anna", model().contract.profiles_of)
+    size = len(weights_of(model()))
+    weights = random.choice((weights_of(model()), random.randbytes(size), bytes(size), random.randbytes(100)))
+    entries = with_personal(profile, model(), weights).personal.entries()
+    if random.random() < 0.5:
+        fields = mutation.of_json(random, json.loads(entries[INDEX]))
+        entries[INDEX] = json.dumps(fields).encode()
+    content, exported = (
+        archive.pack(packed) for packed in (entries, {"profile.json": encode(profile), **entries})
+    )
+    if random.random() < 0.5:
+        content, exported = mutation.of_bytes(random, content), mutation.of_bytes(random, exported)
+    os.environ["EDGE_PSE_HOME"] = str(folder)
+    store = ProfileStore()
+    store.save(profile)
+    (store.root / "anna.personal").write_bytes(content)
+    (folder / "file").write_bytes(exported)
+    taken = command("profiles", "import", folder / "file", "--name", "clara")
+    if not command("profiles", "list") or not command("profiles", "show", "anna"):
+        raise Finding("personal weights hide their profile")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EdgePseWarning)
+        for name in store.list():
+            heard(Enhancer(model(), store.load(name)).process(speech()[:8000]), 20.0)
     return taken
 
 
@@ -224,6 +255,7 @@ def kills(random: Random, folder: Path) -> bool:
 
 KINDS: dict[str, Callable[[Random, Path], bool]] = {
     "profiles": profiles,
+    "personal": personal,
     "audio": audio,
     "models": models,
     "streams": streams,
