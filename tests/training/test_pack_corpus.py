@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.conftest import small_stage
 from training.checkpoint import load_checkpoint
 from training.pack_corpus import pack
 
@@ -33,10 +34,7 @@ def test_a_borrowed_machine_trains_from_the_parts_and_delivers_weights(
 ) -> None:
     pack({"speech": [recordings / "speech"], "noise": [recordings / "noise"]}, tmp_path / "parts", 1 << 20)
     schedule = tmp_path / "schedule.toml"
-    schedule.write_text(
-        '[[stage]]\nname = "tried"\nsteps = 20\nlearning_rate = 1e-3\n'
-        "[stage.scenes]\nspeakers = 3\nclip_s = 0.5\nenrollment_clips = [1, 1]\n"
-    )
+    schedule.write_text(small_stage(20))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
         ["training/interruptible.sh", tmp_path / "parts", tmp_path / "keep", "tried", "1", "--network", "pvqe-xs",

@@ -10,6 +10,7 @@ import torch
 from torch import multiprocessing
 
 from studies.training_speed import made_up_scenes
+from tests.training.conftest import small_stage
 from training import parallel
 from training.network import CONFIGS, Network
 from training.schedule import Stage
@@ -62,11 +63,7 @@ def test_torchrun_trains_and_resumes(recordings: Path, tmp_path: Path) -> None:
         *("--speech", recordings / "speech", "--noise", recordings / "noise", "--schedule", schedule),
         *("--run", tmp_path / "run", "--cache", tmp_path / "cache"),
     ]
-    stage = (
-        '[[stage]]\nname = "tried"\nsteps = 20\nlearning_rate = 1e-3\n'
-        "[stage.scenes]\nspeakers = 3\nclip_s = 0.5\nenrollment_clips = [1, 1]\n"
-    )
-    for stages in (stage, stage + stage):
+    for stages in (small_stage(20), 2 * small_stage(20)):
         schedule.write_text(stages)
         subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=300)
     entries = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]

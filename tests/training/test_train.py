@@ -13,7 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from tests.training.conftest import QUIET
+from tests.training.conftest import QUIET, small_stage
 from training.checkpoint import load_checkpoint
 from training.losses import (
     LossWeights,
@@ -133,10 +133,7 @@ def test_parts_learn_at_rates_of_their_own(simulator: SceneSimulator) -> None:
 
 def test_the_command_trains_resumes_and_leaves_a_checkpoint(recordings: Path, tmp_path: Path) -> None:
     schedule = tmp_path / "short.toml"
-    schedule.write_text(
-        '[[stage]]\nname = "alone"\nsteps = 40\nlearning_rate = 1e-3\n'
-        "[stage.scenes]\nspeakers = 3\nclip_s = 1.0\nenrollment_clips = [1, 1]\nclose_share = 0.0\n"
-    )
+    schedule.write_text(small_stage(40))
     arguments = ["--network", "pvqe-xs", "--speech", str(recordings / "speech"), "--noise", str(recordings / "noise"),
                  "--simulated-rooms", "2", "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"),
                  "--schedule", str(schedule), "--threads", "1"]  # fmt: skip
