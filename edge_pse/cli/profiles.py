@@ -81,7 +81,8 @@ def _show_personal(profile: Profile) -> None:
         )
         return
     for name, network in profile.personal.networks.items():
-        against = f", against {network.against} other recordings" if network.against else ""
+        recordings = f"{network.against} recording{'s' * (network.against > 1)}"
+        against = f", against {recordings} of others" if network.against else ""
         click.echo(
             f"personal     {name}, learnt from {network.reading_seconds:.0f} s in {network.minutes:.1f} min"
             f"{against}, {network.created}"

@@ -114,7 +114,8 @@ def test_list_and_show_say_which_networks_have_learnt_the_voice_and_what_was_gai
     assert (anna[2], bert[2]) == ("pvqe-s", "no")
     shown = run("profiles", "show", "anna").stdout
     assert (
-        "personal     pvqe-s, learnt from 60 s in 9.8 min, against 1 other recordings, 2025-11-29T" in shown
+        "personal     pvqe-s, learnt from 60 s in 9.8 min, against 1 recording of others, 2025-11-29T"
+        in shown
     )
     assert [line[13:] for line in shown.splitlines() if line.startswith("gained")] == list(SENTENCES)
     assert "general      pvqe-s-far, pvqe-xs\n" in shown and "not used" not in shown
