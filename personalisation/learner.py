@@ -24,7 +24,7 @@ from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import PersonalFile, PersonalNetwork, PersonalWeights
 from evaluation.metrics.signal import active_frames
 from personalisation.files import FilesError, files_of, general_of
-from personalisation.judging import INTERIM_SHARE, SHARES, Judge, Verdict, Voices, draw_scenes
+from personalisation.judging import ROWS, SHARES, Judge, Verdict, Voices, draw_scenes
 from personalisation.others import Others, Sounds
 from training.checkpoint import load_checkpoint, model_id
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
@@ -43,10 +43,12 @@ _LEVEL = 0.05
 """Of the speech of each recording, so that none is louder than another in what is learnt."""
 _ALL_SCENES_MINUTES = 4.0
 """With less, fewer of them."""
-_FILES_S = 10.0
+_FILES_S, _FILES_JUDGINGS = 5.0, 2.0
+"""To make and check the files: so long, and as long as to judge so many candidates by all scenes."""
 _EMBEDDED = 3 * SAMPLE_RATE_HZ
 """Samples of each voice, to find the similar ones."""
-_INTERIM_TIME = 0.04
+_EMBEDDED_AT_ONCE = 6  # more take no less time, and memory
+_FIRST_INTERIM_S, _INTERIM_TIME = 20.0, 0.04
 """Of the time, for scores meanwhile, which are of a part of the scenes."""
 
 
@@ -132,13 +134,17 @@ class Learner:
             others.speech, others.noise, others.rooms, np.random.default_rng(0),
             _joined([learnt for learnt, _ in reading]), [_joined([learnt]) for learnt, _ in against],
         )  # fmt: skip
-        voices = _by_nearness(others.judging, profile_network, [held for _, held in reading])
+        judging = others.judging
+        del others  # the scenes have a copy
+        voices = _by_nearness(judging, profile_network, [held for _, held in reading])
         self._lap("loading")
         share = min(1.0, request.minutes / _ALL_SCENES_MINUTES)
         drawn = draw_scenes([held for _, held in reading], voices, [held for _, held in against], share)
         judge = Judge(network, torch.from_numpy(request.profile), drawn)
         judging_s = self._lap("general_judged")
-        learnt = self._learn(network, start, scenes, judge, profile_network, judging_s)
+        whole_s = judging_s * sum(row.clips for row in ROWS) / len(drawn.rows)
+        end_s = (len(SHARES) + (start is not None)) * judging_s + _FILES_JUDGINGS * whole_s + _FILES_S
+        learnt = self._learn(network, start, scenes, judge, profile_network, end_s)
         self._lap("learning")
         verdict = judge.choose(learnt if self.progress.steps else None, start)
         self._lap("judging")
@@ -158,19 +164,18 @@ class Learner:
 
     def _learn(
         self, network: Network, start: Network | None, scenes: PersonalScenes, judge: Judge,
-        profile_network: Network, judging_s: float,
+        profile_network: Network, end_s: float,
     ) -> Network:  # fmt: skip
-        """What was learnt; ``network`` itself where there was no time for a step."""
-        reserve_s = (len(SHARES) + (start is not None)) * judging_s + _FILES_S
-        seconds = self.progress.ends_s - reserve_s - time.monotonic()
+        """What was learnt, until ``end_s`` are left; ``network`` itself where there was no time for a step."""
+        seconds = self.progress.ends_s - end_s - time.monotonic()
         if seconds <= 0:
-            needed = (time.monotonic() - self.began_s + reserve_s) / 60
+            needed = (time.monotonic() - self.began_s + end_s) / 60
             raise LearnerError(
                 f"{self.request.minutes:g} minutes are too few: without any learning it takes {needed:.1f} here."
             )
         if self.is_stopped():
             return network
-        interim = _Interim(self.progress, judge, judging_s * INTERIM_SHARE / _INTERIM_TIME)
+        interim = _Interim(self.progress, judge)
 
         def keep_going(steps: int, averaged: Network) -> bool:
             self.progress.steps = steps
@@ -216,18 +221,21 @@ class Learner:
 
 
 class _Interim:
-    """Scores while it learns, of a part of the scenes, every so many seconds."""
+    """Scores while it learns, of a part of the scenes, now and then."""
 
-    def __init__(self, progress: Progress, judge: Judge, every_s: float):
-        self._progress, self._judge, self._every_s = progress, judge, every_s
-        self._next_s = time.monotonic() + every_s
+    def __init__(self, progress: Progress, judge: Judge):
+        self._progress, self._judge = progress, judge
+        self._next_s: float | None = None
 
     def look(self, network: Network) -> None:
-        """Measure if it is time."""
-        if time.monotonic() < self._next_s:
+        """Measure if it is time; to be called after each step."""
+        began_s = time.monotonic()
+        self._next_s = self._next_s or began_s + _FIRST_INTERIM_S
+        if began_s < self._next_s:
             return
         self._progress.score_db = self._judge.interim_gain_db(network)
-        self._next_s = time.monotonic() + self._every_s
+        now = time.monotonic()
+        self._next_s = now + (now - began_s) / _INTERIM_TIME
 
 
 def check(request: Request) -> None:
@@ -324,7 +332,9 @@ def _by_nearness(sounds: Sounds, profile_network: Network, held: Sequence[Sample
     speech = sounds.speech
     own = torch.stack([torch.from_numpy(np.resize(x / active_level(x), _EMBEDDED)).float() for x in held])
     clips = [own]
-    for some in np.array_split(np.arange(len(speech.tracks)), max(1, len(speech.tracks) // 16)):
+    for some in np.array_split(
+        np.arange(len(speech.tracks)), max(1, len(speech.tracks) // _EMBEDDED_AT_ONCE)
+    ):
         clips.append(speech.cut(some, np.zeros(len(some), int), _EMBEDDED))
     embeddings = [profile_network.embed(analyse(_LEVEL * some)) for some in clips]
     distances = (torch.cat(embeddings[1:]) - embeddings[0].mean(0)).square().sum(1)

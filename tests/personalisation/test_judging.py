@@ -46,6 +46,11 @@ def profile(recording: Recording) -> torch.Tensor:
     return torch.from_numpy(conditioning(recording("ls3080_enrollment"), Model.load("pvqe-s.fp32")))
 
 
+@pytest.fixture(autouse=True)
+def _two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "SHARES", (1.0, 0.5))
+
+
 @pytest.fixture(scope="module")
 def held(recording: Recording) -> NDArray[np.float32]:
     return recording("ls3080_enrollment")[-19_200:]
