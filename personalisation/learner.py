@@ -27,6 +27,7 @@ from personalisation.files import FilesError, files_of, general_of
 from personalisation.judging import ROWS, SHARES, Judge, Verdict, Voices, draw_scenes
 from personalisation.others import Others, Sounds
 from training.checkpoint import load_checkpoint, model_id
+from training.memory import give_back_memory
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.personal import SHORTEST_READING_S, PersonalScenes, learn_voice
 from training.simulation.corpus import active_level
@@ -140,6 +141,7 @@ class Learner:
         self._lap("loading")
         share = min(1.0, request.minutes / _ALL_SCENES_MINUTES)
         drawn = draw_scenes([held for _, held in reading], voices, [held for _, held in against], share)
+        del judging, voices
         judge = Judge(network, torch.from_numpy(request.profile), drawn)
         judging_s = self._lap("general_judged")
         whole_s = judging_s * sum(row.clips for row in ROWS) / len(drawn.rows)
@@ -217,6 +219,7 @@ class Learner:
         now = time.monotonic()
         took_s, self._lap_s = now - self._lap_s, now
         self._took[part] = round(took_s, 1)
+        give_back_memory()
         return took_s
 
 

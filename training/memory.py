@@ -26,3 +26,13 @@ def keep_freed_memory() -> None:
         (_TOP_PAD, _AHEAD_BYTES),
     ):
         mallopt(option, value)
+
+
+def give_back_memory() -> None:
+    """Give back what is freed and kept: before something else needs memory than what has freed it. Does nothing where
+    the C library is not glibc.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):
+        return

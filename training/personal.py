@@ -24,6 +24,7 @@ from torch import Tensor
 
 from training.checkpoint import model_id
 from training.losses import LossWeights
+from training.memory import give_back_memory
 from training.network import SAMPLE_RATE_HZ, Network
 from training.optimizer import Optimizer
 from training.schedule import Stage, load_schedule
@@ -42,6 +43,8 @@ _CLOSEST_SHARE = 1 / 6
 """Of the other voices, those nearest to the profile, which are the hardest."""
 _AGAINST_SHARE = 0.6
 """Of the steps in which those who share the room are among the others."""
+_EMBEDDED_AT_ONCE = 6
+"""Voices: more take no less time, and memory."""
 _FIT_AFTER_STEPS = 20
 _USED_SHARE = 0.97  # of the minutes: a step may take longer than those before it
 
@@ -217,7 +220,8 @@ def learn_voice(
     stage = stage or load_schedule(SCHEDULE)[0]
     learner = _Learner(copy.deepcopy(start or network), stage, scenes, seed, profile)
     if embed is not None:
-        learner.embed_voices(embed=embed)
+        learner.embed_voices(at_once=_EMBEDDED_AT_ONCE, embed=embed)
+        give_back_memory()
     try:
         _learn(learner, ends, on_log, keep_going)
     finally:
