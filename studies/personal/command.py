@@ -352,7 +352,6 @@ def main(
                     cells.append(cell)
                     if file and cell not in known:
                         results.add(file, [cell])
-    click.echo(
-        f"{name}, {len(chosen)} voices, {', '.join(f'{m:g}' for m in plan.steps)} minutes of learning\n"
-    )
+    lengths, recipe = ", ".join(f"{m:g}" for m in plan.steps), fingerprint(study.learner.stage)
+    click.echo(f"{name}, {len(chosen)} voices, {lengths} minutes of learning, recipe {recipe}\n")
     click.echo(report(cells))

@@ -29,11 +29,9 @@ from studies.personal.clips import (
     SAME,
     WORST,
 )
-from studies.personal.learning import AGAINST, MACHINE, MEAN, VARIANTS, fingerprint
+from studies.personal.learning import AGAINST, MACHINE, MEAN, VARIANTS
 from studies.personal.results import GENERAL, RECIPE, RESULTS, Cell, read
 from studies.personal.voices import READINGS_S
-from training.personal import SCHEDULE
-from training.schedule import load_schedule
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PLOT = "personal.md", "personal.png"
@@ -74,7 +72,8 @@ gain is personal minus general weights on the same clips, so that its interval i
 
 A minute is {step_ms}: a minute of {machine}. Steps are what another machine can repeat. The minutes of one
 voice are moments of one run, whose learning rate comes down only towards the last of them. Here a step took
-{ms_a_step} ms of one core. Recipe {recipe}.
+{ms_a_step} ms of one core. The recipe is `{recipe}`; `python -m studies personal` says which one
+`training/personal.toml` is now.
 
 Not measured: whisper, and a session on another day. No corpus at hand has whisper, and none says which of its
 recordings were made on which day. The nearest to it are the rows through another microphone.
@@ -350,15 +349,9 @@ def written(cells: Sequence[Cell]) -> str:
             step_ms=f"{' or '.join(map(str, a_minute))} steps of {NETWORK}",
             machine=MACHINE,
             ms_a_step=f"{took[0]:.0f} to {took[-1]:.0f}",
-            recipe=_recipe(learnt[-1].recipe),
+            recipe=learnt[-1].recipe,
         )
     return "\n\n".join([_HEAD.strip(), *([how.strip()] if how else []), *(s(known) for s in sections)]) + "\n"
-
-
-def _recipe(known: str) -> str:
-    if known == fingerprint(load_schedule(SCHEDULE)[0]):
-        return f"{known}, that of `training/personal.toml`"
-    return f"{known}, an earlier one than that of `training/personal.toml`"
 
 
 def drawn(cells: Sequence[Cell]) -> bytes:

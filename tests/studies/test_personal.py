@@ -56,7 +56,7 @@ def test_cells_are_kept_as_they_come_and_not_measured_again(
             "two steps change little"
         )
     assert general.scores != one.scores != two.scores
-    assert "pvqe-xs, 1 voices, 1, 2 minutes of learning" in result.stdout
+    assert f"pvqe-xs, 1 voices, 1, 2 minutes of learning, recipe {one.recipe}" in result.stdout
     assert len(re.findall(r"-?\d+\.\d", result.stdout)) >= 7 * len(ROWS)
 
     before = file.read_bytes()
@@ -172,6 +172,12 @@ def test_the_page_says_what_is_gained_and_what_is_missing(
     assert "- low rank: 0 of 8 voices" in text and f"- {learning.AGAINST}: 2 of 8 voices" in text
     assert "2 cells of an earlier recipe" in text and "99" not in text
     assert (tmp_path / page.PLOT).read_bytes().startswith(PLOT_HEADER)
+
+
+def test_the_page_is_that_of_the_cells_of_the_project() -> None:
+    """Written anew by ``python -m studies personal-page`` after each cell that is added."""
+    text = (page.DOCS / page.PAGE).read_text(encoding="utf-8")
+    assert text == page.written(results.read(results.RESULTS))
 
 
 def test_a_later_cell_takes_the_place_of_the_same_earlier(tmp_path: Path) -> None:
