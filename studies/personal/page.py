@@ -50,10 +50,11 @@ CURVES = {
 SUPPRESSED = {ABSENT: "whoever it is", WORST: "the worst tenth of the clips"}
 _HEAD = """# Personal weights: what they bring
 
-A network that goes on learning one voice, on the user's own machine, gains on that voice. This page says how
-much. It is written by `python -m studies personal-page` from the cells in `studies/personal/results.jsonl`.
-`python -m studies personal --results studies/personal/results.jsonl` measures further cells and leaves those
-that are there.
+A network can go on learning one voice, on its user's own machine. This page says what that brings, as far as it
+has been measured. It is written by `python -m studies personal-page` from the cells in
+`studies/personal/results.jsonl`. `python -m studies personal --results studies/personal/results.jsonl` measures
+further cells and leaves those that are there. What two voices gained before there was this file:
+[history](history.md#personal-weights-one-voice).
 """
 _HOW = """## What was measured
 
@@ -144,7 +145,7 @@ def main_section(known: Known) -> str:
     """Every row by minutes, over the voices that have the longest run, and the voices for themselves."""
     of_minutes = {m: found for m in MINUTES if (found := known.by_voice(RECIPE, m))}
     if not of_minutes:
-        return "## By minutes\n\nNothing is measured yet."
+        return ""
     last = max(of_minutes, key=lambda m: (len(of_minutes[m]), m))
     shown = {m: cells for m, cells in of_minutes.items() if cells.keys() >= of_minutes[last].keys()}
     pairs = _pairs(known, of_minutes[last].values())
@@ -213,7 +214,7 @@ def _gain_cells(pairs: Sequence[tuple[Cell, Cell]], names: Sequence[str] = SHORT
 
 
 def _section(title: str, text: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return f"## {title}\n\n{text}\n\n{table(header, rows) if rows else 'Not measured yet.'}"
+    return f"## {title}\n\n{text}\n\n{table(header, rows)}" if rows else ""
 
 
 def variants_section(known: Known) -> str:
@@ -351,7 +352,8 @@ def written(cells: Sequence[Cell]) -> str:
             ms_a_step=f"{took[0]:.0f} to {took[-1]:.0f}",
             recipe=learnt[-1].recipe,
         )
-    return "\n\n".join([_HEAD.strip(), *([how.strip()] if how else []), *(s(known) for s in sections)]) + "\n"
+    parts = [_HEAD.strip(), how.strip(), *(section(known) for section in sections)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def drawn(cells: Sequence[Cell]) -> bytes:
@@ -401,6 +403,7 @@ def main(file: Path, out: Path) -> None:  # fmt: skip
     """Write the page about personal weights, and its plot, from the cells that were measured."""
     cells = read(file)
     out.mkdir(parents=True, exist_ok=True)
-    (out / PLOT).write_bytes(drawn(cells))
+    if any(cell.minutes for cell in cells):
+        (out / PLOT).write_bytes(drawn(cells))
     (out / PAGE).write_text(written(cells), encoding="utf-8")
     click.echo(f"{out / PAGE}: {len(cells)} cells")
