@@ -25,9 +25,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import soxr
@@ -43,6 +44,8 @@ from training.simulation.augmentation import convolve, random_equaliser
 from training.simulation.corpus import Bank, active_level
 from training.simulation.rooms import EARLY_SAMPLES, POSITIONS, Rooms
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 Samples = NDArray[np.float32]
 Scores = dict[str, NDArray[np.float64]]
 """By row: what its metric says of each clip, (clip,)."""
@@ -73,7 +76,7 @@ _DOUBT = 0.5
 _SUPPRESSION_WORTH = 0.2
 _LOSS_WEIGHT = 2.0
 LEAST_SCORE_DB = 0.1
-_AT_ONCE = 4
+_AT_ONCE = 3
 
 
 class Voices(NamedTuple):
@@ -247,17 +250,37 @@ def measure(network: Network, profile: Tensor, scenes: Scenes) -> Scores:
     """SI-SDR gain in dB of the rows with the voice, suppression in dB of the one without, level change in dB and lost
     frames (TSOS) in % of clean speech. ``profile``: (embedding,).
     """
-    values: dict[str, list[float]] = {}
-    for start in range(0, len(scenes.rows), _AT_ONCE):
+
+    def measured(start: int) -> list[dict[str, float]]:
         some = slice(start, start + _AT_ONCE)
         heard = scenes.mixtures[some]
         outputs = enhance(network, heard, profile.expand(len(heard), -1)).numpy()
         sounds = zip(scenes.rows[some], heard.numpy(), scenes.references[some].numpy(), outputs, strict=True)
-        for name, mixture, reference, output in sounds:
-            for row, value in _measured(name, mixture, reference, output).items():
+        return [_measured(*clip) for clip in sounds]
+
+    values: dict[str, list[float]] = {}
+    for clips in in_threads(measured, range(0, len(scenes.rows), _AT_ONCE)):
+        for clip in clips:
+            for row, value in clip.items():
                 # A metric is not defined of silence, or of what is not finite: nothing is worse.
                 values.setdefault(row, []).append(value if math.isfinite(value) else -CEILING_DB)
     return {row: np.array(of_clips) for row, of_clips in values.items()}
+
+
+def in_threads(work: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
+    """``work`` of each item, in as many threads as PyTorch has here: threads inside every small operation would wait
+    for each other wherever something else runs on one of their cores.
+    """
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads, initializer=_start_thread) as pool:
+        made = list(pool.map(work, items))
+    torch.set_num_threads(threads)
+    return made
+
+
+def _start_thread() -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # each thread for itself
 
 
 def _measured(name: str, mixture: Samples, reference: Samples, output: Samples) -> dict[str, float]:

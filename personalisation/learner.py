@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import training
 from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import PersonalFile, PersonalNetwork, PersonalWeights
 from evaluation.metrics.signal import active_frames
 from personalisation.files import FilesError, files_of, general_of
-from personalisation.judging import ROWS, SHARES, Judge, Verdict, Voices, draw_scenes
+from personalisation.judging import ROWS, SHARES, Judge, Verdict, Voices, draw_scenes, in_threads
 from personalisation.others import Others, Sounds
 from training.checkpoint import load_checkpoint, model_id
 from training.memory import give_back_memory
@@ -191,6 +192,7 @@ class Learner:
 
     def _result(self, verdict: Verdict) -> Result:
         request, made = self.request, dict[str, PersonalFile]()
+        torch.set_num_threads(1)  # files are run frame by frame
         while verdict.network is not None and not made:
             try:
                 made = model_files(verdict.network, request.network, request.reading)
@@ -329,18 +331,22 @@ def split(recording: Samples) -> tuple[Samples, Samples]:
     return recording[:-held], recording[-held:]
 
 
-@torch.no_grad()
 def _by_nearness(sounds: Sounds, profile_network: Network, held: Sequence[Samples]) -> Voices:
     """With the voices in order, by what the network makes of them and of the reading."""
     speech = sounds.speech
-    own = torch.stack([torch.from_numpy(np.resize(x / active_level(x), _EMBEDDED)).float() for x in held])
-    clips = [own]
-    for some in np.array_split(
-        np.arange(len(speech.tracks)), max(1, len(speech.tracks) // _EMBEDDED_AT_ONCE)
-    ):
-        clips.append(speech.cut(some, np.zeros(len(some), int), _EMBEDDED))
-    embeddings = [profile_network.embed(analyse(_LEVEL * some)) for some in clips]
-    distances = (torch.cat(embeddings[1:]) - embeddings[0].mean(0)).square().sum(1)
+    own = [torch.from_numpy(np.resize(x / active_level(x), _EMBEDDED)).float() for x in held]
+    tracks = np.arange(len(speech.tracks))
+    others = np.array_split(tracks, max(1, len(tracks) // _EMBEDDED_AT_ONCE))
+
+    @torch.no_grad()
+    def embed(clips: Tensor) -> Tensor:
+        return profile_network.embed(analyse(_LEVEL * clips))
+
+    def embed_others(some: NDArray[np.intp]) -> Tensor:
+        return embed(speech.cut(some, np.zeros(len(some), int), _EMBEDDED))
+
+    voice = torch.cat(in_threads(embed, torch.stack(own).split(_EMBEDDED_AT_ONCE))).mean(0)
+    distances = (torch.cat(in_threads(embed_others, others)) - voice).square().sum(1)
     return Voices(speech, distances.argsort().numpy(), sounds.noise, sounds.rooms)
 
 

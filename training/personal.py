@@ -146,6 +146,10 @@ class _Learner(Trainer):
         self._pool = ThreadPoolExecutor(self._parts + 1, initializer=_start_part)
         self._following: Future[SceneBatch] | None = None
 
+    def embed(self, embed: Callable[[Tensor], Tensor]) -> None:
+        """Find what is near to the voice, in one of the threads: threads inside an operation wait for each other."""
+        self._pool.submit(self.embed_voices, at_once=_EMBEDDED_AT_ONCE, embed=embed).result()
+
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(cancel_futures=True)
@@ -220,7 +224,7 @@ def learn_voice(
     stage = stage or load_schedule(SCHEDULE)[0]
     learner = _Learner(copy.deepcopy(start or network), stage, scenes, seed, profile)
     if embed is not None:
-        learner.embed_voices(at_once=_EMBEDDED_AT_ONCE, embed=embed)
+        learner.embed(embed)
         give_back_memory()
     try:
         _learn(learner, ends, on_log, keep_going)
