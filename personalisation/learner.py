@@ -25,7 +25,7 @@ from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import PersonalFile, PersonalNetwork, PersonalWeights
 from evaluation.metrics.signal import active_frames
 from personalisation.files import FilesError, files_of, general_of
-from personalisation.judging import ROWS, SHARES, Judge, Verdict, Voices, draw_scenes, in_threads
+from personalisation.judging import ROWS, SHARES, Judge, Scenes, Verdict, Voices, draw_scenes, in_threads
 from personalisation.others import Others, Sounds
 from training.checkpoint import load_checkpoint, model_id
 from training.memory import give_back_memory
@@ -138,11 +138,9 @@ class Learner:
         )  # fmt: skip
         judging = others.judging
         del others  # the scenes have a copy
-        voices = _by_nearness(judging, profile_network, [held for _, held in reading])
+        drawn = self._drawn(judging, profile_network, [x for _, x in reading], [x for _, x in against])
+        del judging
         self._lap("loading")
-        share = min(1.0, request.minutes / _ALL_SCENES_MINUTES)
-        drawn = draw_scenes([held for _, held in reading], voices, [held for _, held in against], share)
-        del judging, voices
         judge = Judge(network, torch.from_numpy(request.profile), drawn)
         judging_s = self._lap("general_judged")
         whole_s = judging_s * sum(row.clips for row in ROWS) / len(drawn.rows)
@@ -152,6 +150,15 @@ class Learner:
         verdict = judge.choose(learnt if self.progress.steps else None, start)
         self._lap("judging")
         return self._result(verdict)
+
+    def _drawn(
+        self, sounds: Sounds, profile_network: Network, held: list[Samples], named: list[Samples]
+    ) -> Scenes:
+        """What is judged by; the fewer scenes the fewer minutes there are."""
+        voices = _by_nearness(sounds, profile_network, held)
+        share = min(1.0, self.request.minutes / _ALL_SCENES_MINUTES)
+        (drawn,) = in_threads(lambda share: draw_scenes(held, voices, named, share), [share])
+        return drawn
 
     def _start(self, general: Network) -> Network | None:
         if not self.request.start:
