@@ -45,6 +45,8 @@ _AGAINST_SHARE = 0.6
 """Of the steps in which those who share the room are among the others."""
 _EMBEDDED_AT_ONCE = 6
 """Voices: more take no less time, and memory."""
+_MOST_CLIPS = 2
+"""In a part of a step: what is kept of each on the way back is 100 MB."""
 _FIT_AFTER_STEPS = 20
 _USED_SHARE = 0.97  # of the minutes: a step may take longer than those before it
 
@@ -132,7 +134,7 @@ class PersonalScenes(SceneSimulator):
 
 
 class _Learner(Trainer):
-    """A trainer that runs a step in several parts at once, and meanwhile draws the next one.
+    """A trainer that runs a step in several parts, as many at once as there are threads, and meanwhile draws the next.
 
     Parts share nothing but the weights, and wait for each other once a step: threads inside every small operation of
     the recurrent layers would do so a thousand times. In single precision: bf16 is hardly faster here.
@@ -142,8 +144,9 @@ class _Learner(Trainer):
         super().__init__(network, [stage], scenes, None, seed, FixedProfile(profile))
         self.bfloat16 = False
         self.optimizer = Optimizer(network, bfloat16=False)
-        self._parts = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(self._parts + 1, initializer=_start_part)
+        self._threads = torch.get_num_threads()
+        self._most_clips = _MOST_CLIPS
+        self._pool = ThreadPoolExecutor(self._threads + 1, initializer=_start_part)
         self._following: Future[SceneBatch] | None = None
 
     def embed(self, embed: Callable[[Tensor], Tensor]) -> None:
@@ -153,7 +156,7 @@ class _Learner(Trainer):
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(self._parts)
+        torch.set_num_threads(self._threads)
 
     def _draw(self, stage: Stage) -> SceneBatch:
         drawing = self._following or self._pool.submit(super()._draw, stage)
@@ -163,7 +166,9 @@ class _Learner(Trainer):
 
     def _add_gradients(self, stage: Stage, batch: SceneBatch) -> StepLoss:
         weights = stage.loss_weights(self.stage_step / stage.steps)
-        parts = np.array_split(np.arange(len(batch.targets)), min(self._parts, len(batch.targets)))
+        outputs = len(batch.targets)
+        count = min(max(self._threads, -(-outputs // self._most_clips)), outputs)
+        parts = np.array_split(np.arange(outputs), count)
         losses = list(self._pool.map(lambda part: self._add_part(batch, part, weights), parts))
         self.clock.lap("parts")
         means = {
