@@ -48,7 +48,8 @@ def set_aside(talker: Talker) -> Talker | None:
 
 def reading_seconds(talker: Talker) -> float:
     """How much a talker of ``set_aside`` reads, s."""
-    return round(sum(segment.seconds for segment in talker.enrollment), 1)
+    # A number of Python's own: it is kept with weights, which are loaded as data alone.
+    return round(float(sum(segment.seconds for segment in talker.enrollment)), 1)
 
 
 def cut(talker: Talker, seconds: float) -> Talker:

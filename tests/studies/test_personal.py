@@ -13,6 +13,8 @@ import torch
 from click.testing import Result
 
 from evaluation.metrics.signal import SAMPLE_RATE_HZ
+from evaluation.sets.corpus import Talker
+from evaluation.sets.scene import Segment
 from studies.personal import clips, command, learning, page, results, voices
 from studies.personal.clips import ROWS
 from studies.personal.command import CHECKPOINTS, in_fp32, in_int8
@@ -178,6 +180,11 @@ def test_the_page_is_that_of_the_cells_of_the_project() -> None:
     """Written anew by ``python -m studies personal-page`` after each cell that is added."""
     text = (page.DOCS / page.PAGE).read_text(encoding="utf-8")
     assert text == page.written(results.read(results.RESULTS))
+
+
+def test_weights_are_kept_with_the_seconds_of_a_reading_as_plain_numbers() -> None:
+    reading = (Segment("a.opus", 0.0, np.float64(9.04)), Segment("b.opus", 0.0, np.float64(1.0)))
+    assert type(voices.reading_seconds(Talker("a", "corpus", None, None, (), reading))) is float
 
 
 def test_a_later_cell_takes_the_place_of_the_same_earlier(tmp_path: Path) -> None:
