@@ -46,7 +46,7 @@ _AGAINST_SHARE = 0.6
 _EMBEDDED_AT_ONCE = 6
 """Voices: more take no less time, and memory."""
 _MOST_CLIPS = 2
-"""In a part of a step: what is kept of each on the way back is 100 MB."""
+"""In a part of a step: what a clip keeps for the way back is freed when its part is done."""
 _FIT_AFTER_STEPS = 20
 _USED_SHARE = 0.97  # of the minutes: a step may take longer than those before it
 
