@@ -10,7 +10,7 @@ import edge_pse
 from edge_pse.audio.files import read_recordings
 from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
-from edge_pse.cli.profiles import describe, describe_trust
+from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
 from edge_pse.cli.reading import languages
 from edge_pse.enrollment import Verdict, extract_recording, verify
 from edge_pse.errors import EnrollmentError, ProfileError
@@ -93,13 +93,17 @@ def enroll(
     store = edge_pse.ProfileStore()
     known = store.load(name) if add or verifying else None
     if name in store and not (known or replace):
+        without = ", ".join(learnt_by(store, name))
         raise ProfileError(
-            f"There is a profile {name!r} already: add --replace to enroll again or --add to add to it, or "
+            f"There is a profile {name!r} already: add --replace to enroll again"
+            f"{f' (its personal weights, {without}, are lost then)' if without else ''} or --add to add to it, or "
             "choose another name."
         )
     model = edge_pse.Model.load(model_name, backend).profile_network()
     if known is not None:
         known.check_model(model.contract.model_id)
+    if not verifying:
+        announce_loss(name, learnt_by(store, name, fitting=add))
     if paths:
         audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS, channel)
         recording = extract_recording(audio, sample_rate_hz, model, microphone or "")
@@ -117,12 +121,14 @@ def _enroll(
     store: edge_pse.ProfileStore, name: str, recording: Recording, model: edge_pse.Model, replace: bool
 ) -> None:
     profile = Profile(name, model.contract.model_id, (recording,))
+    lost = learnt_by(store, name)
     if replace:
         store.save(profile)
     else:
         store.create(profile)
     click.echo(f"Enrolled {profile.name}: {describe(recording)}.")
     click.echo(describe_trust(profile))
+    say_lost(name, lost)
     click.echo(f"To keep only this voice: edge-pse run --output virtual --profile {profile.name}")
     click.echo(f"or, in a file: edge-pse enhance IN -o OUT --profile {profile.name}")
 
@@ -144,6 +150,7 @@ def _add(
             )
         return known.with_recording(recording, model.contract.model_id)
 
+    lost = learnt_by(store, name, fitting=True)
     profile = store.update(name, added)
     click.echo(f"Added to {profile.name}: {describe(recording)}.")
     if verdict is not None and verdict.answer != "match":
@@ -155,6 +162,7 @@ def _add(
         f"The profile is now made of {len(profile.recordings)} recordings, {profile.speech_seconds:.1f} s of speech."
     )
     click.echo(describe_trust(profile))
+    say_lost(name, lost)
 
 
 def _say_verdict(profile: Profile, verdict: Verdict) -> None:

@@ -15,7 +15,7 @@ import click
 from edge_pse.audio.files import read_recordings
 from edge_pse.cli.enroll_microphone import Wishes, record
 from edge_pse.cli.personalise_screen import view
-from edge_pse.cli.profiles import describe, describe_trust
+from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
 from edge_pse.cli.reading import languages
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.errors import ProfileError
@@ -123,6 +123,8 @@ def personalise(
     if known is not None:
         _check_known(known, model, add)
     _check_room(store)
+    replaced = learnt_by(store, name) if replace else []
+    announce_loss(name, replaced)
     others = [piece for path in against for piece in _pieces(path, model)]
     voice.check_others(others, model)
     if paths:
@@ -139,6 +141,10 @@ def personalise(
     improved, learnt = _learn(profile, reading, model, left, others, threads, folder)
     _keep(store, None if replace else known or profile, improved, bool(learnt.weights))
     _say_what_came(known, improved, model, learnt)
+    before = known.personal.networks if known is not None and known.personal is not None else replaced
+    after = improved.personal.networks if improved.personal is not None else ()
+    if learnt.weights or replace:
+        say_lost(name, sorted({*before} - {*after, network}))
 
 
 def _check_known(known: Profile, model: Model, add: bool) -> None:
@@ -276,9 +282,3 @@ def _say_what_came(known: Profile | None, improved: Profile, model: Model, learn
         f"To carry them to another machine: edge-pse profiles export {name} FILE, and there edge-pse profiles import "
         "FILE"
     )
-    before = known.personal.networks if known is not None and known.personal is not None else ()
-    after = improved.personal.networks if improved.personal is not None else ()
-    for lost in sorted(set(before) - set(after)):
-        click.echo(
-            f"The profile has changed, so {lost} has to learn it again: edge-pse personalise {name} --model {lost}"
-        )

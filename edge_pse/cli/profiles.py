@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from edge_pse import Profile, ProfileStore
 from edge_pse.cli import output
 from edge_pse.enrollment import trust
 from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST
-from edge_pse.errors import ModelError, ProfileError
+from edge_pse.errors import EdgePseWarning, ModelError, ProfileError
 from edge_pse.model import available_models
 from edge_pse.model_file import read_description
 from edge_pse.personal_model import why_unfit
@@ -109,6 +111,37 @@ def personal_networks(profile: Profile) -> str:
     )
 
 
+def learnt_by(store: ProfileStore, name: str, fitting: bool = False) -> list[str]:
+    """Names of the networks whose personal weights lie beside a profile; none where they can't be read.
+
+    ``fitting``: only of weights that are of the profile as it is now.
+    """
+    with warnings.catch_warnings(), suppress(ProfileError):
+        warnings.simplefilter("ignore", EdgePseWarning)
+        profile = store.load(name)
+        if profile.personal is not None and (profile.personal.fits(profile) or not fitting):
+            return [*profile.personal.networks]
+    return []
+
+
+def announce_loss(name: str, networks: Iterable[str]) -> None:
+    """Say which personal weights a change of a profile will cost, before anything is done."""
+    if listed := ", ".join(networks):
+        click.echo(
+            f"{name} has personal weights ({listed}), of the voice as it is enrolled now. They will be lost with this "
+            f"change, and edge-pse personalise {name} has to make new ones."
+        )
+
+
+def say_lost(name: str, networks: Iterable[str]) -> None:
+    """Say which networks have to learn a voice again, now that its profile is another one."""
+    for network in networks:
+        click.echo(
+            f"The profile has changed, so {network} has to learn it again: edge-pse personalise {name} --model "
+            f"{network}"
+        )
+
+
 def _why_unfit(profile: Profile, name: str, network: PersonalNetwork) -> str:
     """Why no installed file of a network can run with what it has learnt, a sentence; empty if one can."""
     reason = f"{name} is not installed."
@@ -149,8 +182,10 @@ def _share(share: float | None) -> str:
 @click.argument("name")
 def delete(name: str) -> None:
     """Delete a profile and its personal weights for good."""
-    ProfileStore().delete(name)
-    click.echo(f"Deleted {name}.")
+    store = ProfileStore()
+    learnt = ", ".join(learnt_by(store, name))
+    store.delete(name)
+    click.echo(f"Deleted {name}{f' and its personal weights ({learnt})' if learnt else ''}.")
 
 
 @profiles.command()

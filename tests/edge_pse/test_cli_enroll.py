@@ -9,6 +9,7 @@ import soundfile
 
 from edge_pse import ProfileStore, enroll
 from edge_pse.enrollment import extract_recording, trust
+from tests.edge_pse.learnt import weights_of, with_personal
 
 
 def test_a_recording_becomes_a_profile(run, home, fixtures, female_profile):
@@ -152,3 +153,26 @@ def test_what_is_wrong_is_said_in_a_sentence(refused, home, fixtures, arguments,
     files = fixtures / "ls367_enrollment.opus", fixtures / "README.md"
     assert message in refused("enroll", *(argument.format(*files) for argument in arguments))
     assert not list(home.rglob("*.json"))
+
+
+def test_whoever_enrolls_again_or_adds_hears_first_and_last_which_personal_weights_that_costs(
+    run, refused, home, fixtures, female_profile, model
+):
+    anna = dataclasses.replace(female_profile, name="anna")
+    ProfileStore().save(with_personal(anna, model, weights_of(model)))
+    lost = "anna has personal weights (pvqe-s), of the voice as it is enrolled now. They will be lost"
+    again = "so pvqe-s has to learn it again: edge-pse personalise anna --model pvqe-s"
+    assert "(its personal weights, pvqe-s, are lost then)" in refused(
+        "enroll", "anna", fixtures / "ls367_speech.opus"
+    )
+    verified = run("enroll", "anna", "--verify", fixtures / "ls367_speech.opus").stdout
+    assert "weights" not in verified and ProfileStore().load("anna").personal is not None
+    added = run("enroll", "anna", "--add", fixtures / "ls367_speech.opus").stdout
+    assert added.startswith(lost) and added.endswith(f"{again}\n")
+    assert not (known := ProfileStore().load("anna")).personal.fits(known)
+    more = run("enroll", "anna", "--add", fixtures / "ls367_speech.opus").stdout
+    assert "weights" not in more and again not in more, "they had been of no use already"
+    replaced = run("enroll", "anna", "--replace", fixtures / "ls367_enrollment.opus").stdout
+    assert replaced.startswith(lost) and replaced.index("Enrolled anna: ") < replaced.index(again)
+    assert ProfileStore().load("anna").personal is None
+    assert "weights" not in run("enroll", "anna", "--replace", fixtures / "ls367_enrollment.opus").stdout

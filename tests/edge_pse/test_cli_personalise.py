@@ -119,7 +119,8 @@ def test_what_is_learnt_goes_on_with_add_and_begins_anew_with_replace(
     more = ProfileStore().load("anna")
     assert len(more.recordings) == 2 and more.personal.fits(more)
     assert told(more)["start"] == len(before["anna.personal"])
-    assert run("personalise", "anna", "--replace", *bert).exit_code == 0
+    result = run("personalise", "anna", "--replace", *bert)
+    assert result.stdout.startswith("anna has personal weights (pvqe-s), ") and "again" not in result.stdout
     anew = ProfileStore().load("anna")
     assert len(anew.recordings) == 1 and anew.personal.fits(anew) and anew.id != more.id
     assert told(anew)["start"] == 0
@@ -138,6 +139,11 @@ def test_another_network_learns_the_profile_as_it_is_and_add_says_what_is_lost(
     assert "pvqe-xs has to learn it again: edge-pse personalise anna --model pvqe-xs" in result.stdout
     after = ProfileStore().load("anna")
     assert set(after.personal.networks) == {"pvqe-s"} and after.personal.fits(after)
+    learning("general")
+    result = run("personalise", "anna", "--replace", "--model", "pvqe-xs", *anna)
+    assert result.stdout.startswith("anna has personal weights (pvqe-s), ")
+    assert "pvqe-s has to learn it again: edge-pse personalise anna --model pvqe-s" in result.stdout
+    assert ProfileStore().load("anna").personal is None
 
 
 def test_a_profile_that_has_changed_since_is_learnt_again_from_the_general_weights(

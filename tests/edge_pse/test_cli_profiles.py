@@ -178,3 +178,8 @@ def test_personal_weights_travel_with_the_profile_and_are_deleted_with_it(run, l
 def test_what_is_wrong_is_said_in_a_sentence(refused, store, arguments, message):
     assert message in refused("profiles", *arguments)
     assert store.list() == ["anna", "bert"]
+
+
+def test_delete_names_the_personal_weights_that_go_with_the_profile(run, learnt, names_in):
+    assert run("profiles", "delete", "anna").stdout == "Deleted anna and its personal weights (pvqe-s).\n"
+    assert [name for name in names_in(learnt.root) if name.startswith("anna")] == []
