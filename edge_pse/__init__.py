@@ -5,7 +5,8 @@
 >>> enhanced = edge_pse.Enhancer(profile=profile).enhance(noisy, sample_rate_hz)
 
 ``enhance_file`` does the same with a file, ``Live`` with a microphone. Arrays hold floating-point samples, full scale
--1 to 1; ``Enhancer.process`` takes a stream in blocks. What this package offers is loaded when it is first named, the
+-1 to 1; ``Enhancer.process`` takes a stream in blocks,
+``PcmStream`` one of bytes. What this package offers is loaded when it is first named, the
 inference runtime with the first model.
 """
 
@@ -20,6 +21,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 if TYPE_CHECKING:
     from edge_pse.audio.files import enhance_file
     from edge_pse.audio.live import Live
+    from edge_pse.audio.stream import PcmStream
     from edge_pse.enhancer import Enhancer
     from edge_pse.enrollment import assess, enroll
     from edge_pse.errors import (
@@ -51,6 +53,7 @@ _MODULES = {
     "Live": "audio.live",
     "Model": "model",
     "ModelError": "errors",
+    "PcmStream": "audio.stream",
     "PersonalisationError": "errors",
     "Profile": "profiles",
     "ProfileError": "errors",
@@ -77,6 +80,7 @@ __all__ = [
     "Live",
     "Model",
     "ModelError",
+    "PcmStream",
     "PersonalisationError",
     "Profile",
     "ProfileError",

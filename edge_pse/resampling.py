@@ -19,6 +19,8 @@ from edge_pse.spectral import Samples
 _HALF_LENGTH = 32
 """Half the filter, in samples of the lower rate: 2 ms at 16 kHz, flat to 7 kHz."""
 _KAISER_BETA = 8.0  # stop band 80 dB down
+_MOST_POSITIONS = 4096
+"""Between two samples, for rates with a small common divisor: the nearest of so many is as good as the filter."""
 
 
 class Resampler:
@@ -44,20 +46,25 @@ class Resampler:
 class LowDelayResampler:
     """One channel of a stream from one rate to another; what it gives lies in time where the input does.
 
-    A windowed sinc, one set of taps for each position of an output sample between two input samples. The size
-    of the blocks changes nothing. Equal rates pass through untouched.
+    A windowed sinc, one set of taps for each position of an output sample between two input samples, as long
+    as these are not too many. The size of the blocks changes nothing. Equal rates pass through untouched.
     """
 
     def __init__(self, from_hz: int, to_hz: int):
         common = gcd(from_hz, to_hz)
         self._up, self._down = to_hz // common, from_hz // common
         self._half = ceil(_HALF_LENGTH * max(1.0, from_hz / to_hz))
+        self._positions = min(self._up, _MOST_POSITIONS)
         self._taps = self._filter_bank(min(1.0, to_hz / from_hz))
+        self.delay_s = 0.0 if from_hz == to_hz else self._half / from_hz
+        """How long a sample waits for those after it that the filter needs."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream, after silence."""
         self._next = 0
         self._recent: Samples = np.zeros(self._half - 1, np.float32)
         self._begin = 1 - self._half
-        self.delay_s = 0.0 if from_hz == to_hz else self._half / from_hz
-        """How long a sample waits for those after it that the filter needs."""
 
     def process(self, samples: Samples) -> Samples:
         """The next samples, (n,) float32 -> those that they complete, (m,) float32."""
@@ -73,15 +80,16 @@ class LowDelayResampler:
         positions = np.arange(self._next, end) * self._down
         starts = positions // self._up - self._half + 1 - self._begin
         windows = sliding_window_view(recent, 2 * self._half)[starts]
-        out = np.einsum("ij,ij->i", windows, self._taps[positions % self._up])
+        nearest = (positions % self._up * self._positions + self._up // 2) // self._up
+        out = np.einsum("ij,ij->i", windows, self._taps[nearest])
         self._next = end
         keep = max(0, end * self._down // self._up - self._half + 1 - self._begin)
         self._recent, self._begin = recent[keep:], self._begin + keep
         return out
 
     def _filter_bank(self, cutoff: float) -> Samples:
-        """(positions between two inputs, taps) float32; ``cutoff`` as a share of the input's half rate."""
-        between = np.arange(self._up)[:, None] / self._up
+        """(from one input to the next, taps) float32; ``cutoff`` as a share of the input's half rate."""
+        between = np.arange(self._positions + 1)[:, None] / self._positions
         distance = np.arange(1 - self._half, self._half + 1)[None, :] - between
         window = np.i0(_KAISER_BETA * np.sqrt(np.clip(1 - (distance / self._half) ** 2, 0, None)))
         taps = np.sinc(cutoff * distance) * window

@@ -3,5 +3,6 @@
 - ``files``: audio files, read and written in blocks, enhanced from end to end.
 - ``devices``: microphones and outputs, the sound server, and the virtual microphone.
 - ``live``: the stream between devices, which stands on the other two.
-- ``pcm``: samples of 16 bits from and to floating point.
+- ``stream``: what a pipe or a connection carries, enhanced as it comes.
+- ``pcm``: samples of all formats from and to floating point.
 """
