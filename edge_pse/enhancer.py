@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import ceil
@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.band import LowerHalf
 from edge_pse.channels import choose, choose_in
-from edge_pse.errors import AudioError, EdgePseWarning, ModelError, ProfileError, ThreadError
+from edge_pse.errors import AudioError, EdgePseWarning, ModelError, ThreadError
+from edge_pse.kept_voices import KeptVoice, kept_voices, together
 from edge_pse.levels import LevelRange, SpeechBand
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.pace import FramePowers, warn_of_pace
-from edge_pse.personal_model import personal_model
 from edge_pse.profiles import Profile
 from edge_pse.samples import (
     as_float32,
@@ -74,11 +74,7 @@ class FrameFeatures:
 class _Settings:
     """What may be changed while a stream runs, by any thread; a hop takes one of these as it begins."""
 
-    profile: Profile | None
-    embedding: Samples
-    """Of the profile, (1, profile_size); zeros without one."""
-    personal: Model | None
-    """With the weights that are of the profile; None where the general ones run."""
+    voices: tuple[KeptVoice, ...]
     strength: float
     observer: Callable[[FrameFeatures], object] | None
 
@@ -91,16 +87,17 @@ def _mono(samples: ArrayLike) -> Samples:
 
 
 class Enhancer:
-    """One stream of audio through the network: removes noise and, with a profile, all voices but that one.
+    """One stream of audio through the network: removes noise and, with profiles, all voices but theirs.
 
     A model that takes a far end removes the echo of what the loudspeaker plays as well.
 
     ``model``: a loaded model, or the name or path of one (see ``Model.load``); share a loaded one between
-    several streams. ``profile``: the voice to keep, None to keep every voice. Where the model's network has learnt
-    that voice (``Profile.personal``), it runs with what it has learnt; ``Profile.general`` goes without. ``strength``:
-    0 (the input) to 1 (the network's output). The stream is mono, at ``sample_rate_hz``.
+    several streams. ``profile``: the voice to keep, or several, None to keep every voice. Each of them costs a step
+    of the network a hop. Where the model's network has learnt a voice (``Profile.personal``), its step runs with what
+    was learnt; ``Profile.general`` goes without. ``strength``: 0 (the input) to 1 (the network's output). The stream is
+    mono, at ``sample_rate_hz``.
 
-    ``profile``, ``strength`` and the observer may be set by any thread, at any time; the stream takes them
+    ``profiles``, ``strength`` and the observer may be set by any thread, at any time; the stream takes them
     between two hops. The stream itself (``process``, ``flush``, ``reset``, ``enhance``) is for one thread at a
     time: a call into the middle of another one raises ThreadError and changes nothing.
 
@@ -113,7 +110,7 @@ class Enhancer:
     def __init__(
         self,
         model: Model | str | Path = DEFAULT_MODEL,
-        profile: Profile | None = None,
+        profile: Profile | Sequence[Profile] | None = None,
         strength: float = 1.0,
     ):
         self.model = Model.of(model)
@@ -134,10 +131,10 @@ class Enhancer:
         self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
         self._pending = self._nothing
         self._working, self._changing = threading.Lock(), threading.Lock()
-        self._settings = _Settings(None, self._no_profile, None, 1.0, None)
-        self._faulty = self._embedding = self._no_profile
-        self._personal: Model | None = None
-        self.profile = profile
+        self._settings = _Settings((), 1.0, None)
+        self._voices: tuple[KeptVoice, ...] = ()
+        self._faulty: tuple[KeptVoice, ...] = ()
+        self.profiles = profile
         self.strength = strength
         self.reset()
 
@@ -162,32 +159,30 @@ class Enhancer:
         return self.model.contract.latency_ms
 
     @property
-    def profile(self) -> Profile | None:
-        """The voice to keep; a new one acts from the next hop. ProfileError if it is of another model.
+    def profiles(self) -> tuple[Profile, ...]:
+        """The voices to keep, in the order in which they were given; empty where every voice is kept.
 
-        Whoever sets a profile with personal weights opens the model with them, which takes some ten milliseconds; the
-        stream does not wait for that. An EdgePseWarning tells of weights that no longer fit the profile or the model,
-        whose own ones run then.
+        One profile, several or None may be set, and act from the next hop. What the network knows of a voice that stays
+        is kept. Whoever sets a profile with personal weights opens the model with them, which takes some ten
+        milliseconds; the stream does not wait for that. An EdgePseWarning tells of weights that no longer fit the
+        profile or the model, whose own ones run then. ProfileError if one of them is of another model: nothing is
+        changed then.
         """
-        return self._settings.profile
+        return tuple(voice.profile for voice in self._settings.voices if voice.profile is not None)
 
-    @profile.setter
-    def profile(self, profile: Profile | None) -> None:
-        contract = self.model.contract
-        embedding = self._no_profile
-        if profile is not None:
-            if profile.model_id != contract.profiles_of or profile.embedding.size != contract.profile_size:
-                raise ProfileError(
-                    f"Profile {profile.name!r} was made with model {profile.model_id}, not with "
-                    f"{contract.profiles_of}: enroll the voice again with this model, or choose the other one."
-                )
-            embedding = profile.conditioning[None].copy()
-        self._change(profile=profile, embedding=embedding, personal=personal_model(self.model, profile))
+    @profiles.setter
+    def profiles(self, profiles: Profile | Sequence[Profile] | None) -> None:
+        if profiles is None or isinstance(profiles, Profile):
+            profiles = () if profiles is None else (profiles,)
+        self._change(voices=kept_voices(self.model, profiles))
 
     @property
-    def personal(self) -> bool:
-        """Whether the network runs with weights that have learnt the voice of the profile."""
-        return self._settings.personal is not None
+    def personal(self) -> tuple[Profile, ...]:
+        """Those of the profiles for which the network runs with weights that have learnt the voice."""
+        kept = self._settings.voices
+        return tuple(
+            voice.profile for voice in kept if voice.profile is not None and voice.personal is not None
+        )
 
     @property
     def strength(self) -> float:
@@ -208,7 +203,7 @@ class Enhancer:
         """Have ``observer`` called in each hop, from the next one on, with the features of that hop; None ends it.
 
         It is called by the thread that runs the stream, which waits for it. That costs a second step of the
-        network, with half of the band, and while a profile is set a third, without the profile. What the observer
+        network, with half of the band, and while a profile is set another one, without it. What the observer
         raises ends the call that runs the stream, whose output is lost: ``reset`` then.
         """
         self._change(observer=observer)
@@ -217,7 +212,7 @@ class Enhancer:
     def fault(self) -> str:
         """Why the sound passes as it is, a sentence; empty while all is well.
 
-        That lasts until ``reset``, or until another profile is set: the network then begins anew.
+        That lasts until ``reset``, or until other profiles are set: the network then begins anew.
         """
         return self._fault
 
@@ -258,7 +253,7 @@ class Enhancer:
         return rest
 
     def reset(self) -> None:
-        """Begin a new stream, with the same profile and strength."""
+        """Begin a new stream, with the same profiles and strength."""
         with self._alone():
             self._reset()
 
@@ -343,7 +338,7 @@ class Enhancer:
             )
 
     def _begin_network(self) -> None:
-        self._states = self.model.contract.initial_states()
+        self._states = [self.model.contract.initial_states() for _ in self._voices]
         self._no_profile_states = self.model.contract.initial_states()
         self._half_band_states = self.model.contract.initial_states()
         self._loudest = 0.0
@@ -354,20 +349,10 @@ class Enhancer:
         now = self._settings
         spectrum = self._analysis(hop[0])
         far = self._far_analysis(hop[1]) if len(hop) > 1 else None
-        if self._fault and now.embedding is not self._faulty:
+        if self._fault and now.voices is not self._faulty:
             self._begin_network()
-        if now.embedding is not self._embedding:
-            # What the network holds of the voices so far is about another one to keep: with it, the new one would stay
-            # suppressed for a quarter of a minute.
-            if not np.array_equal(now.embedding, self._embedding):
-                self._states = self.model.contract.initial_states()
-            self._embedding = now.embedding
-        if now.personal is not self._personal:
-            # What weights hold of the sound so far, those that have learnt from them understand. They are arrays of the
-            # runtime's own, for the weights that made them. The sound itself is cross-faded by the windows, which
-            # overlap by a hop.
-            self._states = [state.copy() for state in self._states]
-            self._personal = now.personal
+        if now.voices is not self._voices:
+            self._take(now.voices)
         features = None
         enhanced = spectrum
         if not self._fault:
@@ -377,6 +362,25 @@ class Enhancer:
         self._mix(out, 0.0 if self._fault else now.strength)
         if features is not None and now.observer is not None:
             now.observer(features)
+
+    def _take(self, voices: tuple[KeptVoice, ...]) -> None:
+        """Keep these from here on. The sound is cross-faded by the windows, which overlap by a hop."""
+        before = list(zip(self._voices, self._states, strict=True))
+        self._voices, self._states = voices, [self._states_of(voice, before) for voice in voices]
+
+    def _states_of(self, voice: KeptVoice, before: list[tuple[KeptVoice, list[Samples]]]) -> list[Samples]:
+        """Those to go on from, taken out of what was there ``before``.
+
+        What the network holds of the sound so far is about another voice to keep than a new one: with it, the new one
+        would stay suppressed for a quarter of a minute.
+        """
+        for place, (known, states) in enumerate(before):
+            if voice.sounds_like(known):
+                del before[place]
+                # What weights hold of the sound so far, those that have learnt from them understand. They are arrays of
+                # the runtime's own, for the weights that made them.
+                return states if voice.personal is known.personal else [state.copy() for state in states]
+        return self.model.contract.initial_states()
 
     def _in_range(
         self, spectrum: Samples, far: Samples | None, now: _Settings
@@ -401,19 +405,23 @@ class Enhancer:
         self, spectrum: Samples, far: Samples | None, now: _Settings
     ) -> tuple[Samples, FrameFeatures | None]:
         """The enhanced spectrum, the input's own if that is no sound; and the features, if there is an observer."""
-        step = self._step if now.personal is None else now.personal.backend.step
-        enhanced, embedding, self._states = step(spectrum, now.embedding, self._states, far)
-        power, kept_power = self._power(spectrum), self._power(enhanced)
+        power = self._power(spectrum)
         given = power if far is None else power + self._power(far)
         self._loudest = max(given, _FORGOTTEN * self._loudest)
         most = _MOST_GAIN * self._loudest + _FAINT_POWER
-        if not kept_power <= most:  # as of NaN
-            self._go_wrong(now)
-            return spectrum, None
+        each: list[Samples] = []
+        for number, voice in enumerate(self._voices):
+            step = self._step if voice.personal is None else voice.personal.backend.step
+            kept, embedding, self._states[number] = step(spectrum, voice.embedding, self._states[number], far)
+            kept_power = self._power(kept)
+            if not kept_power <= most:  # as of NaN
+                self._go_wrong(voice)
+                return spectrum, None
+            each.append(kept)
+        enhanced = together(each)
         if now.observer is None:
             return enhanced, None
-        kept = enhanced
-        if now.profile is not None:
+        if self._voices[0].profile is not None:
             kept, embedding, self._no_profile_states = self._step(
                 spectrum, self._no_profile, self._no_profile_states, far
             )
@@ -425,7 +433,7 @@ class Enhancer:
         if not (
             kept_power <= most and np.vdot(embeddings, embeddings) <= embeddings.size * _MOST_EMBEDDED**2
         ):
-            self._go_wrong(now)
+            self._go_wrong(self._voices[0])
             return spectrum, None
         in_speech_band = self._speech.power(spectrum), self._speech.power(kept)
         return enhanced, FrameFeatures(power, kept_power, embeddings[0], embeddings[1], in_speech_band)
@@ -434,15 +442,17 @@ class Enhancer:
         """Mean square of the windowed samples."""
         return self._power_scale * float(np.vdot(spectrum, spectrum))
 
-    def _go_wrong(self, now: _Settings) -> None:
-        whose = "" if now.profile is None else f" with profile {now.profile.name!r}"
+    def _go_wrong(self, voice: KeptVoice) -> None:
+        whose = "" if voice.profile is None else f" with profile {voice.profile.name!r}"
         advice = "choose another model or install edge-pse anew"
-        if now.profile is not None:
-            again = "enroll that voice again" if now.personal is None else "learn its personal weights again"
+        if voice.profile is not None:
+            again = (
+                "enroll that voice again" if voice.personal is None else "learn its personal weights again"
+            )
             advice = f"{again}; if that does not help, {advice}"
         what = f"What {self.model.path.name} gives back{whose} is no sound"
         self._fault = f"{what}, so the input passes as it is: {advice}."
-        self._faulty = now.embedding
+        self._faulty = self._voices
         # For whoever called process or enhance.
         warnings.warn(self._fault, EdgePseWarning, stacklevel=7)
 

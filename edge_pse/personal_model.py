@@ -28,16 +28,16 @@ _KNOWN: WeakKeyDictionary[PersonalWeights, _Known] = WeakKeyDictionary()
 _OPENING = threading.Lock()
 
 
-def personal_model(model: Model, profile: Profile | None) -> Model | None:
+def personal_model(model: Model, profile: Profile) -> Model | None:
     """The model with the weights that its network has learnt of the voice of ``profile``; None for general ones.
 
     It is open and warm, and streams share it. An EdgePseWarning, once for these weights, tells why those that are there
     can't be used: the profile has changed since, or the model file is another one.
     """
-    weights = None if profile is None else profile.personal
+    weights = profile.personal
     network = None if weights is None else weights.networks.get(model.contract.network)
     # Whoever gave a model that has other weights already wants these.
-    if profile is None or weights is None or network is None or model.general is not None:
+    if weights is None or network is None or model.general is not None:
         return None
     with _OPENING:
         known = _KNOWN.setdefault(weights, _Known())
@@ -50,7 +50,7 @@ def personal_model(model: Model, profile: Profile | None) -> Model | None:
             )
     if sentence not in known.said:
         known.said.add(sentence)
-        warnings.warn(sentence, EdgePseWarning, stacklevel=3)
+        warnings.warn(sentence, EdgePseWarning, stacklevel=4)  # for whoever set the profile
     return None
 
 

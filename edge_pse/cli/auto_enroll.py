@@ -30,8 +30,7 @@ class StreamEnrollment:
         self._store = ProfileStore()
         self._name, self._enhancer, self._say, self._asks = name, enhancer, say, asks
         self._microphone = microphone
-        profile = enhancer.profile
-        self._refined = profile if profile is not None and profile.name == name else None
+        self._refined = next((profile for profile in enhancer.profiles if profile.name == name), None)
         if name in self._store and self._refined is None:
             raise ProfileError(
                 f"There is a profile {name!r} already: add --profile {name} to refine it, or choose another name."
@@ -78,15 +77,16 @@ class StreamEnrollment:
                 profile = self._write(gathered)
                 self._enhancer.observe(None)
                 # What is added to has no personal weights, or none that fit.
-                self._enhancer.profile = profile.general()
+                others = [other for other in self._enhancer.profiles if other.name != self._name]
+                self._enhancer.profiles = [profile.general(), *others]
                 self._kept = True
             except EdgePseError as error:
                 self._say(str(error))
                 return
             done = "Added to" if self._refined else "Enrolled"
-            self._say(
-                f"{done} {self._name} from {gathered.seconds:.0f} s of talk; only this voice is kept now."
-            )
+            kept = " and ".join(f"that of {other.name}" for other in others)
+            kept = f"this voice and {kept} are kept now" if others else "only this voice is kept now"
+            self._say(f"{done} {self._name} from {gathered.seconds:.0f} s of talk; {kept}.")
 
     def _write(self, gathered: Gathered) -> Profile:
         recording, model_id = gathered.recording(self._microphone()), self._enhancer.model.contract.model_id

@@ -26,7 +26,7 @@ _LONG_SECONDS = 10
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "target", required=True, metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--profile", "name", metavar="NAME", help="The voice to keep; without it, all voices.")
+@options.profiles
 @click.option(
     "--strength",
     type=click.FloatRange(0, 1),
@@ -48,7 +48,7 @@ _LONG_SECONDS = 10
 def enhance(
     source: Path,
     target: Path,
-    name: str | None,
+    names: tuple[str, ...],
     strength: float,
     channel: int | None,
     keep_channels: bool,
@@ -65,9 +65,7 @@ def enhance(
     """
     if channel is not None and keep_channels:
         raise click.UsageError("Give only one of --channel and --keep-channels.")
-    profile = edge_pse.ProfileStore().load(name) if name is not None else None
-    if profile is not None and general:
-        profile = profile.general()
+    profiles = options.load_profiles(names, general)
     model = edge_pse.Model.load(model_name, backend, far_end=far_end is not None)
     if far_end is not None and not model.contract.far_end:
         click.echo(output.no_far_end(model), err=True)
@@ -75,7 +73,7 @@ def enhance(
     started = time.monotonic()
     with _bar(shown(source.name)) as on_progress:
         done = enhance_file(
-            source, target, model, profile, strength, keep_channels, on_progress, far_end, channel
+            source, target, model, profiles, strength, keep_channels, on_progress, far_end, channel
         )
     took = time.monotonic() - started
     for note in done.notes:

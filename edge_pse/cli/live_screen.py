@@ -135,7 +135,7 @@ class Screen:
             table.add_row("echo", *_echo_row(status.far_end))
         removed = max(0.0, status.input_dbfs - status.output_dbfs)
         way = "bypassed" if live.bypass else "passing as it is: too busy" if status.overloaded else ""
-        voice = "every voice" if enhancer.profile is None else enhancer.profile.name
+        voice = " and ".join(profile.name for profile in enhancer.profiles) or "every voice"
         weights = ", personal weights" if enhancer.personal else ""
         table.add_row(
             "removed", f"{removed:.0f} dB", way or f"keeps {voice}{weights}, strength {enhancer.strength:.0%}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from edge_pse import targets
 from edge_pse.backends import RUNTIMES
 from edge_pse.model import DEFAULT_MODEL
+from edge_pse.profiles import Profile, ProfileStore
 
 OF_TARGET = "the target's"
 """Shown as the default of an option that the target of the machine decides; its value is then None."""
@@ -39,8 +40,15 @@ def _backend(default: str | None, shown: bool | str) -> _Option:
 
 model, model_of_target = _model(DEFAULT_MODEL, True), _model(None, OF_TARGET)
 backend, backend_of_target = _backend("auto", True), _backend(None, OF_TARGET)
+profiles = click.option(
+    "--profile",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="A voice to keep, again for each further one; without it, all voices.",
+)
 general = click.option(
-    "--general", is_flag=True, help="Run with the general weights, even if the profile has personal ones."
+    "--general", is_flag=True, help="Run with the general weights, even where a profile has personal ones."
 )
 target = click.option(
     "--target",
@@ -49,3 +57,14 @@ target = click.option(
     show_default=True,
     help="Settings for this kind of machine, where no option says otherwise; auto looks at the board.",
 )
+
+
+def load_profile(name: str, general: bool) -> Profile:
+    """A profile as a stream takes it, with what networks have learnt of it or without."""
+    profile = ProfileStore().load(name)
+    return profile.general() if general else profile
+
+
+def load_profiles(names: Sequence[str], general: bool) -> tuple[Profile, ...]:
+    """What ``--profile`` names, each once, in that order."""
+    return tuple(load_profile(name, general) for name in dict.fromkeys(names))

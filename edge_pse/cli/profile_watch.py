@@ -1,9 +1,10 @@
-"""Takes the profile in use again when another program has changed it on the disk."""
+"""Takes profiles in use again when another program has changed them on the disk."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,21 +17,15 @@ _LOOK_S = 0.2
 
 
 class ProfileWatch:
-    """Looks after the profile of a stream, as long as it is entered; says what has become of it.
+    """Looks after the profiles of a stream, as long as it is entered; says what has become of them.
 
-    What is damaged, deleted or of another model leaves the stream with the profile that it has. Personal weights that
+    What is damaged, deleted or of another model leaves the stream with the profiles that it has. Personal weights that
     come, change or go are taken up alike. ``load`` gives a profile as the stream takes it, with or without them.
     """
 
     def __init__(self, enhancer: Enhancer, load: Callable[[str], Profile], say: Callable[[str], None]):
         self._enhancer, self._load, self._say = enhancer, load, say
-        self._name: str | None = None
-        self._seen: object = None
-        """What the file in use was like when it was looked into."""
-        self._noticed: object = None
-        """What it was like a moment ago: it is looked into when that lasts, because its writer may be this program,
-        which sets the profile itself."""
-        self._trouble = ""
+        self._watched: dict[str, _Watched] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="profile watch", daemon=True)
 
@@ -44,54 +39,66 @@ class ProfileWatch:
 
     def _watch(self) -> None:
         while not self._stop.wait(_LOOK_S):
-            try:
-                self._look()
-            except EdgePseError as error:
-                self._tell(f"{error} The voice that is kept stays the one of before.")
-            except (
-                Exception
-            ) as error:  # whatever it was, the sound goes on, and the next look may be a good one
-                self._tell(f"The profile in use can't be looked at: {error or type(error).__name__}.")
+            profiles = self._enhancer.profiles
+            # Each is looked into once, because it may have changed since it was read.
+            self._watched = {p.name: self._watched.get(p.name) or _Watched() for p in profiles}
+            for profile in profiles:
+                watched = self._watched[profile.name]
+                try:
+                    self._look(profile, watched)
+                except EdgePseError as error:
+                    self._tell(f"{error} The voice that is kept stays the one of before.", watched)
+                # Whatever it was, the sound goes on, and the next look may be a good one.
+                except Exception as error:
+                    reason = error or type(error).__name__
+                    self._tell(f"Profile {profile.name} can't be looked at: {reason}.", watched)
 
-    def _look(self) -> None:
-        profile = self._enhancer.profile
-        if profile is None:
-            self._name = None
-            return
+    def _look(self, profile: Profile, watched: _Watched) -> None:
         state = [_state(path) for path in ProfileStore().files(profile.name)]
-        if profile.name != self._name:
-            # It is looked into once, because it may have changed since it was read.
-            self._name, self._seen, self._trouble = profile.name, "nothing yet", ""
-        settled, self._noticed = state == self._noticed, state
-        if not settled or state == self._seen:
+        settled, watched.noticed = state == watched.noticed, state
+        if not settled or state == watched.seen:
             return
-        self._seen = state
+        watched.seen = state
         if state[0] is None:
-            self._tell(f"Profile {profile.name} was deleted: its voice is kept until this run ends.")
+            self._tell(f"Profile {profile.name} was deleted: its voice is kept until this run ends.", watched)
             return
         changed = self._load(profile.name)
         if _voice(changed) == _voice(profile) and _weights(changed) == _weights(profile):
-            self._trouble = ""
+            watched.trouble = ""
             return
-        if self._enhancer.profile is profile:  # unless a key has chosen another one meanwhile
-            self._trouble = ""
-            self._take(changed, profile)
+        now = self._enhancer.profiles
+        if any(kept is profile for kept in now):  # unless a key has chosen others meanwhile
+            watched.trouble = ""
+            self._take(changed, profile, now)
 
-    def _take(self, changed: Profile, profile: Profile) -> None:
-        were_personal = self._enhancer.personal
-        self._enhancer.profile = changed
+    def _take(self, changed: Profile, profile: Profile, now: tuple[Profile, ...]) -> None:
+        was_personal = profile in self._enhancer.personal
+        self._enhancer.profiles = [changed if kept is profile else kept for kept in now]
+        is_personal = changed in self._enhancer.personal
         if _voice(changed) != _voice(profile):
             self._say(f"Profile {profile.name} was changed: the new one is used from here on.")
-        elif self._enhancer.personal:
+        elif is_personal:
             self._say(f"Profile {profile.name} has new personal weights: they are used from here on.")
-        elif were_personal:
+        elif was_personal:
             self._say(f"Profile {profile.name} goes on with general weights: its personal ones are gone.")
 
-    def _tell(self, trouble: str) -> None:
+    def _tell(self, trouble: str, watched: _Watched) -> None:
         """Once, until something else happens."""
-        if trouble != self._trouble:
-            self._trouble = trouble
+        if trouble != watched.trouble:
+            watched.trouble = trouble
             self._say(trouble)
+
+
+@dataclass
+class _Watched:
+    """What is known of the files of one profile."""
+
+    seen: object = None
+    """What they were like when they were looked into; None before that."""
+    noticed: object = None
+    """What they were like a moment ago: they are looked into when that lasts, because their writer may be this program,
+    which sets the profile itself."""
+    trouble: str = ""
 
 
 def _state(path: Path) -> object:

@@ -14,7 +14,7 @@ _VARIABLE = "EDGE_PSE_RESUMED"
 class Resumed:
     """As it was when the process ended."""
 
-    profile: str | None
+    profiles: list[str]
     strength: float
     bypass: bool
     recording: str | None = None
@@ -33,12 +33,13 @@ def taken() -> Resumed | None:
         return None
     if not isinstance(content, dict) or set(content) != {field.name for field in fields(Resumed)}:
         return None
-    profile, strength, bypass = content["profile"], content["strength"], content["bypass"]
+    profiles, strength, bypass = content["profiles"], content["strength"], content["bypass"]
     recording = content["recording"]
-    fit = isinstance(profile, str | None) and isinstance(bypass, bool) and isinstance(recording, str | None)
+    named = isinstance(profiles, list) and all(isinstance(name, str) for name in profiles)
+    fit = named and isinstance(bypass, bool) and isinstance(recording, str | None)
     number = isinstance(strength, int | float) and not isinstance(strength, bool) and math.isfinite(strength)
     return (
-        Resumed(profile, float(strength), bypass, recording)
+        Resumed(profiles, float(strength), bypass, recording)
         if fit and number and 0 <= strength <= 1
         else None
     )

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +33,7 @@ _HUNG_PAUSE_S = 0.5
 
 
 @click.command()
-@click.option("--profile", "name", metavar="NAME", help="The voice to keep; without it every voice is kept.")
+@options.profiles
 @click.option(
     "--input", "source", metavar="DEVICE", help="Microphone: a name or part of it, a number, an ALSA PCM."
 )
@@ -80,7 +80,7 @@ _HUNG_PAUSE_S = 0.5
 @options.model_of_target
 @options.backend_of_target
 def run(
-    name: str | None,
+    names: tuple[str, ...],
     source: str | None,
     sink: str | None,
     strength: float | None,
@@ -99,16 +99,17 @@ def run(
     """Enhance the microphone live, until Ctrl-C."""
     if on_demand and sink != VIRTUAL:
         raise click.UsageError(f"--on-demand needs --output {VIRTUAL}.")
+    kept: Sequence[str] = names
     resumed = resuming.taken()
     if resumed is not None:
-        name, strength, bypass = resumed.profile, resumed.strength, resumed.bypass
+        kept, strength, bypass = resumed.profiles, resumed.strength, resumed.bypass
         record = Path(resumed.recording) if record is not None and resumed.recording else record
-    profile = _profile(name, resumed is not None) if name else None
-    if profile is not None and auto_enroll == name and profile.personal and profile.personal.fits(profile):
-        click.echo(f"Nothing is added to {name}: its personal weights fit it as it is.")
+    profiles = _profiles(kept, resumed is not None)
+    if any(profile.name == auto_enroll and _has_learnt(profile) for profile in profiles):
+        click.echo(f"Nothing is added to {auto_enroll}: its personal weights fit it as it is.")
         auto_enroll = None
-    if profile is not None and general:
-        profile = profile.general()
+    if general:
+        profiles = [profile.general() for profile in profiles]
     settings = targets.choose(target).settings.override(
         model=model_name, backend=backend, latency_ms=latency, strength=strength
     )
@@ -120,7 +121,7 @@ def run(
         raise click.UsageError(
             f"{model.contract.network} makes no profiles: enroll first, or leave --auto-enroll or --loopback away."
         )
-    enhancer = Enhancer(model, profile, settings.strength)
+    enhancer = Enhancer(model, profiles, settings.strength)
     live = partial(
         Live,
         enhancer,
@@ -133,25 +134,29 @@ def run(
     )
     stop = threading.Event()
     stop_on_signals(stop)
-    load = partial(_load, general=general)
-    _Run(enhancer, live, load, record, stop, resumed is not None, bypass, auto_enroll).until_stopped()
+    load = partial(options.load_profile, general=general)
+    _Run(enhancer, live, load, record, stop, resumed is not None, bypass, auto_enroll, names).until_stopped()
 
 
-def _load(name: str, general: bool) -> Profile:
-    """A profile as this run takes it."""
-    profile = ProfileStore().load(name)
-    return profile.general() if general else profile
+def _has_learnt(profile: Profile) -> bool:
+    return profile.personal is not None and profile.personal.fits(profile)
 
 
-def _profile(name: str, resumed: bool) -> Profile | None:
-    try:
-        return ProfileStore().load(name)
-    except ProfileError as error:
-        if not resumed:
-            raise
-        # It was in use, and what is there of it since is another thing: the sound goes on all the same.
-        click.echo(f"{error} Every voice is kept.")
-        return None
+def _profiles(names: Sequence[str], resumed: bool) -> list[Profile]:
+    found: list[Profile] = []
+    troubles: list[ProfileError] = []
+    for name in dict.fromkeys(names):
+        try:
+            found.append(ProfileStore().load(name))
+        except ProfileError as error:
+            if not resumed:
+                raise
+            troubles.append(error)
+    # They were in use, and what is there of them since is another thing: the sound goes on all the same.
+    kept = " and ".join(profile.name for profile in found) or "Every voice"
+    for trouble in troubles:
+        click.echo(f"{trouble} {kept} is kept.")
+    return found
 
 
 class _Run:
@@ -167,8 +172,9 @@ class _Run:
         resumed: bool,
         bypass: bool,
         auto_enroll: str | None,
+        given: tuple[str, ...],
     ):
-        self._stop, self._load = stop, load
+        self._stop, self._load, self._given = stop, load, tuple(dict.fromkeys(given))
         self._enrollment: StreamEnrollment | None = None
         if auto_enroll is not None and not (resumed and auto_enroll in ProfileStore()):
             self._enrollment = StreamEnrollment(
@@ -252,13 +258,15 @@ class _Run:
         enhancer.strength = min(max(round(enhancer.strength + step, 2), 0.0), 1.0)
 
     def _next_profile(self) -> None:
-        """The one after this in alphabetical order; after the last one, none."""
+        """The one after this in alphabetical order; then those that were given together, then none."""
         enhancer = self._live.enhancer
-        names: list[str | None] = [None, *ProfileStore().list()]
-        now = enhancer.profile.name if enhancer.profile else None
-        following = names[(names.index(now) + 1) % len(names)] if now in names else None
+        choices: list[tuple[str, ...]] = [(), *((name,) for name in ProfileStore().list())]
+        if len(self._given) > 1:
+            choices.append(self._given)
+        now = tuple(profile.name for profile in enhancer.profiles)
+        following = choices[(choices.index(now) + 1) % len(choices)] if now in choices else ()
         try:
-            enhancer.profile = self._load(following) if following else None
+            enhancer.profiles = [self._load(name) for name in following]
         except EdgePseError as error:
             self._say(str(error))
 
@@ -277,5 +285,5 @@ class _Run:
         if self._stop.wait(_HUNG_PAUSE_S):
             os._exit(0)  # the usual way out waits for the thread that hangs
         enhancer = self._live.enhancer
-        name = enhancer.profile.name if enhancer.profile else None
-        resuming.Resumed(name, enhancer.strength, self._live.bypass, self._recording).hand_on()
+        names = [profile.name for profile in enhancer.profiles]
+        resuming.Resumed(names, enhancer.strength, self._live.bypass, self._recording).hand_on()

@@ -33,7 +33,7 @@ class ModelSystem:
     def enhance(
         self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
     ) -> np.ndarray:
-        self._enhancer.profile = None if enrollment is None else self._profile(enrollment)
+        self._enhancer.profiles = None if enrollment is None else self._profile(enrollment)
         contract = self._model.contract
         return self._enhancer.enhance(mixture, contract.sample_rate_hz, far_end if contract.far_end else None)
 

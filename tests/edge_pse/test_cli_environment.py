@@ -68,9 +68,10 @@ def test_a_hang_up_that_is_to_be_ignored_is(ignored, end):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "3", "[]", "{}", '{"profile": 3, "strength": 1, "bypass": true}', "[" * 100_000,
-     '{"profile": null, "strength": NaN, "bypass": true}', '{"profile": null, "strength": 7, "bypass": true}',
-     '{"profile": null, "strength": true, "bypass": true}', '{"profile": null, "strength": 1, "bypass": 1}'],
+    ["", "{", "3", "[]", "{}", '{"profiles": 3, "strength": 1, "bypass": true}', "[" * 100_000,
+     '{"profiles": ["me", 3], "strength": 1, "bypass": true, "recording": null}',
+     '{"profiles": null, "strength": NaN, "bypass": true}', '{"profiles": null, "strength": 7, "bypass": true}',
+     '{"profiles": null, "strength": true, "bypass": true}', '{"profiles": null, "strength": 1, "bypass": 1}'],
 )  # fmt: skip
 def test_what_no_program_of_ours_handed_on_is_not_taken(monkeypatch, text):
     monkeypatch.setenv("EDGE_PSE_RESUMED", text)
@@ -80,7 +81,7 @@ def test_what_no_program_of_ours_handed_on_is_not_taken(monkeypatch, text):
 
 def test_what_was_handed_on_is_taken_once(monkeypatch):
     monkeypatch.setenv("EDGE_PSE_RESUMED", "")
-    resumed = resuming.Resumed("me", 0.5, bypass=True)
+    resumed = resuming.Resumed(["me", "you"], 0.5, bypass=True)
     resumed.hand_on()
     assert resuming.taken() == resumed
     assert resuming.taken() is None

@@ -104,7 +104,7 @@ def test_another_profile_or_a_new_stream_asks_the_network_again(model, noisy, fe
         enhancer.strength = 0.9
         enhancer.process(noisy[50 * HOP : 60 * HOP])
         assert enhancer.fault and backend.steps == 1
-        enhancer.strength, enhancer.profile = 1.0, female_profile
+        enhancer.strength, enhancer.profiles = 1.0, female_profile
         out = enhancer.process(noisy[60 * HOP :])
         expected = Enhancer(model, female_profile).process(noisy[59 * HOP :])[HOP:]
         assert not enhancer.fault and np.corrcoef(out, expected)[0, 1] > 0.99

@@ -38,7 +38,7 @@ def test_a_change_in_the_middle_of_a_hop_waits_for_the_next_one(model, noisy, fe
         if len(steps) == 58:  # three in each hop, so that this is the first one of the last
             enhancer.observe(None)
             enhancer.strength = 0.0
-            enhancer.profile = None
+            enhancer.profiles = None
         return step(*arguments)
 
     enhancer._step = change_meanwhile
@@ -58,7 +58,7 @@ def test_a_stream_whose_settings_are_hammered_goes_on(
             while not ended.is_set():
                 for profile in (female_profile, male_profile, None):
                     enhancer.observe(heard.append)
-                    enhancer.profile = profile
+                    enhancer.profiles = profile
                     enhancer.strength = 0.0 if enhancer.strength else 1.0
                     enhancer.observe(None)
         except BaseException as error:
@@ -75,7 +75,7 @@ def test_a_stream_whose_settings_are_hammered_goes_on(
             thread.join()
     assert not failures
     assert np.isfinite(np.concatenate(out)).all() and heard
-    enhancer.profile, enhancer.strength = male_profile, 1.0
+    enhancer.profiles, enhancer.strength = male_profile, 1.0
     np.testing.assert_array_equal(
         enhancer.enhance(noisy, 16_000), Enhancer(model, male_profile).enhance(noisy, 16_000)
     )
@@ -91,9 +91,9 @@ def test_changes_of_two_threads_at_once_are_both_kept(model, female_profile, eag
     thread = threading.Thread(target=set_strengths)
     thread.start()
     while thread.is_alive():
-        enhancer.profile = None
-        enhancer.profile = female_profile
-        assert enhancer.profile is female_profile
+        enhancer.profiles = None
+        enhancer.profiles = female_profile
+        assert enhancer.profiles == (female_profile,)
     assert enhancer.strength == 1_999 / 2_000
 
 

@@ -146,7 +146,7 @@ def test_a_variant_takes_the_profiles_of_the_model_beside_it(tmp_path):
     assert Model.load(profile_network).profile_network().path == profile_network
     recording = Recording(np.ones(4), np.ones(4), 9.0, 30.0)
     mine, foreign = (Profile("me", model_id, (recording,)) for model_id in ("one-0", "one-far-0"))
-    assert Enhancer(variant, mine).profile is mine
+    assert Enhancer(variant, mine).profiles == (mine,)
     with pytest.raises(ProfileError, match="not with one-0"):
         Enhancer(variant, foreign)
     far_end_model(profile_network, 1, -1, model_id="one-1")

@@ -134,7 +134,7 @@ def test_weights_that_change_in_a_stream_leave_no_step(noisy, female_profile, ma
     for place in (40, 80, 120, 150):
         enhancer = Enhancer(model, before)
         out = [enhancer.process(dull[: place * HOP])]
-        enhancer.profile = after
+        enhancer.profiles = after
         out = np.concatenate([*out, enhancer.process(dull[place * HOP : (place + 40) * HOP])])
         np.testing.assert_array_equal(out[: place * HOP], steady[0][: place * HOP])
         clicks_db.append(click_db(out, place, steady))
@@ -162,7 +162,7 @@ def test_the_model_is_opened_once_and_by_whoever_sets_the_profile(fp32, noisy, p
     stream.start()
     assert inside.wait(10)
     enhancer.observe(None)
-    enhancer.profile = personal
+    enhancer.profiles = personal
     go_on.set()
     stream.join()
     Enhancer(fp32, personal).process(noisy[:800])
@@ -221,7 +221,7 @@ def test_weights_that_are_no_sound_let_the_input_pass_and_can_be_left(fp32, nois
     ):
         out = enhancer.process(noisy)
     np.testing.assert_array_equal(out[HOP:], noisy[:-HOP])
-    enhancer.profile = profile.general()
+    enhancer.profiles = profile.general()
     out = enhancer.process(noisy)
     assert not enhancer.fault and not enhancer.personal
     assert np.corrcoef(out, Enhancer(fp32, female_profile).process(noisy))[0, 1] > 0.99

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import ceil
@@ -48,7 +48,7 @@ def enhance_file(
     source: str | Path,
     target: str | Path,
     model: Model | str | Path = DEFAULT_MODEL,
-    profile: Profile | None = None,
+    profile: Profile | Sequence[Profile] | None = None,
     strength: float = 1.0,
     keep_channels: bool = False,
     on_progress: ProgressCallback | None = None,

@@ -154,8 +154,8 @@ def test_without_a_terminal_the_voice_is_kept_at_once(model, home, voice):
     enhancer.process(voice("ls367", 60.0))
     _wait_for_enrollment()
     profile = ProfileStore().load("me")
-    assert enhancer.profile.name == "me"
-    np.testing.assert_array_equal(enhancer.profile.embedding, profile.embedding)
+    assert enhancer.profiles[0].name == "me"
+    np.testing.assert_array_equal(enhancer.profiles[0].embedding, profile.embedding)
     assert len(said) == 1 and said[0].startswith("Enrolled me from ")
 
 
@@ -167,9 +167,9 @@ def test_on_a_terminal_nothing_is_kept_without_the_key(model, home, hops):
     assert "15 s are needed" in said.pop()
     hear(enrollment, hops("ls367"))
     assert said.pop().endswith("press e to keep it as me.") and not said
-    assert ProfileStore().list() == [] and enhancer.profile is None
+    assert ProfileStore().list() == [] and enhancer.profiles == ()
     enrollment.keep()
-    assert ProfileStore().list() == ["me"] and enhancer.profile.name == "me"
+    assert ProfileStore().list() == ["me"] and enhancer.profiles[0].name == "me"
     enrollment.keep()
     assert len(ProfileStore().load("me").recordings) == 1
 
@@ -190,7 +190,16 @@ def test_the_profile_in_use_is_added_to(model, home, hops, recording):
     assert said[0].startswith("Added to me") and len(after.recordings) == 2
     np.testing.assert_array_equal(after.recordings[0].embedding, before.embedding)
     assert cosine(after.recordings[1].embedding, before.embedding) > 0.85
-    np.testing.assert_array_equal(enhancer.profile.embedding, after.embedding)
+    np.testing.assert_array_equal(enhancer.profiles[0].embedding, after.embedding)
+
+
+def test_a_voice_that_joins_is_kept_beside_the_one_in_use(model, home, hops, male_profile):
+    enhancer, said = Enhancer(model, male_profile), []
+    enrollment = StreamEnrollment("me", enhancer, said.append, asks=True)
+    hear(enrollment, hops("ls367"))
+    enrollment.keep()
+    assert [profile.name for profile in enhancer.profiles] == ["me", male_profile.name]
+    assert said[-1].endswith(f"this voice and that of {male_profile.name} are kept now.")
 
 
 def test_nothing_is_added_to_a_profile_whose_personal_weights_fit(model, home, hops, recording):
@@ -222,8 +231,8 @@ def test_a_full_disk_leaves_the_stream_and_the_voice(model, hops, small_disk, fi
     hear(enrollment, hops("ls367"))
     enrollment.keep()
     assert "Can't write profile 'me'" in said[-1]
-    assert enhancer.profile is None
+    assert enhancer.profiles == ()
     shutil.rmtree(small_disk / "profiles")
     (small_disk / "filler").unlink()
     enrollment.keep()
-    assert enhancer.profile.name == "me"
+    assert enhancer.profiles[0].name == "me"

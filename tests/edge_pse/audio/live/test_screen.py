@@ -19,11 +19,16 @@ def env(cards, tmp_path, speech_pcm):
     )
 
 
-def test_keys_change_bypass_strength_and_profile_while_it_runs(env, tmp_path, female_profile):
-    ProfileStore(tmp_path / "edge-pse" / "profiles").save(female_profile)
-    terminal = Terminal("run", "--input", "mic", "--output", "speaker", "--latency", "200", env=env)
+def test_keys_change_bypass_strength_and_profile_while_it_runs(env, tmp_path, female_profile, male_profile):
+    store = ProfileStore(tmp_path / "edge-pse" / "profiles")
+    store.save(female_profile)
+    store.save(male_profile)
+    both = ("--profile", female_profile.name, "--profile", male_profile.name)
+    terminal = Terminal("run", "--input", "mic", "--output", "speaker", "--latency", "200", *both, env=env)
     try:
         terminal.wait_for("Running: mic to speaker")
+        terminal.wait_for(f"keeps {female_profile.name} and {male_profile.name}, ")
+        terminal.type("p")
         terminal.wait_for("keeps every voice, strength 100%")
         terminal.type("b")
         terminal.wait_for("bypassed")
@@ -32,7 +37,9 @@ def test_keys_change_bypass_strength_and_profile_while_it_runs(env, tmp_path, fe
         terminal.type("-")
         terminal.wait_for("strength 90%")
         terminal.type("p")
-        terminal.wait_for(f"keeps {female_profile.name}")
+        terminal.wait_for(f"keeps {male_profile.name}, ")
+        terminal.type("pp")
+        terminal.wait_for(f"keeps {female_profile.name} and {male_profile.name}, ")
         terminal.type("q")
         assert terminal.process.wait(20) == 0
         terminal.wait_for("0 restarts")
