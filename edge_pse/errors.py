@@ -28,6 +28,10 @@ class PersonalisationError(EdgePseError):
     """Personal weights can't be learnt: the learner, PyTorch or memory is missing, or the recordings will not do."""
 
 
+class AssistantError(EdgePseError):
+    """The proxy of an assistant can't listen where it should, or its service behind has no proper address."""
+
+
 class ThreadError(EdgePseError):
     """Something that one thread at a time may use was called into the middle of its work."""
 

@@ -23,6 +23,7 @@ from edge_pse.cli.profiles import profiles
 from edge_pse.cli.run import run
 from edge_pse.cli.stopping import end_at_second_interrupt
 from edge_pse.cli.virtual_mic import virtual_mic
+from edge_pse.cli.wyoming import wyoming
 from edge_pse.errors import EdgePseError
 from edge_pse.text import shown
 
@@ -44,7 +45,19 @@ def commands() -> None:
     """Enroll a voice once, then keep only that one: noise and other talkers are taken away."""
 
 
-for _command in (enroll, personalise, profiles, enhance, run, virtual_mic, devices, doctor, bench, info):
+for _command in (
+    enroll,
+    personalise,
+    profiles,
+    enhance,
+    run,
+    wyoming,
+    virtual_mic,
+    devices,
+    doctor,
+    bench,
+    info,
+):
     commands.add_command(_command)
 
 
