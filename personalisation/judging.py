@@ -17,15 +17,19 @@ none scores 0.1 dB or more the general weights are kept.
 
 Why means of both weights are candidates: what is learnt goes on to gain beside similar voices long after it has begun
 to lose in noise, or where the voice is another day's. The gains grow with the share of what was learnt, the losses with
-its square: half of it has half of the gains and a quarter of the losses. What the rule chose for eight voices, and what
-that was worth on other recordings of them, is in ``docs/history.md``.
+its square: half of it has half of the gains and a quarter of the losses. For the same reason weights of earlier moments
+are candidates: as they were after a third and after two thirds of the time of learning, and half of each. What the rule
+chose for eight voices, and what that was worth on other recordings of them, is in ``docs/history.md``.
+
+Where time is short the last of the candidates are not judged: see ``Judge.choose``.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
@@ -67,8 +71,13 @@ _SIMILAR_VOICES = 12
 _MOST_SUPPRESSION_DB = 40.0
 """What is fainter nobody hears."""
 _LEAST_CLIPS = 3
-SHARES = (1.0, 0.7, 0.5, 0.3)
-"""Of what was learnt, in the candidates; the rest is general."""
+SHARES = (1.0, 0.5, 0.7, 0.3)
+"""Of what was learnt, in the candidates, as they are judged one after the other; the rest is general."""
+SNAPSHOTS = {1 / 3: "third", 2 / 3: "two thirds"}
+"""Of the time of learning: what was learnt by then is among the candidates, too. With words for it."""
+SNAPSHOT_SHARES = (1.0, 0.5)
+FEWEST_CANDIDATES = 2
+"""Are judged, whatever time that takes."""
 INTERIM_SHARE = 1 / 3
 """Of the scenes, while learning goes on."""
 _POOLED_CLIPS = 12
@@ -332,16 +341,41 @@ def score_db(general: Scores, candidate: Scores) -> float:
     return float(np.mean([_LOSS_WEIGHT * gain if gain < 0 else gain for gain in worth]))
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Weights between the general ones and those learnt, and what they score."""
+class Moment(NamedTuple):
+    """What was learnt by some time."""
 
-    share: float
-    """Of what was learnt; 0: the general weights."""
     network: Network
-    scores: Scores
+    time_share: float = 1.0
+    """Of the time of learning."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Weights between the general ones and those learnt."""
+
+    learnt: Moment
+    share: float
+    """Of what was learnt."""
     earlier: bool = False
     """What was learnt before this time."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Weights, and what they score."""
+
+    proposal: Proposal
+    network: Network
+    scores: Scores
+
+    def about(self) -> dict[str, Any]:
+        """What they are: plain values."""
+        proposal = self.proposal
+        return {
+            "share": proposal.share,
+            "time_share": round(proposal.learnt.time_share, 3),
+            "earlier": proposal.earlier,
+        }
 
 
 @dataclass(frozen=True)
@@ -372,15 +406,14 @@ class Verdict:
         """Means of each row, general and kept, and which candidates there were: plain values."""
         kept = self.general if self.chosen is None else self.chosen.scores
         return {
-            "share": 0.0 if self.chosen is None else self.chosen.share,
+            "share": 0.0 if self.chosen is None else self.chosen.proposal.share,
             "rows": {
                 row: {"general": _mean(values), "kept": _mean(kept[row]), "clips": len(values)}
                 for row, values in self.general.items()
             },
             "candidates": [
                 {
-                    "share": candidate.share,
-                    "earlier": candidate.earlier,
+                    **candidate.about(),
                     "admissible": is_admissible(self.general, candidate.scores),
                     "score_db": round(score_db(self.general, candidate.scores), 3),
                 }
@@ -404,14 +437,17 @@ class Verdict:
         kept = self.chosen.scores
         first = NAMED if NAMED in kept else SIMILAR
         who = "the one you named" if first == NAMED else "similar voices"
-        share = "all" if self.chosen.share == 1 else f"{self.chosen.share:.0%}"
+        proposal = self.chosen.proposal
+        share = "all" if proposal.share == 1 else f"{proposal.share:.0%}"
+        part = SNAPSHOTS.get(proposal.learnt.time_share)
+        by_then = f" in the first {part} of the time" if part else ""
         return [
             f"Beside {who} your voice gains {_mean(kept[first])} dB, with the general weights "
             f"{_mean(self.general[first])} dB.",
             f"When only others talk, they are {_mean(kept[ALONE])} dB fainter, with the general weights "
             f"{_mean(self.general[ALONE])} dB.",
             f"In noise it gains {_mean(kept[NOISE])} dB, with the general weights {_mean(self.general[NOISE])} dB; "
-            f"{share} of what was learnt is kept.",
+            f"{share} of what was learnt{by_then} is kept.",
         ]
 
 
@@ -420,27 +456,41 @@ class Judge:
 
     def __init__(self, general: Network, profile: Tensor, scenes: Scenes):
         self._network, self._profile, self._scenes = general, profile, scenes
-        self.general = measure(general, profile, scenes)
+        self.clip_s = 0.0
+        """What a clip took the last time: on a busy machine more."""
+        self.general = self._measure(general, scenes)
         self._some: tuple[Scenes, Scores] | None = None
+
+    @property
+    def judging_s(self) -> float:
+        """What judging a candidate takes, as far as that is known."""
+        return self.clip_s * len(self._scenes.rows)
 
     def interim_gain_db(self, network: Network) -> float:
         """What it has gained so far, by a part of the scenes."""
         if self._some is None:
             some = self._scenes.some(INTERIM_SHARE)
-            self._some = some, measure(self._network, self._profile, some)
+            self._some = some, self._measure(self._network, some)
         some, general = self._some
-        return mean_gain_db(general, measure(network, self._profile, some))
+        return mean_gain_db(general, self._measure(network, some))
 
-    def choose(self, learnt: Network | None, earlier: Network | None = None) -> Verdict:
+    def choose(
+        self,
+        learnt: Sequence[Moment],
+        earlier: Network | None = None,
+        left_s: Callable[[], float] = lambda: math.inf,
+    ) -> Verdict:
         """The best of what was ``learnt``, of means of that and the general weights, of what was learnt ``earlier``,
-        and of the general weights, by the rule of this module. None: there is nothing of the kind.
+        and of the general weights, by the rule of this module.
+
+        ``learnt``: the latest last; empty where there was no time. ``left_s``: how many seconds judging may still take.
+        FEWEST_CANDIDATES are judged in any case, the others as long as there is time.
         """
-        candidates = []
-        if learnt is not None:
-            for share in SHARES:
-                candidates.append(self._candidate(learnt, share))
-        if earlier is not None:
-            candidates.append(self._candidate(earlier, 1.0, earlier=True))
+        candidates: list[Candidate] = []
+        for proposal in _proposals(learnt, earlier):
+            if len(candidates) >= FEWEST_CANDIDATES and left_s() < self.judging_s:
+                break
+            candidates.append(self._candidate(proposal))
         better = [
             candidate
             for candidate in candidates
@@ -450,9 +500,29 @@ class Judge:
         better.sort(key=lambda candidate: score_db(self.general, candidate.scores), reverse=True)
         return Verdict(self.general, better, candidates)
 
-    def _candidate(self, learnt: Network, share: float, earlier: bool = False) -> Candidate:
-        network = learnt if share == 1 else mean(self._network, copy.deepcopy(learnt), share)
-        return Candidate(share, network, measure(network, self._profile, self._scenes), earlier)
+    def _candidate(self, proposal: Proposal) -> Candidate:
+        network = proposal.learnt.network
+        if proposal.share != 1:
+            network = mean(self._network, copy.deepcopy(network), proposal.share)
+        return Candidate(proposal, network, self._measure(network, self._scenes))
+
+    def _measure(self, network: Network, scenes: Scenes) -> Scores:
+        began_s = time.monotonic()
+        scores = measure(network, self._profile, scenes)
+        self.clip_s = (time.monotonic() - began_s) / len(scenes.rows)
+        return scores
+
+
+def _proposals(learnt: Sequence[Moment], earlier: Network | None) -> Iterator[Proposal]:
+    """What is judged, in this order: what an earlier time has learnt is not given away for what is not better."""
+    if earlier is not None:
+        yield Proposal(Moment(earlier), 1.0, earlier=True)
+    if learnt:
+        for share in SHARES:
+            yield Proposal(learnt[-1], share)
+    for share in SNAPSHOT_SHARES:
+        for moment in reversed(learnt[:-1]):
+            yield Proposal(moment, share)
 
 
 def _mean(values: NDArray[np.float64]) -> float:

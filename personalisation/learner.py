@@ -25,7 +25,20 @@ from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import PersonalFile, PersonalNetwork, PersonalWeights
 from evaluation.metrics.signal import active_frames
 from personalisation.files import FilesError, files_of, general_of
-from personalisation.judging import ROWS, SHARES, Judge, Scenes, Verdict, Voices, draw_scenes, in_threads
+from personalisation.judging import (
+    FEWEST_CANDIDATES,
+    ROWS,
+    SHARES,
+    SNAPSHOT_SHARES,
+    SNAPSHOTS,
+    Judge,
+    Moment,
+    Scenes,
+    Verdict,
+    Voices,
+    draw_scenes,
+    in_threads,
+)
 from personalisation.others import Others, Sounds
 from training.checkpoint import load_checkpoint, model_id
 from training.memory import give_back_memory
@@ -47,6 +60,10 @@ _ALL_SCENES_MINUTES = 4.0
 """With less, fewer of them."""
 _FILES_S, _FILES_JUDGINGS = 5.0, 2.0
 """To make and check the files: so long, and as long as to judge so many candidates by all scenes."""
+_JUDGING_SHARE = 0.1
+"""Of the minutes, for judging candidates, if more than the fewest are to be judged."""
+_STOPPED_S = 25.0
+"""So long it takes at most, if the machine lets it, to judge and write what there is when somebody ends it."""
 _EMBEDDED = 3 * SAMPLE_RATE_HZ
 """Samples of each voice, to find the similar ones."""
 _EMBEDDED_AT_ONCE = 6  # more take no less time, and memory
@@ -142,14 +159,24 @@ class Learner:
         del judging
         self._lap("loading")
         judge = Judge(network, torch.from_numpy(request.profile), drawn)
-        judging_s = self._lap("general_judged")
-        whole_s = judging_s * sum(row.clips for row in ROWS) / len(drawn.rows)
-        end_s = (len(SHARES) + (start is not None)) * judging_s + _FILES_JUDGINGS * whole_s + _FILES_S
-        learnt = self._learn(network, start, scenes, judge, profile_network, end_s)
+        self._lap("general_judged")
+        learnt = self._learn(network, start, scenes, judge, profile_network)
         self._lap("learning")
-        verdict = judge.choose(learnt if self.progress.steps else None, start)
+        verdict = judge.choose(learnt, start, lambda: self._left_s() - _files_s(judge))
         self._lap("judging")
         return self._result(verdict)
+
+    def _left_s(self) -> float:
+        """Until all has to be done: soon, once somebody ends it."""
+        if self.is_stopped():
+            self.progress.ends_s = min(self.progress.ends_s, time.monotonic() + _STOPPED_S)
+        return self.progress.ends_s - time.monotonic()
+
+    def _end_s(self, judge: Judge) -> float:
+        """What is to be done after learning takes so long, as far as that is known by now."""
+        candidates = len(SHARES) + len(SNAPSHOTS) * len(SNAPSHOT_SHARES) + bool(self.request.start)
+        all_s, fewest_s = candidates * judge.judging_s, FEWEST_CANDIDATES * judge.judging_s
+        return max(fewest_s, min(all_s, 60 * self.request.minutes * _JUDGING_SHARE)) + _files_s(judge)
 
     def _drawn(
         self, sounds: Sounds, profile_network: Network, held: list[Samples], named: list[Samples]
@@ -174,28 +201,34 @@ class Learner:
 
     def _learn(
         self, network: Network, start: Network | None, scenes: PersonalScenes, judge: Judge,
-        profile_network: Network, end_s: float,
-    ) -> Network:  # fmt: skip
-        """What was learnt, until ``end_s`` are left; ``network`` itself where there was no time for a step."""
-        seconds = self.progress.ends_s - end_s - time.monotonic()
+        profile_network: Network,
+    ) -> list[Moment]:  # fmt: skip
+        """What was learnt, the latest last; empty where there was no time for a step."""
+        seconds = self._left_s() - self._end_s(judge)
+        if self.is_stopped():
+            return []
         if seconds <= 0:
-            needed = (time.monotonic() - self.began_s + end_s) / 60
+            needed = (time.monotonic() - self.began_s + self._end_s(judge)) / 60
             raise LearnerError(
                 f"{self.request.minutes:g} minutes are too few: without any learning it takes {needed:.1f} here."
             )
-        if self.is_stopped():
-            return network
+        snapshots = _Snapshots(seconds)
         interim = _Interim(self.progress, judge)
 
         def keep_going(steps: int, averaged: Network) -> bool:
             self.progress.steps = steps
+            snapshots.look(averaged)
             interim.look(averaged)
-            return not self.is_stopped()
+            # Judging takes longer than it did at first where something else has begun to run meanwhile.
+            return not self.is_stopped() and self._left_s() > self._end_s(judge)
 
-        return learn_voice(
+        last = learn_voice(
             network, torch.from_numpy(self.request.profile), scenes, seconds / 60, embed=profile_network.embed,
             start=start, keep_going=keep_going,
         )  # fmt: skip
+        for moment in snapshots.taken:
+            moment.network.profiles_of = last.profiles_of
+        return [*snapshots.taken, Moment(last)] if self.progress.steps else []
 
     def _result(self, verdict: Verdict) -> Result:
         request, made = self.request, dict[str, PersonalFile]()
@@ -232,6 +265,20 @@ class Learner:
         return took_s
 
 
+class _Snapshots:
+    """Averaged weights as they are at some moments of so many seconds from now on."""
+
+    def __init__(self, seconds: float):
+        now = time.monotonic()
+        self._to_come = [(now + share * seconds, share) for share in SNAPSHOTS]
+        self.taken: list[Moment] = []
+
+    def look(self, averaged: Network) -> None:
+        """Take one if it is time; to be called after each step."""
+        if self._to_come and time.monotonic() >= self._to_come[0][0]:
+            self.taken.append(Moment(copy.deepcopy(averaged), self._to_come.pop(0)[1]))
+
+
 class _Interim:
     """Scores while it learns, of a part of the scenes, now and then."""
 
@@ -248,6 +295,11 @@ class _Interim:
         self._progress.score_db = self._judge.interim_gain_db(network)
         now = time.monotonic()
         self._next_s = now + (now - began_s) / _INTERIM_TIME
+
+
+def _files_s(judge: Judge) -> float:
+    """What making and checking the files takes, as far as that is known."""
+    return _FILES_S + _FILES_JUDGINGS * judge.clip_s * sum(row.clips for row in ROWS)
 
 
 def check(request: Request) -> None:

@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from personalisation import judging
-from personalisation.judging import ALONE, LEVEL, LOST, NAMED, NOISE, OTHER, SIMILAR, Judge, Scores, Voices
+from personalisation.judging import (
+    ALONE,
+    LEVEL,
+    LOST,
+    NAMED,
+    NOISE,
+    OTHER,
+    SIMILAR,
+    Judge,
+    Moment,
+    Scores,
+    Voices,
+)
 from tests.training.conftest import recordings  # noqa: F401 - a fixture
 from training.checkpoint import load_checkpoint
 from training.network import Network
@@ -88,19 +100,35 @@ def test_what_is_worse_is_refused_and_what_is_better_is_kept(
 ) -> None:
     scenes = judging.draw_scenes([held], voices, share=0)
     judge = Judge(_blurred(network), profile, scenes)
-    kept = judge.choose(network)
+    kept = judge.choose([Moment(network)])
     assert kept.network is network and kept.scores()["share"] == 1
     assert all(row["kept"] >= row["general"] for row in kept.scores()["rows"].values())
     assert judge.interim_gain_db(network) > 0.5
     assert len(kept.sentences()) == 3 and kept.sentences()[0].startswith("Beside similar voices")
     judge = Judge(network, profile, scenes)
-    refused = judge.choose(None, earlier=_blurred(network))
+    refused = judge.choose([], earlier=_blurred(network))
     assert refused.network is None and refused.scores()["share"] == 0
-    assert [candidate.earlier for candidate in refused.candidates] == [True]
+    assert [candidate.proposal.earlier for candidate in refused.candidates] == [True]
     assert len(refused.sentences()) == 3 and refused.sentences()[0].startswith("The general weights are kept")
-    nothing = judge.choose(None)
+    nothing = judge.choose([])
     assert nothing.network is None
     assert nothing.sentences()[0] == "The general weights are kept: it ended before anything was learnt."
+
+
+def test_what_was_learnt_by_an_earlier_moment_is_kept_where_later_it_was_worse_again(
+    voices: Voices, held: NDArray[np.float32], profile: torch.Tensor, network: Network
+) -> None:
+    scenes = judging.draw_scenes([held], voices, share=0)
+    worse = _blurred(network)
+    judge = Judge(worse, profile, scenes)
+    learnt = [Moment(network, 1 / 3), Moment(worse, 2 / 3), Moment(worse)]
+    verdict = judge.choose(learnt)
+    assert verdict.network is network
+    assert verdict.sentences()[2].endswith("all of what was learnt in the first third of the time is kept.")
+    judged = [(about["time_share"], about["share"]) for about in verdict.scores()["candidates"]]
+    assert judged == [(1, 1), (1, 0.5), (0.667, 1), (0.333, 1), (0.667, 0.5), (0.333, 0.5)]
+    hasty = judge.choose(learnt, left_s=lambda: 0.0)
+    assert hasty.network is None and len(hasty.candidates) == judging.FEWEST_CANDIDATES
 
 
 def test_a_network_that_keeps_silent_is_refused(
@@ -112,9 +140,9 @@ def test_a_network_that_keeps_silent_is_refused(
         silent.decoder4.expand.conv.conv.weight.zero_()
         assert silent.decoder4.expand.conv.conv.bias is not None
         silent.decoder4.expand.conv.conv.bias.zero_()
-    verdict = Judge(network, profile, scenes).choose(silent)
-    assert verdict.chosen is None or verdict.chosen.share < 1
-    whole = next(candidate for candidate in verdict.candidates if candidate.share == 1)
+    verdict = Judge(network, profile, scenes).choose([Moment(silent)])
+    assert verdict.chosen is None or verdict.chosen.proposal.share < 1
+    whole = next(candidate for candidate in verdict.candidates if candidate.proposal.share == 1)
     assert whole.scores[ALONE].mean() == 40 and not judging.is_admissible(verdict.general, whole.scores)
 
 
