@@ -1,7 +1,10 @@
-"""``edge-pse enroll`` at simulated ALSA cards and at a private PulseAudio that hear real voices."""
+"""``edge-pse enroll`` and ``personalise`` at simulated ALSA cards and at a private PulseAudio that hear real voices."""
 
+import hashlib
+import shutil
 import signal
 import stat
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +16,21 @@ from edge_pse import ProfileStore, enroll
 from edge_pse.audio.pcm import to_pcm
 from edge_pse.enrollment.live import OTHER_VOICE, TOO_LOUD, TOO_QUIET
 from edge_pse.voice_space import VoiceSpace
+from tests.edge_pse.audio.running import Command
 from tests.edge_pse.audio.terminal import Terminal
 
 cosine = VoiceSpace().cosine  # of embeddings as they are
 PATIENCE_S = 120  # on a machine that is busy with other things
+LEARNING = """\
+import sys
+from pathlib import Path
+from edge_pse.cli import main
+from edge_pse.personalisation import learner
+folder = Path(sys.argv.pop(1))
+learner._places = lambda: iter([folder])
+main()
+"""
+CHILD = Path(__file__).parents[1] / "personalisation/child.py"
 
 
 def finished(command, status=0):
@@ -36,6 +50,7 @@ def env(cards, tmp_path_factory, recording):
         "bert": bert,
         "quiet": anna * np.float32(10 ** (-36 / 20)),
         "loud": np.clip(anna * 20 / np.abs(anna).max(), -1, 1),
+        "reading": np.resize(anna, 40 * 16_000),
         "two": np.concatenate([anna[: 5 * 16_000], level * bert[: 5 * 16_000]]),
     }
     for name, samples in heard.items():
@@ -49,6 +64,20 @@ def env(cards, tmp_path_factory, recording):
 @pytest.fixture(scope="module")
 def store(env):
     return ProfileStore(Path(env["EDGE_PSE_HOME"]) / "profiles")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def personalising(env, tmp_path_factory):
+    """``personalise`` with a learner that learns nothing; begun here, because it reads while the others are tested."""
+    folder = tmp_path_factory.mktemp("learner")
+    (folder / "personalisation").mkdir()
+    (folder / "personalisation/__init__.py").touch()
+    shutil.copy(CHILD, folder / "personalisation/__main__.py")
+    environment = {**env, "TMPDIR": str(tmp_path_factory.mktemp("tmp")), "EDGE_PSE_CHILD": "better"}
+    arguments = ("personalise", "ida", "--input", "reading", "--seconds", "15", "--minutes", "1")
+    command = Command(*arguments, env=environment, program=[sys.executable, "-c", LEARNING, str(folder)])
+    yield command, Path(environment["TMPDIR"])
+    command.kill()
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +229,25 @@ def test_a_microphone_of_the_sound_server(sound_server, start_command, recording
     profile = ProfileStore(sound_server.root / "edge-pse" / "profiles").load("anna")
     assert cosine(profile.embedding, female_profile.embedding) > 0.97
     assert profile.recordings[0].microphone
+
+
+def test_a_minute_of_reading_goes_from_the_microphone_to_the_learner_and_to_no_disk(
+    personalising, store, female_profile
+):
+    command, temporary = personalising
+    printed = "\n".join(finished(command).lines)
+    assert "Every Thursday the old ferry" in printed and "s of speech, 0.0 s to go." in printed
+    assert printed.index("Enrolled ida: 1") < printed.index("pvqe-s learns ida for 1.0 minutes at most")
+    assert "pvqe-s has personal weights for ida now" in printed
+    profile = store.load("ida")
+    assert profile.personal is not None and profile.personal.fits(profile)
+    assert cosine(profile.embedding, female_profile.embedding) > 0.97
+    (recording,) = profile.recordings
+    assert recording.microphone == "reading" and recording.speech_seconds == pytest.approx(15, abs=1.5)
+    learnt = profile.personal.networks["pvqe-s"].scores
+    (samples,) = learnt["task"]["reading"]
+    assert 15 < samples / 16_000 < 30
+    # What the learner was given is sound, and in no file.
+    assert learnt["sha256"][0] != hashlib.sha256(bytes(4 * samples)).hexdigest()
+    assert list(temporary.iterdir()) == []
+    assert {path.name for path in store.root.glob("ida*")} == {"ida.profile.json", "ida.personal"}
