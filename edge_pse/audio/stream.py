@@ -25,7 +25,7 @@ class PcmStream:
 
     What comes out is one channel. It is aligned with the input: its first sample is the first one of the input,
     enhanced, and in all there are as many, in time. Nothing is held back beyond ``latency_ms``. The stream of the
-    enhancer is this one's from now on; its profile, strength and observer may be set at any time.
+    enhancer is this one's from now on; its profiles, strength and observer may be set at any time.
 
     ``sample_rate_hz``: of the input, 4,000 to 384,000. ``sample_format``: a name for it that ffmpeg, sox or arecord
     has, such as ``u8``, ``s16le``, ``s24le`` (three bytes), ``S24_LE`` (four bytes) or ``f32le``. ``channels``: how

@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from edge_pse.audio.files import CHOICE_SECONDS
 from edge_pse.channels import Selection
 from edge_pse.errors import EdgePseWarning
 from edge_pse.model import Model, available_models, far_end_variant
@@ -65,12 +66,13 @@ def no_far_end(model: Model) -> str:
     return f"Echo stays, because {model.path.name} can't cancel it: {advice}."
 
 
-def chosen_channels(selection: Selection) -> str:
-    """What to say where some channels of a file are left out."""
+def chosen_channels(selection: Selection, from_start: bool) -> str:
+    """What to say where some channels of a file are left out; ``from_start``: by how it begins."""
     numbers = [str(channel + 1) for channel in selection.channels]
     chosen = numbers[0] if len(numbers) == 1 else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    heard = f" in the first {CHOICE_SECONDS} s" if from_start else ""
     return (
-        f"Took channel{'s' * (len(numbers) > 1)} {chosen} of {selection.total}, where most speech is; the rest "
+        f"Took channel{'s' * (len(numbers) > 1)} {chosen} of {selection.total}, where most speech is{heard}; the rest "
         "does not agree with it. --channel names another one, --keep-channels keeps all."
     )
 

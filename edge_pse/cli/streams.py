@@ -81,7 +81,7 @@ class _Tolerant(io.FileIO):
             if self.failure is None:
                 self.failure, self.printing = error, _prints()
             if self.printing and self.fileno() == 1 and _broken(error):
-                _end_as_filters_do()
+                end_as_filters_do()
             return memoryview(content).nbytes
 
 
@@ -105,7 +105,8 @@ def _broken(error: OSError) -> bool:
     return error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
-def _end_as_filters_do() -> None:
+def end_as_filters_do() -> None:
+    """As whoever writes to a pipe that nobody reads: by SIGPIPE, without a word."""
     if hasattr(signal, "SIGPIPE") and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         # A program inherits what the one that started it has blocked, and some libraries block this signal.

@@ -5,14 +5,18 @@
 - ``enhancing``: a whole file through the network.
 - ``chunks``: the chunks of WAV and its relatives, and headers that were never finished.
 - ``id3``: titles and artists of MP3 files.
+- ``pipe_reading``, ``pipe_writing``: WAV and FLAC of unknown length, onwards only.
 - ``ffmpeg``: formats that libsndfile does not know.
 """
 
 from edge_pse.audio.files.enhancing import EnhancedFile, ProgressCallback, enhance_file
-from edge_pse.audio.files.reading import AudioReader, read_recordings, select_channels
+from edge_pse.audio.files.pipe_writing import PIPE_FORMATS
+from edge_pse.audio.files.reading import CHOICE_SECONDS, AudioReader, read_recordings, select_channels
 from edge_pse.audio.files.writing import AudioWriter
 
 __all__ = [
+    "CHOICE_SECONDS",
+    "PIPE_FORMATS",
     "AudioReader",
     "AudioWriter",
     "EnhancedFile",

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_WAVE64 = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+_WAVE64_NAMES = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _LARGEST_32 = 0xFFFF_FFFF
-_OPEN_SIZE = 0x7FFF_0000
+OPEN_SIZE = 0x7FFF_0000
 """From here on a size means that the writer did not know it, as behind a pipe."""
 _LARGEST_HEAD = 1 << 20
 _MANY_CHUNKS = 1000
@@ -33,9 +33,11 @@ _AFTER_SAMPLES = (
     b"TAG",
 )
 """What programs put behind the samples, whole or not."""
-_CARRIED = (b"LIST", b"bext", b"iXML", b"axml", b"cue ", b"id3 ", b"ID3 ", b"cart", b"_PMX", b"umid")
+SHORTER = "it is shorter than it says, so something of it is missing; what there is was read"
+NEVER_CLOSED = "its recorder never closed it; it was read to its end"
+CARRIED = (b"LIST", b"bext", b"iXML", b"axml", b"cue ", b"id3 ", b"ID3 ", b"cart", b"_PMX", b"umid")
 """What is true of a recording whatever is done to its samples: names, dates, origin, marks."""
-_MOST_CARRIED = 1 << 24
+_MOSTCARRIED = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Layout:
 
 
 RIFF = Layout(12, struct.Struct("<4sI"), False, 2, b"data")
+WAVE64 = Layout(40, struct.Struct("<16sQ"), True, 8, b"data" + _WAVE64_NAMES)
 _AIFF = Layout(12, struct.Struct(">4sI"), False, 2, b"SSND")
 _LAYOUTS = {
     b"RIFF": RIFF,
@@ -97,7 +100,7 @@ _LAYOUTS = {
     b"BW64": RIFF,
     b"RIFX": Layout(12, struct.Struct(">4sI"), False, 2, b"data"),
     b"FORM": _AIFF,
-    b"riff": Layout(40, struct.Struct("<16sQ"), True, 8, b"data" + _WAVE64),
+    b"riff": WAVE64,
     b"caff": Layout(8, struct.Struct(">4sq"), False, 1, b"data"),
 }
 
@@ -152,7 +155,7 @@ def beside_samples(descriptor: int) -> list[bytes]:
         if file.read(4) not in (b"RIFF", b"RF64", b"BW64"):
             return []
         for chunk in RIFF.chunks(file, length):
-            if chunk.name in _CARRIED and chunk.size <= min(_MOST_CARRIED, length - chunk.start):
+            if chunk.name in CARRIED and chunk.size <= min(_MOSTCARRIED, length - chunk.start):
                 file.seek(chunk.start - RIFF.head.size)
                 content = file.read(RIFF.head.size + chunk.size)
                 found.append(content + bytes(len(content) % 2))
@@ -216,9 +219,9 @@ def _repaired_au(file: io.BufferedReader, length: int) -> RepairedFile | None:
 
 
 def _note(claimed: int, there: int) -> str:
-    if claimed > there and claimed < _OPEN_SIZE:
-        return "it is shorter than it says, so something of it is missing; what there is was read"
-    return "its recorder never closed it; it was read to its end" if claimed < there and claimed != -1 else ""
+    if claimed > there and claimed < OPEN_SIZE:
+        return SHORTER
+    return NEVER_CLOSED if claimed < there and claimed != -1 else ""
 
 
 def _real(file: io.BufferedReader, samples: Chunk, before: list[Chunk]) -> Chunk:

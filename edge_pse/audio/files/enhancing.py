@@ -7,13 +7,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from edge_pse.audio.files.reading import AudioReader, select_channels
+from edge_pse.audio.files.pipe_writing import PipeWriter
+from edge_pse.audio.files.reading import AudioReader, select_channels, select_from_start
 from edge_pse.audio.files.writing import AudioWriter
 from edge_pse.channels import Selection
 from edge_pse.enhancer import Enhancer, frame_powers_of
+from edge_pse.errors import AudioError
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.pace import SECONDS, warn_of_pace
 from edge_pse.profiles import Profile
@@ -45,8 +48,8 @@ class EnhancedFile:
 
 
 def enhance_file(
-    source: str | Path,
-    target: str | Path,
+    source: str | Path | BinaryIO,
+    target: str | Path | BinaryIO,
     model: Model | str | Path = DEFAULT_MODEL,
     profile: Profile | Sequence[Profile] | None = None,
     strength: float = 1.0,
@@ -54,6 +57,7 @@ def enhance_file(
     on_progress: ProgressCallback | None = None,
     far_end: str | Path | None = None,
     channel: int | None = None,
+    pipe_format: str | None = None,
 ) -> EnhancedFile:
     """Enhance ``source`` into ``target``, which may be the same file.
 
@@ -66,9 +70,15 @@ def enhance_file(
     ``Enhancer.process``, of any rate and number of channels; what it lacks at its end is silence, and what it
     has too much is left out.
 
+    Each of ``source`` and ``target`` may be a binary stream instead, such as ``sys.stdin.buffer``: WAV or FLAC of
+    unknown length, read and written onwards only, a tenth of a second at a time. ``pipe_format`` is WAV or FLAC, for a
+    target that is a stream; without it, FLAC if the source is FLAC, and WAV otherwise. Which channels of a stream
+    become one is chosen by its first ten seconds, which are held back in memory. A stream stays open, and what was
+    written to it before an exception is there; BrokenPipeError tells that nobody reads it any more.
+
     An EdgePseWarning tells of what sounds like speech of another rate than the file says. Raises
     AudioError for a source or far end that can't be read or a target that can't be written, ModelError
-    and ProfileError as Enhancer does. After any exception the target is as it was before.
+    and ProfileError as Enhancer does. After any exception a target that is a file is as it was before.
     """
     with ExitStack() as files:
         reader = files.enter_context(AudioReader(source))
@@ -82,26 +92,44 @@ def enhance_file(
                 _FarEndFile(files.enter_context(AudioReader(far_end)), taken, model.contract.sample_rate_hz)
                 for _ in range(channels)
             ]
-        with AudioWriter(target, reader, channels) as writer:
-            selection = None if keep_channels else select_channels(source, channel)
+        with _writer(target, reader, channels, pipe_format) as writer:
+            blocks, selection = reader.blocks(), None
+            if not keep_channels and isinstance(source, str | Path):
+                selection = select_channels(source, channel)
+            elif not keep_channels:
+                selection, blocks = select_from_start(reader, blocks, channel)
             streams = [
                 _AlignedStream(Enhancer(model, profile, strength), reader.sample_rate_hz, far)
                 for far in far_ends
             ]
             frames = 0
-            for block in reader.blocks():
-                inputs = block.T if selection is None else selection.of(block)[None]
-                enhanced = [stream.process(one) for stream, one in zip(streams, inputs, strict=True)]
-                writer.write(np.stack(enhanced, axis=1))
-                frames += len(block)
-                if on_progress:
-                    there = None if reader.frames is None else reader.frames / reader.sample_rate_hz
-                    on_progress(frames / reader.sample_rate_hz, there)
-            writer.write(np.stack([stream.flush() for stream in streams], axis=1))
+            try:
+                for block in blocks:
+                    inputs = block.T if selection is None else selection.of(block)[None]
+                    enhanced = [stream.process(one) for stream, one in zip(streams, inputs, strict=True)]
+                    writer.write(np.stack(enhanced, axis=1))
+                    frames += len(block)
+                    if on_progress:
+                        there = None if reader.frames is None else reader.frames / reader.sample_rate_hz
+                        on_progress(frames / reader.sample_rate_hz, there)
+            except AudioError:
+                if isinstance(writer, PipeWriter):  # what came before the fault is heard to its end
+                    writer.write(_rest(streams))
+                raise
+            writer.write(_rest(streams))
             streams[0].warn_of_pace()
             files.close()  # Windows replaces no file that is open
     notes = (*reader.notes, *writer.notes)
     return EnhancedFile(frames, channels, reader.sample_rate_hz, selection, notes)
+
+
+def _writer(
+    target: str | Path | BinaryIO, source: AudioReader, channels: int, pipe_format: str | None
+) -> AudioWriter | PipeWriter:
+    if isinstance(target, str | Path):
+        return AudioWriter(target, source, channels)
+    own = "FLAC" if source.coding[0] == "FLAC" else "WAV"
+    return PipeWriter(target, pipe_format or own, source, channels)
 
 
 class _AlignedStream:
@@ -157,6 +185,10 @@ class _AlignedStream:
         ready = ready[: self._missing]
         self._missing -= ready.size
         return ready
+
+
+def _rest(streams: list[_AlignedStream]) -> Samples:
+    return np.stack([stream.flush() for stream in streams], axis=1)
 
 
 class _FarEndFile:

@@ -1,4 +1,4 @@
-"""Audio files in any format of libsndfile or, where it is installed, ffmpeg, read in blocks."""
+"""Audio files in any format of libsndfile or, where it is installed, ffmpeg; and what a pipe brings; read in blocks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import shlex
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
+from math import ceil
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 
-from edge_pse.audio.files import chunks, id3
+from edge_pse.audio.files import chunks, id3, pipe_reading
 from edge_pse.audio.files.ffmpeg import FfmpegFile, installed
 from edge_pse.channels import Selection, choose_in, named
 from edge_pse.errors import AudioError, FfmpegError
@@ -28,20 +31,24 @@ MAX_SAMPLE_RATE_HZ = 768_000
 # Not the program that made the file: the next one is made by another.
 _TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "comment", "copyright", "license")
 
-_UNKNOWN_FRAMES = (1 << 63) - 1
-"""What libsndfile says of a FLAC file whose recorder never closed it."""
 # Samples of all channels in a block: a second or so of ordinary audio, and never much memory.
 _BLOCK_SAMPLES = 1 << 16
+CHOICE_SECONDS = 10
+"""Of what comes through a pipe, by which channels are chosen."""
+_MOST_HELD = 1 << 23  # samples of all channels
+_PIPED_SECONDS = 0.1
+"""Of a block of what comes through a pipe, perhaps while it is recorded."""
 
 
 class AudioReader(AbstractContextManager["AudioReader"]):
     """An audio file, opened for reading from its beginning to its end, once.
 
-    Raises AudioError, here and in ``blocks``, with a sentence on what is wrong with the file.
+    ``source``: its path; or what comes through a pipe, WAV or FLAC, which is read onwards only and stays open. Raises
+    AudioError, here and in ``blocks``, with a sentence on what is wrong with the file.
     """
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
+    def __init__(self, source: str | Path | BinaryIO):
+        self.name = str(source) if isinstance(source, str | Path) else "The input"
         self.notes: list[str] = []
         """What should be said of the file although it can be read, a sentence each."""
         self.riff_chunks: list[bytes] = []
@@ -49,16 +56,23 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         self.id3: bytes = b""
         """Of an MP3 file: the same; empty where there is nothing of the kind."""
         self._repaired: chunks.RepairedFile | None = None
-        self._file = self._open()
+        self.piped = not isinstance(source, str | Path)
+        """Whether it can't be read again."""
+        self._file: soundfile.SoundFile | FfmpegFile | pipe_reading.WavePipe | pipe_reading.FlacPipe
+        if isinstance(source, str | Path):
+            self._file = self._open(Path(source))
+        else:
+            self._file = pipe_reading.opened(source)
+            self.riff_chunks = list(self._file.chunks)
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
         frames = self._file.frames
-        self.frames: int | None = None if frames == _UNKNOWN_FRAMES else frames
+        self.frames: int | None = None if frames == pipe_reading.UNKNOWN_FRAMES else frames
         """Samples of each channel by the header, if it tells; compressed files may hold a few more or less."""
         if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
             self.close()
             raise AudioError(
-                f"{self.path} claims {self.sample_rate_hz} samples a second, which can't be speech: "
+                f"{self.name} claims {self.sample_rate_hz} samples a second, which can't be speech: "
                 f"give a recording of {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz."
             )
 
@@ -78,6 +92,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         Every sample is finite and of a sensible size. A file without samples is an AudioError.
         """
         size = max(1, _BLOCK_SAMPLES // self.channels)
+        if self.piped:
+            size = min(size, ceil(_PIPED_SECONDS * self.sample_rate_hz))
         frames_read = 0
         while True:
             try:
@@ -85,15 +101,17 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             except (soundfile.LibsndfileError, FfmpegError) as error:
                 seconds = frames_read / self.sample_rate_hz
                 raise AudioError(
-                    f"{self.path} is damaged {seconds:.1f} s from its start ({reason_of(error)}): "
+                    f"{self.name} is damaged {seconds:.1f} s from its start ({reason_of(error)}): "
                     "copy it again, or cut that part out."
                 ) from error
             if not len(block):
                 break
             frames_read += len(block)
             yield self._checked(block)
+        if isinstance(self._file, pipe_reading.WavePipe | pipe_reading.FlacPipe):
+            self.notes += [f"{self.name}: {note}." for note in self._file.notes]
         if not frames_read:
-            raise AudioError(f"{self.path} holds no sound, its length is zero: record it again.")
+            raise AudioError(f"{self.name} holds no sound, its length is zero: record it again.")
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -103,9 +121,9 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         self._file.close()
         self._close_repaired()
 
-    def _open(self) -> soundfile.SoundFile | FfmpegFile:
+    def _open(self, path: Path) -> soundfile.SoundFile | FfmpegFile:
         # By descriptor, because errors then have a reason and the ending of the name is not believed.
-        descriptor = _regular(self.path)
+        descriptor = _regular(path)
         try:
             self.riff_chunks = chunks.beside_samples(descriptor)
             self.id3 = id3.read(descriptor)
@@ -121,12 +139,12 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         if self._repaired is not None:
             os.close(descriptor)
             if self._repaired.note:
-                self.notes.append(f"{self.path}: {self._repaired.note}.")
+                self.notes.append(f"{path}: {self._repaired.note}.")
         try:
             return _SequentialFile(self._repaired or descriptor, closefd=True)
         except soundfile.LibsndfileError as error:
             self._close_repaired()
-            return _through_ffmpeg(self.path, reason_of(error))
+            return _through_ffmpeg(path, reason_of(error))
 
     def _close_repaired(self) -> None:
         if self._repaired is not None:
@@ -136,7 +154,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         try:
             return checked_samples(block)
         except AudioError as error:
-            raise AudioError(f"{self.path} can't be used. {error}") from error
+            raise AudioError(f"{self.name} can't be used. {error}") from error
 
 
 def select_channels(path: str | Path, channel: int | None = None, far_end: bool = False) -> Selection:
@@ -150,6 +168,22 @@ def select_channels(path: str | Path, channel: int | None = None, far_end: bool 
         # One channel needs no look at its samples.
         blocks = reader.blocks() if reader.channels > 1 else ()
         return choose_in(blocks, reader.channels, reader.sample_rate_hz, far_end)
+
+
+def select_from_start(
+    reader: AudioReader, blocks: Iterator[Samples], channel: int | None
+) -> tuple[Selection, Iterator[Samples]]:
+    """The same of what can't be read again, by its first ten seconds -> and all of its blocks, those among them."""
+    if channel is not None:
+        return named(channel, reader.channels), blocks
+    start: list[Samples] = []
+    most = min(CHOICE_SECONDS * reader.sample_rate_hz, _MOST_HELD // reader.channels)
+    while reader.channels > 1 and sum(map(len, start)) < most:
+        block = next(blocks, None)
+        if block is None:
+            break
+        start.append(block)
+    return choose_in(start, reader.channels, reader.sample_rate_hz), chain(start, blocks)
 
 
 def read_recordings(

@@ -13,6 +13,7 @@ import soundfile
 
 from edge_pse import atomic
 from edge_pse.audio.files import chunks, id3
+from edge_pse.audio.files.pipe_writing import set_tags
 from edge_pse.audio.files.reading import AudioReader, reason_of
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
@@ -55,7 +56,7 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
                 opened, "w", source.sample_rate_hz, channels, coding, format=form, closefd=True
             )
             if form != "MP3":
-                self._set_tags()
+                set_tags(self._file, self._tags)  # what did not fit is told at the end
             self._ending = ending.pop_all()
 
     def write(self, samples: Samples) -> None:
@@ -92,12 +93,6 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
             os.close(descriptor)
             raise
         return descriptor
-
-    def _set_tags(self) -> None:
-        for key, text in self._tags.items():
-            if "\ufffd" not in text:  # what was not text
-                with suppress(soundfile.LibsndfileError):  # told at the end
-                    setattr(self._file, key, text)
 
     def _check(self) -> None:
         with soundfile.SoundFile(native(self._temporary)) as written:
