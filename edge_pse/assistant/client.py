@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wyoming.asr import Transcribe
+from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart
 from wyoming.event import Event
 from wyoming.info import Describe, SelectProgram
 
-from edge_pse.assistant.command import Behind, Command, ServiceError
+from edge_pse.assistant.command import Behind, Command, ServiceError, sound_of
 from edge_pse.assistant.description import described, program_of
+from edge_pse.assistant.enrolling import CommandEnrollment
 from edge_pse.assistant.protocol import Connection, PeerError
 from edge_pse.assistant.sound import Format
 from edge_pse.text import shown
@@ -69,8 +70,27 @@ class Client:
             raise PeerError(str(error)) from None
         request = [event for event in (self._program, self._request) if event is not None]
         self._request = None
+        if self._behind.enrollment is not None and not self._behind.enrollment.done:
+            await self._enroll(form, self._behind.enrollment)
+            return True
         command = Command(self._behind, self._connection, request, form)
         well = await command.run()
         if not well:
             self._say(command.failure)
         return well
+
+    async def _enroll(self, form: Format, enrollment: CommandEnrollment) -> None:
+        """The command says nothing but whose voice it is; what came of it is the transcript."""
+        content = bytearray()
+        async for piece in sound_of(self._connection, form, self._behind.limits):
+            content += piece
+            if len(content) > self._behind.limits.enrollment_bytes:
+                raise PeerError("That is too long for an enrollment: say several short sentences.")
+        content = content[: len(content) - len(content) % form.frame_bytes]
+
+        def add() -> str:
+            return enrollment.add(form.decoded(bytes(content)), form.rate_hz)
+
+        said = await self._behind.network.compute(add)
+        self._say(f"Enrollment: {said}")
+        await self._connection.send(Transcript(text=said).event())

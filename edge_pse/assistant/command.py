@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from wyoming.asr import Transcript, TranscriptStart, TranscriptStop
@@ -11,6 +11,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
 
+from edge_pse.assistant.enrolling import CommandEnrollment
 from edge_pse.assistant.network import Network
 from edge_pse.assistant.protocol import Address, Connection, Limits, PeerError
 from edge_pse.assistant.sound import WIDTH, Format
@@ -37,6 +38,8 @@ class Behind:
     service: Address
     network: Network
     limits: Limits
+    enrollment: CommandEnrollment | None = None
+    """Takes the commands, until it is done."""
 
     async def open(self) -> Connection:
         """To the service; ServiceError where there is none."""
@@ -52,6 +55,36 @@ class Behind:
     def broken(self, what: object) -> ServiceError:
         """What to say when it fails on the way."""
         return ServiceError(f"The speech-to-text service at {self.service} failed: {what}")
+
+
+async def sound_of(client: Connection, form: Format, limits: Limits) -> AsyncIterator[bytes]:
+    """What a client sends of a command, in pieces of some size, to its end; PeerError if that does not come."""
+    waiting, received = bytearray(), 0
+    while True:
+        event = await client.receive(limits.silent_s)
+        if event is None:
+            raise PeerError("The client left in the middle of a command.")
+        if AudioChunk.is_type(event.type):
+            _check_format(event, form)
+            waiting += event.payload or b""
+            received += len(event.payload or b"")
+            if received > limits.command_s * form.bytes_per_s:
+                raise PeerError(f"A command has {limits.command_s:g} s at most.")
+        ended = AudioStop.is_type(event.type)
+        if waiting and (ended or len(waiting) >= _LEAST_S * form.bytes_per_s):
+            yield bytes(waiting)
+            waiting.clear()
+        if ended:
+            return
+
+
+def _check_format(event: Event, form: Format) -> None:
+    try:
+        same = Format.of(event.data) == form
+    except ValueError as error:
+        raise PeerError(str(error)) from None
+    if not same:
+        raise PeerError("The format of the sound changed in the middle of a command: begin a new one.")
 
 
 class Command:
@@ -97,8 +130,8 @@ class Command:
     async def _open(self) -> Enhancer | None:
         """The way to the service -> a stream of the network, None if nothing goes there."""
         try:
-            enhancer = await self._behind.network.compute(self._behind.network.take)
             self._service = await self._behind.open()
+            enhancer = await self._behind.network.compute(self._behind.network.take)
         except (ServiceError, EdgePseError) as error:
             await self._fail(str(error))
             return None
@@ -108,39 +141,15 @@ class Command:
 
     async def _feed(self, enhancer: Enhancer | None) -> None:
         """All sound of the client, which is read to its end even if it goes nowhere any more."""
-        form, network = self._form, self._behind.network
-        stream = None if enhancer is None else await network.compute(form.through, enhancer)
-        waiting, received = bytearray(), 0
-        while True:
-            event = await self._client.receive(self._limits.silent_s)
-            if event is None:
-                raise PeerError("The client left in the middle of a command.")
-            if AudioChunk.is_type(event.type):
-                self._check_format(event)
-                waiting += event.payload or b""
-                received += len(event.payload or b"")
-                if received > self._limits.command_s * form.bytes_per_s:
-                    raise PeerError(f"A command has {self._limits.command_s:g} s at most.")
-            ended = AudioStop.is_type(event.type)
-            if not ended and len(waiting) < _LEAST_S * form.bytes_per_s:
-                continue
+        network = self._behind.network
+        stream = None if enhancer is None else await network.compute(self._form.through, enhancer)
+        async for piece in sound_of(self._client, self._form, self._limits):
             if stream is not None:
-                await self._pass_on(stream, bytes(waiting))
-            waiting.clear()
-            if ended:
-                break
+                await self._pass_on(stream, piece)
         if stream is not None and enhancer is not None:
             await self._send_on(await network.compute(stream.flush))
             network.give_back(enhancer)
             await self._tell(AudioStop().event())
-
-    def _check_format(self, event: Event) -> None:
-        try:
-            form = Format.of(event.data)
-        except ValueError as error:
-            raise PeerError(str(error)) from None
-        if form != self._form:
-            raise PeerError("The format of the sound changed in the middle of a command: begin a new one.")
 
     async def _pass_on(self, stream: PcmStream, payload: bytes) -> None:
         step = int(_MOST_S * self._form.rate_hz) * self._form.frame_bytes

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
+from edge_pse.audio.pcm import SampleFormat
 from edge_pse.audio.stream import PcmStream
+from edge_pse.channels import choose
 from edge_pse.enhancer import Enhancer
+from edge_pse.spectral import Samples
 
 WIDTH = 2
 """Bytes of a sample that is sent on: signed, little-endian, one channel at the rate of the network."""
@@ -57,6 +60,11 @@ class Format:
     def frame_bytes(self) -> int:
         """Of one sample of each channel."""
         return self.width * self.channels
+
+    def decoded(self, content: bytes) -> Samples:
+        """Whole frames -> the channel with most speech, (n,) float32, full scale -1 to 1."""
+        frames = SampleFormat.named(_NAMES[self.width]).decode(content).reshape(-1, self.channels)
+        return choose(frames, self.rate_hz).of(frames)
 
     def through(self, enhancer: Enhancer) -> PcmStream:
         """The stream of a command that comes in this format."""

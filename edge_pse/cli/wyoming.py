@@ -16,6 +16,7 @@ from edge_pse.cli import options
 from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.errors import AssistantError
+from edge_pse.profiles import Profile
 from edge_pse.service import Service
 from edge_pse.text import shown
 
@@ -41,11 +42,23 @@ _HEARTBEAT_S = 5.0
     help="Where to listen. Other machines reach tcp://0.0.0.0:10350, and nothing keeps them out but a firewall.",
 )
 @options.profiles
+@click.option(
+    "--enroll",
+    "enrolled",
+    metavar="NAME",
+    help="Make this profile, or add to it, from the next commands; then go on with it.",
+)
 @options.general
 @options.model
 @options.backend
 def wyoming(
-    service: str, uri: str, names: tuple[str, ...], general: bool, model_name: str, backend: str
+    service: str,
+    uri: str,
+    names: tuple[str, ...],
+    enrolled: str | None,
+    general: bool,
+    model_name: str,
+    backend: str,
 ) -> None:
     """Stand between Home Assistant and its speech-to-text, until Ctrl-C.
 
@@ -57,6 +70,7 @@ def wyoming(
             "The package wyoming is missing: `pip install '.[assistant]'` in the checkout, or `pip install wyoming`."
         )
     from edge_pse.assistant.command import Behind
+    from edge_pse.assistant.enrolling import ENROLLED_S, CommandEnrollment
     from edge_pse.assistant.network import Network
     from edge_pse.assistant.protocol import Address, Limits
     from edge_pse.assistant.proxy import Proxy, is_loopback
@@ -70,7 +84,18 @@ def wyoming(
             f"Whoever reaches {address} over the network can use this service, and what is said goes there and back as "
             "it is: Wyoming knows neither passwords nor encryption. Have a firewall let in Home Assistant alone."
         )
-    proxy = Proxy(Behind(behind, network, Limits()), _say)
+    enrollment = None
+    if enrolled is not None:
+
+        def done(profile: Profile) -> None:
+            others = tuple(other for other in pattern.profiles if other.name != profile.name)
+            pattern.profiles = (*others, profile)
+
+        enrollment = CommandEnrollment(enrolled, model, edge_pse.ProfileStore(), ENROLLED_S, done)
+        click.echo(
+            f"The next commands are {enrolled}'s, and go no further, until there are {ENROLLED_S:.0f} s."
+        )
+    proxy = Proxy(Behind(behind, network, Limits(), enrollment), _say)
     kept = f"keeps {', '.join(dict.fromkeys(names))}" if names else "keeps every voice"
 
     def listening(port: int) -> None:

@@ -154,13 +154,13 @@ async def serving(service, port=None):
 
 
 @asynccontextmanager
-async def proxy(service: Address, model, profile=None, limits=None, said=None):
+async def proxy(service: Address, model, profile=None, limits=None, said=None, enrollment=None):
     """A proxy before it -> the port on which that listens."""
     network = Network(Enhancer(model, profile))
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     said = [] if said is None else said
     running = asyncio.create_task(
-        Proxy(Behind(service, network, limits or Limits()), said.append).run(
+        Proxy(Behind(service, network, limits or Limits(), enrollment), said.append).run(
             Address(LOCAL, 0), stop, listening.set_result
         )
     )
