@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import repeat
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from edge_pse.band import LowerHalf
 from edge_pse.channels import choose, choose_in
 from edge_pse.errors import AudioError, EdgePseWarning, ModelError, ThreadError
-from edge_pse.kept_voices import KeptVoice, kept_voices, together
+from edge_pse.kept_voices import KeptVoice, check_profile, combined, kept_voices
 from edge_pse.levels import LevelRange, SpeechBand
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.pace import FramePowers, warn_of_pace
@@ -31,6 +30,7 @@ from edge_pse.samples import (
     checked_recording,
     checked_samples,
 )
+from edge_pse.speakers import Heard, SpeakerTracker
 from edge_pse.spectral import Analysis, Samples, Synthesis
 
 _MOST_GAIN = 16.0
@@ -42,9 +42,7 @@ _REPLAYED_HOPS = 100
 """What a network that is shown another level begins anew with. States of another level would take seconds to go: voices
 at -60 dBFS would lose 3.4 dB on average instead of 0.6. More hops would be too long a pause on a slow board; with 50,
 a voice that is raised late loses 8 dB."""
-_BLOCK_HOPS = 32
-"""How many are windowed, transformed and put together at once, where so many are there. One by one, it would take a
-file a fifth longer (x86, pvqe-s); more at once gain nothing."""
+_LEAST_REST_HOPS = 10  # of a last second that is worth telling of
 _MOST_EMBEDDED = 100.0  # root mean square of a hop's embedding; of the shipped models no number is beyond 6
 
 
@@ -81,6 +79,15 @@ class _Settings:
     voices: tuple[KeptVoice, ...]
     strength: float
     observer: Callable[[FrameFeatures], object] | None
+    on_heard: Callable[[Heard], object] | None
+    among: tuple[Profile, ...] | None
+    """Whom to name; None for those that are kept."""
+
+    def named(self) -> tuple[Profile, ...]:
+        """Those whom it might be that speaks."""
+        if self.among is not None:
+            return self.among
+        return tuple(voice.profile for voice in self.voices if voice.profile is not None)
 
 
 def _mono(samples: ArrayLike) -> Samples:
@@ -135,7 +142,9 @@ class Enhancer:
         self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
         self._pending = self._nothing
         self._working, self._changing = threading.Lock(), threading.Lock()
-        self._settings = _Settings((), 1.0, None)
+        self._settings = _Settings((), 1.0, None, None, None)
+        hop_seconds = contract.hop_samples / contract.sample_rate_hz
+        self._speakers = SpeakerTracker(contract.voice_space, contract.embedding_size, hop_seconds)
         self._voices: tuple[KeptVoice, ...] = ()
         self._faulty: tuple[KeptVoice, ...] = ()
         self.profiles = profile
@@ -212,6 +221,28 @@ class Enhancer:
         """
         self._change(observer=observer)
 
+    def identify(
+        self, on_heard: Callable[[Heard], object] | None, among: Sequence[Profile] | None = None
+    ) -> None:
+        """Have ``on_heard`` called for each second of the stream, and for the rest at its end; None ends it.
+
+        It says which of the profiles the voice is nearest to and how sure that is, a guess that keeps nobody out:
+        ``edge_pse.speakers.ERRORS`` says how often it is wrong. ``among``: whom to name, None for those that are kept.
+        A turn or a command of several seconds is judged better as a whole, by ``edge_pse.speakers.together``. The
+        thread that runs the stream calls, and waits. While profiles are set that costs a step of the network a hop.
+
+        Raises ModelError for a model that makes no profiles and ProfileError for profiles of another model.
+        """
+        contract = self.model.contract
+        if on_heard is not None and not contract.makes_profiles:
+            raise ModelError(
+                f"{contract.network} can't tell who speaks: take {contract.profiles_of.rpartition('-')[0]}, "
+                "which makes its profiles."
+            )
+        for profile in among or ():
+            check_profile(self.model, profile)
+        self._change(on_heard=on_heard, among=None if among is None else tuple(among))
+
     @property
     def fault(self) -> str:
         """Why the sound passes as it is, a sentence; empty while all is well.
@@ -237,10 +268,9 @@ class Enhancer:
         self._samples_in += stream.shape[1] - self._pending.shape[1]
         whole = stream.shape[1] - stream.shape[1] % self._hop_samples
         out = np.empty(whole, np.float32)
-        block_samples = _BLOCK_HOPS * self._hop_samples
-        for start in range(0, whole, block_samples):
-            block = slice(start, min(start + block_samples, whole))
-            self._process_hops(stream[:, block], out[block])
+        for start in range(0, whole, self._hop_samples):
+            hop = slice(start, start + self._hop_samples)
+            self._process_hop(stream[:, hop], out[hop])
         self._pending = stream[:, whole:].copy()
         self._samples_out += whole
         return out
@@ -254,6 +284,9 @@ class Enhancer:
         missing = self._samples_in + self.delay_samples - self._samples_out
         silence = np.zeros(-self._pending.shape[1] % self._hop_samples + self.delay_samples, np.float32)
         rest = self._process(silence, None)[:missing]
+        now = self._settings
+        if now.on_heard is not None and self._speakers.hops_begun > _LEAST_REST_HOPS:
+            now.on_heard(self._speakers.rest(now.named()))
         self._reset()
         return rest
 
@@ -267,6 +300,7 @@ class Enhancer:
         self._far_analysis.reset()
         self._synthesis.reset()
         self._begin_network()
+        self._speakers.reset()
         self._level = LevelRange()
         self._recent.clear()
         self._pending = self._nothing
@@ -349,29 +383,11 @@ class Enhancer:
         self._loudest = 0.0
         self._fault = ""
 
-    def _process_hops(self, samples: Samples, out: Samples) -> None:
-        """``samples``: whole hops, (1 or 2, samples), see ``_checked_inputs``; ``out``: as many, (samples,)."""
-        spectra = self._analysis(samples[0])
-        fars = self._far_analysis(samples[1]) if len(samples) > 1 else repeat(None)
-        enhanced, strengths = np.empty_like(spectra), []
-        powers = self._speech.power(spectra).tolist()
-        for hop, (spectrum, far, power) in enumerate(zip(spectra, fars, powers, strict=False)):
-            enhanced[hop], strength = self._step_hop(spectrum, far, power)
-            strengths.append(strength)
-        self._synthesis(enhanced, out)
-        # What is synthesised of the input is the input but for an offset, and the strength fades that in.
-        for hop, strength in enumerate(strengths):
-            if strength != 1 or self._strength_before != 1:
-                self._mix(
-                    out.reshape(-1, self._hop_samples)[hop], self._analysis.previous_hops[hop], strength
-                )
-
-    def _step_hop(self, spectrum: Samples, far: Samples | None, power: float) -> tuple[Samples, float]:
-        """The enhanced spectrum of one hop, the input's own where there is a fault, and how much of it is taken.
-
-        ``power``: what of it is in the band of speech.
-        """
+    def _process_hop(self, hop: Samples, out: Samples) -> None:
+        """``hop``: (1 or 2, samples), see ``_checked_inputs``."""
         now = self._settings
+        spectrum = self._analysis(hop[0])
+        far = self._far_analysis(hop[1]) if len(hop) > 1 else None
         if self._fault and now.voices is not self._faulty:
             self._begin_network()
         if now.voices is not self._voices:
@@ -379,10 +395,18 @@ class Enhancer:
         features = None
         enhanced = spectrum
         if not self._fault:
-            enhanced, features = self._in_range(spectrum, far, power, now)
-        if features is not None and now.observer is not None:
+            enhanced, features = self._in_range(spectrum, far, now)
+        self._synthesis(enhanced, out)
+        # What is synthesised of the input is the input but for an offset, and the strength fades that in.
+        self._mix(out, 0.0 if self._fault else now.strength)
+        if features is None:
+            return
+        if now.on_heard is not None:
+            heard = self._speakers.add(features.embedding, *features.in_speech_band, now.named())
+            if heard is not None:
+                now.on_heard(heard)
+        if now.observer is not None:
             now.observer(features)
-        return enhanced, 0.0 if self._fault else now.strength
 
     def _take(self, voices: tuple[KeptVoice, ...]) -> None:
         """Keep these from here on. The sound is cross-faded by the windows, which overlap by a hop."""
@@ -404,10 +428,10 @@ class Enhancer:
         return self.model.contract.initial_states()
 
     def _in_range(
-        self, spectrum: Samples, far: Samples | None, power: float, now: _Settings
+        self, spectrum: Samples, far: Samples | None, now: _Settings
     ) -> tuple[Samples, FrameFeatures | None]:
         """Through the network, shown at a level that it was trained with."""
-        changed = self._level.changes(power)
+        changed = self._level.changes(self._speech.power(spectrum))
         gain = self._level.gain
         if changed:
             self._begin_network()
@@ -439,24 +463,26 @@ class Enhancer:
                 self._go_wrong(voice)
                 return spectrum, None
             each.append(kept)
-        enhanced = together(each)
-        if now.observer is None:
+        enhanced = combined(each)
+        if now.observer is None and now.on_heard is None:
             return enhanced, None
         if self._voices[0].profile is not None:
             kept, embedding, self._no_profile_states = self._step(
                 spectrum, self._no_profile, self._no_profile_states, far
             )
             kept_power = self._power(kept)
-        _, half_band, self._half_band_states = self._step(
-            self._half.of(spectrum), self._no_profile, self._half_band_states, far
-        )
+        half_band = embedding  # which nobody sees without an observer
+        if now.observer is not None:
+            _, half_band, self._half_band_states = self._step(
+                self._half.of(spectrum), self._no_profile, self._half_band_states, far
+            )
         embeddings = np.concatenate([embedding, half_band])
         if not (
             kept_power <= most and np.vdot(embeddings, embeddings) <= embeddings.size * _MOST_EMBEDDED**2
         ):
             self._go_wrong(self._voices[0])
             return spectrum, None
-        in_speech_band = self._speech.power(spectrum).item(), self._speech.power(kept).item()
+        in_speech_band = self._speech.power(spectrum), self._speech.power(kept)
         return enhanced, FrameFeatures(power, kept_power, embeddings[0], embeddings[1], in_speech_band)
 
     def _power(self, spectrum: Samples) -> float:
@@ -475,11 +501,12 @@ class Enhancer:
         self._fault = f"{what}, so the input passes as it is: {advice}."
         self._faulty = self._voices
         # For whoever called process or enhance.
-        warnings.warn(self._fault, EdgePseWarning, stacklevel=8)
+        warnings.warn(self._fault, EdgePseWarning, stacklevel=7)
 
-    def _mix(self, out: Samples, dry: Samples, strength: float) -> None:
-        """Bring the input, ``dry``, back into ``out``, a hop of both, as far as the strength says."""
+    def _mix(self, out: Samples, strength: float) -> None:
+        """Bring the input back into ``out`` as far as the strength says."""
         before, self._strength_before = self._strength_before, strength
+        dry = self._analysis.previous_hop
         if before is not None and before != strength:
             out[:] = dry + (before + (strength - before) * self._rising) * (out - dry)
         elif strength == 0:

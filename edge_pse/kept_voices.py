@@ -37,7 +37,7 @@ def kept_voices(model: Model, profiles: Sequence[Profile]) -> tuple[KeptVoice, .
     ``personal_model``.
     """
     for profile in profiles:
-        _check(model, profile)
+        check_profile(model, profile)
     if not profiles:
         return (KeptVoice(None, np.zeros((1, model.contract.profile_size), np.float32)),)
     return tuple(
@@ -46,7 +46,8 @@ def kept_voices(model: Model, profiles: Sequence[Profile]) -> tuple[KeptVoice, .
     )
 
 
-def _check(model: Model, profile: Profile) -> None:
+def check_profile(model: Model, profile: Profile) -> None:
+    """ProfileError unless the model can use it."""
     contract = model.contract
     if profile.model_id != contract.profiles_of or profile.embedding.size != contract.profile_size:
         raise ProfileError(
@@ -55,7 +56,7 @@ def _check(model: Model, profile: Profile) -> None:
         )
 
 
-def together(enhanced: Sequence[Samples]) -> Samples:
+def combined(enhanced: Sequence[Samples]) -> Samples:
     """What is kept of several voices: of each bin what is kept of it for the voice that keeps most.
 
     ``enhanced``: for each voice a spectrum (1, 2, 1, bins), real and imaginary part. Sums would be louder than a voice

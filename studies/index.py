@@ -51,6 +51,12 @@ STUDIES = {
         _DATA,
         "five minutes",
     ),
+    "who": Study(
+        "several.who",
+        "How often is the Enhancer wrong about who speaks?",
+        _DATA,
+        "a minute",
+    ),
     "microphones": Study(
         "microphones",
         "What becomes of an enrolled voice behind microphones unlike those of the training?",

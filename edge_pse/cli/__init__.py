@@ -23,6 +23,7 @@ from edge_pse.cli.profiles import profiles
 from edge_pse.cli.run import run
 from edge_pse.cli.stopping import end_at_second_interrupt
 from edge_pse.cli.virtual_mic import virtual_mic
+from edge_pse.cli.who import who
 from edge_pse.cli.wyoming import wyoming
 from edge_pse.errors import EdgePseError
 from edge_pse.text import shown
@@ -50,6 +51,7 @@ for _command in (
     personalise,
     profiles,
     enhance,
+    who,
     run,
     wyoming,
     virtual_mic,

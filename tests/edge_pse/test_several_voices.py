@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from edge_pse import EdgePseWarning, Enhancer, Model, ProfileError, ProfileStore, enroll
-from edge_pse.kept_voices import together
+from edge_pse.kept_voices import combined
 from tests.edge_pse.learnt import weights_of, with_personal
 
 HOP = 160
@@ -63,10 +63,10 @@ def test_of_each_bin_the_voice_counts_that_keeps_most():
     one = np.array([[3.0, 1.0, 0.0], [0.0, 1.0, 0.1]], np.float32)[None, :, None]
     other = np.array([[0.0, 2.0, 0.0], [2.0, 0.0, 0.0]], np.float32)[None, :, None]
     np.testing.assert_array_equal(
-        together([one, other])[0, :, 0], np.array([[3, 2, 0], [0, 0, 0.1]], np.float32)
+        combined([one, other])[0, :, 0], np.array([[3, 2, 0], [0, 0, 0.1]], np.float32)
     )
-    np.testing.assert_array_equal(together([other, one]), together([one, other]))
-    assert together([one]) is one
+    np.testing.assert_array_equal(combined([other, one]), combined([one, other]))
+    assert combined([one]) is one
 
 
 def test_one_in_a_list_is_one(model, noisy, male_profile):

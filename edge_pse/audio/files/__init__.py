@@ -3,6 +3,7 @@
 - ``reading``: files of any format, in blocks of checked samples; several as one recording.
 - ``writing``: new files that come to their place whole, with the tags and the coding of their source.
 - ``enhancing``: a whole file through the network.
+- ``speaking``: who speaks in a file, second by second.
 - ``chunks``: the chunks of WAV and its relatives, and headers that were never finished.
 - ``id3``: titles and artists of MP3 files.
 - ``pipe_reading``, ``pipe_writing``: WAV and FLAC of unknown length, onwards only.

@@ -1,0 +1,45 @@
+"""Who speaks in a file, second by second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_pse.audio.files.enhancing import ProgressCallback
+from edge_pse.audio.files.reading import AudioReader, select_channels
+from edge_pse.enhancer import Enhancer
+from edge_pse.model import DEFAULT_MODEL, Model
+from edge_pse.profiles import Profile
+from edge_pse.resampling import Resampler
+from edge_pse.speakers import Heard
+
+
+def who_speaks(
+    source: str | Path,
+    profiles: Sequence[Profile],
+    model: Model | str | Path = DEFAULT_MODEL,
+    channel: int | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> list[Heard]:
+    """Each second of a file, and the rest at its end; ``edge_pse.speakers.turns`` makes turns of them.
+
+    ``profiles``: those whom it might be. ``channel``: of the file, counted from 1; without it those with most speech.
+    ``on_progress``: see ``enhance_file``. Nothing is kept of the sound. Raises AudioError for a file that can't be
+    read, and ModelError and ProfileError as ``Enhancer.identify`` does.
+    """
+    heard: list[Heard] = []
+    enhancer = Enhancer(model)
+    enhancer.identify(heard.append, profiles)
+    with AudioReader(source) as reader:
+        selection = select_channels(source, channel)
+        to_model = Resampler(reader.sample_rate_hz, enhancer.sample_rate_hz)
+        frames = 0
+        for block in reader.blocks():
+            enhancer.process(to_model.process(selection.of(block)))
+            frames += len(block)
+            if on_progress:
+                there = None if reader.frames is None else reader.frames / reader.sample_rate_hz
+                on_progress(frames / reader.sample_rate_hz, there)
+        enhancer.process(to_model.flush())
+    enhancer.flush()
+    return heard

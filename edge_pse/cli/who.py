@@ -1,0 +1,58 @@
+"""``edge-pse who``: which of the enrolled voices speaks when, in an audio file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import edge_pse
+from edge_pse.audio.files.speaking import who_speaks
+from edge_pse.cli import options, output
+from edge_pse.errors import ProfileError
+from edge_pse.profiles import Profile, ProfileStore
+from edge_pse.speakers import ERRORS, turns
+from edge_pse.text import shown
+
+_NOBODY = "somebody else"
+
+
+@click.command()
+@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--profile", "names", metavar="NAME", multiple=True,
+    help="A voice that it might be, again for each further one; without it, all that are enrolled.",
+)  # fmt: skip
+@click.option("--channel", type=click.IntRange(1), help="Of FILE; without it, those with most speech.")
+@options.model
+@options.backend
+def who(source: Path, names: tuple[str, ...], channel: int | None, model_name: str, backend: str) -> None:
+    """Say who speaks in an audio file, turn by turn: a guess, for notes and captions."""
+    model = edge_pse.Model.load(model_name, backend)
+    profiles = options.load_profiles(names, general=True) or _all_of(model)
+    found = turns(who_speaks(source, profiles, model, channel))
+    rows = output.table("from", "to", "who", "likely")
+    for turn in found:
+        speaker = turn.profile
+        name = _NOBODY if speaker is None else speaker.name
+        likely = "" if speaker is None else f"{turn.probability:.0%}"
+        rows.add_row(_clock(turn.start_s), _clock(turn.start_s + turn.seconds), shown(name), likely)
+    if found:
+        output.show(rows)
+    else:
+        click.echo("Nobody speaks.")
+    click.echo(f"A guess. {ERRORS}", err=True)
+
+
+def _all_of(model: edge_pse.Model) -> tuple[Profile, ...]:
+    """Whoever is enrolled with the network that makes the profiles of ``model``."""
+    store = ProfileStore()
+    profiles = (options.load_profile(name, general=True) for name in store.list())
+    fitting = tuple(profile for profile in profiles if profile.model_id == model.contract.profiles_of)
+    if not fitting:
+        raise ProfileError(f"No voice is enrolled with {model.contract.profiles_of}: edge-pse enroll NAME")
+    return fitting
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

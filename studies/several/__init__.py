@@ -1,0 +1,1 @@
+"""Several enrolled voices: ``python -m studies who`` says how often it is wrong who of them speaks."""
