@@ -12,12 +12,13 @@ PACKAGES="python3 python3-venv libportaudio2 libasound2-plugins pulseaudio-utils
 
 usage() {
     cat <<END
-Usage: install.sh [--wheel FILE] [--backend onnx|litert] [--personal] [--no-service]
+Usage: install.sh [--wheel FILE] [--backend onnx|litert] [--personal] [--assistant] [--no-service]
        install.sh --uninstall [--purge]
 
   --wheel FILE   install this wheel; without it, the checkout that this script lies in
   --backend B    the one inference runtime to install: litert (smaller and faster), unless onnx is asked for
   --personal     also what learns a voice: \`edge-pse personalise\`. It is large, because PyTorch is
+  --assistant    also what stands before the speech-to-text of Home Assistant, as a service of its own
   --no-service   no virtual microphone and no service
   --uninstall    remove it; profiles and the service's options are kept,
   --purge        unless this is given, too
@@ -34,17 +35,26 @@ find_places() {
     VENV=$DATA/venv
     CONFIGURATION=$(of_the_manager XDG_CONFIG_HOME)
     CONFIGURATION=${CONFIGURATION:-$HOME/.config}
-    OPTIONS=$CONFIGURATION/edge-pse/service.conf
-    UNIT=$CONFIGURATION/systemd/user/edge-pse.service
-    # What of the unit depends on this user, and which files it sees.
-    PLACES=$UNIT.d/places.conf
-    FILES=$UNIT.d/files.conf
+    of_service edge-pse
     # Where the command looks for voices in this shell, and where it does in the service.
     VOICES=${EDGE_PSE_HOME:-${XDG_DATA_HOME:-$HOME/.local/share}/edge-pse}
     case $VOICES in /*) ;; *) VOICES=$PWD/$VOICES ;; esac
     SERVICE_VOICES=$(of_the_manager EDGE_PSE_HOME)
     SERVICE_DATA=$(of_the_manager XDG_DATA_HOME)
     SERVICE_VOICES=${SERVICE_VOICES:-${SERVICE_DATA:-$HOME/.local/share}/edge-pse}
+}
+
+# Where things of one of the two services are: edge-pse and edge-pse-wyoming.
+of_service() {
+    SERVICE=$1
+    case $SERVICE in
+    edge-pse) CALL="run \$EDGE_PSE_OPTIONS" OPTIONS=$CONFIGURATION/edge-pse/service.conf ;;
+    *) CALL="wyoming \$EDGE_PSE_WYOMING_OPTIONS" OPTIONS=$CONFIGURATION/edge-pse/wyoming.conf ;;
+    esac
+    UNIT=$CONFIGURATION/systemd/user/$SERVICE.service
+    # What of the unit depends on this user, and which files it sees.
+    PLACES=$UNIT.d/places.conf
+    FILES=$UNIT.d/files.conf
 }
 
 # A variable as the user's systemd has it; empty if it has none, or does not run.
@@ -58,13 +68,14 @@ fail() {
 }
 
 main() {
-    wheel='' backend=litert service=yes personal=no action=install purge=no
+    wheel='' backend=litert service=yes personal=no assistant=no action=install purge=no
     while [ $# -gt 0 ]; do
         case $1 in
         --wheel) [ $# -gt 1 ] || fail "--wheel needs the name of a file."; wheel=$2; shift ;;
         --backend) [ $# -gt 1 ] || fail "--backend needs a name."; backend=$2; shift ;;
         --no-service) service=no ;;
         --personal) personal=yes ;;
+        --assistant) assistant=yes ;;
         --uninstall) action=uninstall ;;
         --purge) purge=yes ;;
         -h | --help) usage; exit ;;
@@ -73,8 +84,9 @@ main() {
         shift
     done
     find_places
-    # An installation that can learn a voice goes on to.
+    # An installation that can learn a voice goes on to, and so does one before an assistant.
     [ ! -d "$VENV/share/edge-pse" ] || personal=yes
+    [ ! -e "$CONFIGURATION/systemd/user/edge-pse-wyoming.service" ] || assistant=yes
     [ -z "${SUDO_USER:-}" ] || fail "Run this as yourself, without sudo; it asks for sudo where it needs it."
     if [ "$action" = uninstall ]; then
         uninstall
@@ -96,6 +108,9 @@ install() {
     install_command
     if [ "$service" = yes ]; then
         install_service
+    fi
+    if [ "$assistant" = yes ]; then
+        install_assistant
     fi
     case :$PATH: in
     *":$HOME/.local/bin:"*) ;;
@@ -152,7 +167,7 @@ install_command() {
     fi
     building=$(mktemp -d)
     trap 'rm -rf "$building"' EXIT
-    if ! { build_wheel && install_wheel && install_learner; }; then
+    if ! { build_wheel && install_wheel && install_learner && install_protocol; }; then
         [ "$new" = no ] || rm -rf "$VENV"
         rmdir "$DATA" 2>/dev/null || true
         fail "pip could not install edge-pse: see above; with no network, nothing was changed."
@@ -202,6 +217,10 @@ install_learner() {
     done
 }
 
+install_protocol() {
+    [ "$assistant" = no ] || install_locked assistant
+}
+
 # What a lock file names (targets/lock.py writes it), and nothing whose hash is another. Uncompiled: what is used
 # compiles itself at the first start, and what is not needs no place.
 install_locked() {
@@ -222,20 +241,41 @@ install_service() {
         echo "systemd does not run for this user, so no service: start \`edge-pse run --output virtual\` yourself."
         return 0
     fi
+    write_unit <<END
+# Options of the service: see \`edge-pse run --help\`. After a change: systemctl --user restart edge-pse
+EDGE_PSE_OPTIONS=--output virtual --on-demand
+END
+    start_service
+    echo "The service runs whenever you are logged in; from boot on, too, after: sudo loginctl enable-linger $(id -un)"
+}
+
+install_assistant() {
+    of_service edge-pse-wyoming
+    if ! systemctl --user show-environment >/dev/null 2>&1; then
+        echo "systemd does not run for this user, so no service: start \`edge-pse wyoming --asr URI\` yourself."
+        return 0
+    fi
+    write_unit <<END
+# Options of the service: see \`edge-pse wyoming --help\`. After a change: systemctl --user restart edge-pse-wyoming
+EDGE_PSE_WYOMING_OPTIONS=--asr tcp://127.0.0.1:10300
+END
+    # It is there for others to reach, on the loopback address of the machine.
+    echo "PrivateNetwork=no" >>"$PLACES"
+    start_service
+    echo "Home Assistant finds edge-pse at port 10350; where its speech-to-text is, and whose voice is kept, say in $OPTIONS."
+}
+
+# The unit, and its options as they come on standard input, unless there are some.
+write_unit() {
     mkdir -p "$(dirname "$PLACES")" "$(dirname "$OPTIONS")"
     chmod 700 "$(dirname "$OPTIONS")"
-    cp "$HERE/edge-pse.service" "$UNIT"
+    cp "$HERE/$SERVICE.service" "$UNIT"
     write_places
     if [ -e "$OPTIONS" ]; then
         chmod go-w "$OPTIONS"
     else
-        cat >"$OPTIONS" <<END
-# Options of the service: see \`edge-pse run --help\`. After a change: systemctl --user restart edge-pse
-EDGE_PSE_OPTIONS=--output virtual --on-demand
-END
+        cat >"$OPTIONS"
     fi
-    start_service
-    echo "The service runs whenever you are logged in; from boot on, too, after: sudo loginctl enable-linger $(id -un)"
 }
 
 # The service finds the voices where this shell enrolls them.
@@ -248,7 +288,7 @@ write_places() {
 [Service]
 Environment="EDGE_PSE_HOME=$(escaped "$VOICES")"
 ExecStart=
-ExecStart="$(escaped "$VENV/bin/edge-pse" | sed 's/\$/$$/g')" run \$EDGE_PSE_OPTIONS
+ExecStart="$(escaped "$VENV/bin/edge-pse" | sed 's/\$/$$/g')" $CALL
 END
     mkdir -p "$VOICES"
     cp "$HERE/edge-pse-files.conf" "$FILES"
@@ -263,19 +303,19 @@ END
 }
 
 start_service() {
-    why="journalctl --user -u edge-pse says why."
+    why="journalctl --user -u $SERVICE says why."
     systemctl --user daemon-reload
-    systemctl --user enable --quiet edge-pse
+    systemctl --user enable --quiet $SERVICE
     # It may have failed too often for another try, with what is mended by this.
-    systemctl --user reset-failed edge-pse 2>/dev/null || true
-    ! systemctl --user restart edge-pse 2>/dev/null || return 0
-    case $(systemctl --user show --property=ExecMainStatus --value edge-pse) in
+    systemctl --user reset-failed $SERVICE 2>/dev/null || true
+    ! systemctl --user restart $SERVICE 2>/dev/null || return 0
+    case $(systemctl --user show --property=ExecMainStatus --value $SERVICE) in
     217 | 226) ;; # what systemd ends with where it may make no namespace (systemd.exec(5))
     *) fail "The service does not start: $why" ;;
     esac
     rm -f "$FILES"
     systemctl --user daemon-reload
-    systemctl --user restart edge-pse || fail "The service does not start: $why"
+    systemctl --user restart $SERVICE || fail "The service does not start: $why"
     echo "This system gives users no namespaces: the service sees all files that you see."
 }
 
@@ -286,19 +326,21 @@ escaped() {
 
 uninstall() {
     recorded=$(sed -n 's/^Environment="EDGE_PSE_HOME=\(.*\)"$/\1/p' "$PLACES" 2>/dev/null | sed 's/%%/%/g; s/\\\(.\)/\1/g')
-    if [ -e "$UNIT" ]; then
-        systemctl --user disable --now --quiet edge-pse 2>/dev/null || true
+    for name in edge-pse-wyoming edge-pse; do
+        of_service "$name"
+        [ "$purge" = no ] || rm -f "$OPTIONS"
+        [ -e "$UNIT" ] || continue
+        systemctl --user disable --now --quiet "$SERVICE" 2>/dev/null || true
         rm -f "$UNIT" "$PLACES" "$FILES"
         rmdir "$UNIT.d" 2>/dev/null || true
         systemctl --user daemon-reload 2>/dev/null || true
-    fi
+    done
     if [ -x "$COMMAND" ]; then
         # It ends with an error where no sound server runs; its lines in the configuration are gone all the same.
         XDG_CONFIG_HOME=$CONFIGURATION "$COMMAND" virtual-mic off >/dev/null 2>&1 || true
     fi
     [ "$(readlink "$COMMAND")" != "$VENV/bin/edge-pse" ] || rm -f "$COMMAND"
     rm -rf "$VENV" "$HOME/.local/share/edge-pse/venv"
-    [ "$purge" = no ] || rm -f "$OPTIONS"
     echo "Removed edge-pse; what apt installed stays (needed before:$PACKAGES)."
     for place in "$VOICES" "$SERVICE_VOICES" "$recorded" "$DATA" "$HOME/.local/share/edge-pse"; do
         [ -z "$place" ] || leave_voices "$place"

@@ -1,8 +1,9 @@
 """Writes what ``install.sh`` installs, each file with its hashes: ``python targets/lock.py``; needs ``pip install uv``.
 
-One file for each inference runtime, one for what builds the wheel, and one for what the learner of personal weights
-needs beside PyTorch, of which each machine needs another build. All lie beside this script. They hold for Python 3.11
-and later on x86_64 and aarch64. Versions that are locked stay as long as they fit; ``--upgrade`` takes the newest.
+One file for each inference runtime, one for what builds the wheel, one for what speaks with assistants, and one for
+what the learner of personal weights needs beside PyTorch, of which each machine needs another build. All lie beside
+this script. They hold for Python 3.11 and later on x86_64 and aarch64. Versions that are locked stay as long as they
+fit; ``--upgrade`` takes the newest.
 """
 
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RUNTIMES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
 """As ``install.sh --backend`` calls them -> the distribution."""
-BUILD, PERSONAL = "build", "personal"
+BUILD, PERSONAL, ASSISTANT = "build", "personal", "assistant"
 # Its later versions are not for Python 3.11 and newer, which uv does not look at, and pip does.
 _NEEDED_BY_LITERT = "backports-strenum<1.3"
 _ELSEWHERE = ("torch", "edge-pse")
@@ -22,7 +23,7 @@ _HEADER = "# Written by targets/lock.py; see `python targets/lock.py --help`.\n"
 
 
 def file_of(name: str) -> Path:
-    """The lock file of a runtime, of what builds the wheel, or of the learner."""
+    """The lock file of a runtime, of what builds the wheel, of an assistant, or of the learner."""
     return HERE / f"requirements-{name}.txt"
 
 
@@ -38,6 +39,7 @@ def requirements() -> dict[str, list[str]]:
         runtime = next(line for line in asked if line.startswith(distribution))
         wanted[name] = [*others, runtime.partition(";")[0].strip()]
     wanted["litert"].append(_NEEDED_BY_LITERT)
+    wanted[ASSISTANT] = project["optional-dependencies"][ASSISTANT]
     learner = project["optional-dependencies"][PERSONAL]
     wanted[PERSONAL] = [*wanted["onnx"], *(line for line in learner if not line.startswith(_ELSEWHERE))]
     return wanted

@@ -9,10 +9,11 @@ from wyoming.audio import AudioChunk, AudioStart
 from wyoming.event import Event
 from wyoming.info import Describe, SelectProgram
 
-from edge_pse.assistant.command import Behind, Command, ServiceError, sound_of
+from edge_pse.assistant.command import Behind, Command, sound_of
 from edge_pse.assistant.description import described, program_of
 from edge_pse.assistant.enrolling import CommandEnrollment
 from edge_pse.assistant.protocol import Connection, PeerError
+from edge_pse.assistant.recogniser import ServiceError
 from edge_pse.assistant.sound import Format
 from edge_pse.text import shown
 
@@ -32,7 +33,7 @@ class Client:
         """Until the client leaves, or does something that ends its connection."""
         connection = self._connection
         try:
-            while (event := await connection.receive(self._behind.limits.idle_s)) is not None:
+            while (event := await connection.receive(self._behind.recogniser.limits.idle_s)) is not None:
                 if not await self._handle(event):
                     return await connection.part()
         except PeerError as error:
@@ -56,7 +57,7 @@ class Client:
 
     async def _describe(self) -> bool:
         try:
-            await self._connection.send(await described(self._behind))
+            await self._connection.send(await described(self._behind.recogniser))
         except ServiceError as error:
             self._say(str(error))
             await self._connection.refuse(str(error), "service-failed")
@@ -82,9 +83,9 @@ class Client:
     async def _enroll(self, form: Format, enrollment: CommandEnrollment) -> None:
         """The command says nothing but whose voice it is; what came of it is the transcript."""
         content = bytearray()
-        async for piece in sound_of(self._connection, form, self._behind.limits):
+        async for piece in sound_of(self._connection, form, self._behind.recogniser.limits):
             content += piece
-            if len(content) > self._behind.limits.enrollment_bytes:
+            if len(content) > self._behind.recogniser.limits.enrollment_bytes:
                 raise PeerError("That is too long for an enrollment: say several short sentences.")
         content = content[: len(content) - len(content) % form.frame_bytes]
 

@@ -13,7 +13,8 @@ from wyoming.event import Event
 
 from edge_pse.assistant.enrolling import CommandEnrollment
 from edge_pse.assistant.network import Network
-from edge_pse.assistant.protocol import Address, Connection, Limits, PeerError
+from edge_pse.assistant.protocol import Connection, Limits, PeerError
+from edge_pse.assistant.recogniser import Recogniser, ServiceError
 from edge_pse.assistant.sound import WIDTH, Format
 from edge_pse.audio.stream import PcmStream
 from edge_pse.enhancer import Enhancer
@@ -27,34 +28,14 @@ _AFTERWARDS_S = 5.0
 """So long the end of a streamed transcript is waited for after its whole text."""
 
 
-class ServiceError(Exception):
-    """The service behind fails; its text is a sentence for whoever waits for the transcript."""
-
-
 @dataclass(frozen=True)
 class Behind:
-    """The speech-to-text service, and what leads there."""
+    """What is behind the proxy: the network, and the speech-to-text."""
 
-    service: Address
+    recogniser: Recogniser
     network: Network
-    limits: Limits
     enrollment: CommandEnrollment | None = None
     """Takes the commands, until it is done."""
-
-    async def open(self) -> Connection:
-        """To the service; ServiceError where there is none."""
-        try:
-            return await Connection.open(self.service, self.limits)
-        except OSError as error:
-            reason = error.strerror or str(error) or f"no answer within {self.limits.connect_s:g} s"
-            raise ServiceError(
-                f"The speech-to-text service at {self.service} can't be reached ({reason}): start it, or look whether "
-                "--asr names it."
-            ) from None
-
-    def broken(self, what: object) -> ServiceError:
-        """What to say when it fails on the way."""
-        return ServiceError(f"The speech-to-text service at {self.service} failed: {what}")
 
 
 async def sound_of(client: Connection, form: Format, limits: Limits) -> AsyncIterator[bytes]:
@@ -95,7 +76,7 @@ class Command:
 
     def __init__(self, behind: Behind, client: Connection, request: Sequence[Event], form: Format):
         """``request``: what the client said before the sound, for the service: which model, in what language."""
-        self._behind, self._limits = behind, behind.limits
+        self._behind, self._limits = behind, behind.recogniser.limits
         self._client, self._request, self._form = client, request, form
         self._service: Connection | None = None
         self._told_s = 0.0
@@ -130,7 +111,7 @@ class Command:
     async def _open(self) -> Enhancer | None:
         """The way to the service -> a stream of the network, None if nothing goes there."""
         try:
-            self._service = await self._behind.open()
+            self._service = await self._behind.recogniser.open()
             enhancer = await self._behind.network.compute(self._behind.network.take)
         except (ServiceError, EdgePseError) as error:
             await self._fail(str(error))
@@ -171,7 +152,7 @@ class Command:
         try:
             await self._service.send(event)
         except PeerError as error:
-            await self._fail(str(self._behind.broken(error)))
+            await self._fail(str(self._behind.recogniser.broken(error)))
         self._told_s = asyncio.get_running_loop().time()
 
     async def _answers(self, service: Connection) -> None:
@@ -182,17 +163,17 @@ class Command:
                 event = await service.receive(_AFTERWARDS_S if answered else None)
             except PeerError as error:
                 if not answered:
-                    await self._fail(str(self._behind.broken(error)))
+                    await self._fail(str(self._behind.recogniser.broken(error)))
                 return
             self._told_s = asyncio.get_running_loop().time()
             if event is None:
                 if not answered:
                     await self._fail(
-                        str(self._behind.broken("it closed the connection before the transcript."))
+                        str(self._behind.recogniser.broken("it closed the connection before the transcript."))
                     )
                 return
             if Error.is_type(event.type):
-                await self._fail(str(self._behind.broken(event.data.get("text"))))
+                await self._fail(str(self._behind.recogniser.broken(event.data.get("text"))))
                 return
             await self._client.send(event)
             self._streamed = self._streamed or TranscriptStart.is_type(event.type)
@@ -207,7 +188,11 @@ class Command:
             left_s = self._told_s + self._limits.answer_s - loop.time()
             if left_s <= 0:
                 await self._fail(
-                    str(self._behind.broken(f"there is no transcript after {self._limits.answer_s:g} s."))
+                    str(
+                        self._behind.recogniser.broken(
+                            f"there is no transcript after {self._limits.answer_s:g} s."
+                        )
+                    )
                 )
                 return
             # The client may say the next thing already; what matters here is that it is still there.

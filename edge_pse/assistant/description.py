@@ -7,8 +7,8 @@ from typing import Any
 from wyoming.event import Event
 from wyoming.info import Describe, Info
 
-from edge_pse.assistant.command import Behind
 from edge_pse.assistant.protocol import PeerError
+from edge_pse.assistant.recogniser import Recogniser
 
 _OWN = "edge-pse "
 
@@ -23,24 +23,24 @@ def program_of(name: str) -> str:
     return name.removeprefix(_OWN)
 
 
-async def described(behind: Behind) -> Event:
+async def described(recogniser: Recogniser) -> Event:
     """The ``info`` event of the service behind, its speech-to-text programs alone; ServiceError if there is none."""
-    service = await behind.open()
+    service = await recogniser.open()
     try:
         await service.send(Describe().event())
         while True:
-            event = await service.receive(behind.limits.connect_s)
+            event = await service.receive(recogniser.limits.connect_s)
             if event is None:
                 raise PeerError("It closed the connection before it said what it is.")
             if Info.is_type(event.type):
                 break
     except PeerError as error:
-        raise behind.broken(error) from None
+        raise recogniser.broken(error) from None
     finally:
         await service.close()
     programs = [program for program in event.data.get("asr") or [] if isinstance(program, dict)]
     if not programs:
-        raise behind.broken("it is no speech-to-text service.")
+        raise recogniser.broken("it is no speech-to-text service.")
     return Event(event.type, {"asr": [_own(program) for program in programs]})
 
 

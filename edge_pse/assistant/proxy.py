@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable
 
 from edge_pse.assistant.client import Client
@@ -14,6 +15,8 @@ from edge_pse.errors import AssistantError
 
 _MOST_REFUSED = 8
 """Clients beyond the limit that are told so at once; further ones are left without a word."""
+
+_HEARTBEAT_S = 2.0
 
 
 class Proxy:
@@ -31,7 +34,7 @@ class Proxy:
         """
         try:
             server = await asyncio.start_server(
-                self._accept, address.host, address.port, limit=self._behind.limits.header_bytes
+                self._accept, address.host, address.port, limit=self._behind.recogniser.limits.header_bytes
             )
         except OSError as error:
             raise AssistantError(
@@ -39,7 +42,9 @@ class Proxy:
                 "address with --uri."
             ) from None
         for listening in server.sockets:  # those that are accepted inherit it
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._behind.limits.socket_bytes)
+            listening.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, self._behind.recogniser.limits.socket_bytes
+            )
         on_listening(server.sockets[0].getsockname()[1])
         try:
             await stop.wait()
@@ -52,7 +57,7 @@ class Proxy:
                 await asyncio.wait(left)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        limits = self._behind.limits
+        limits = self._behind.recogniser.limits
         connection = Connection(reader, writer, limits)
         if len(self._clients) < limits.clients:
             self._keep(self._clients, self._serve(connection))
@@ -77,6 +82,45 @@ class Proxy:
         except asyncio.CancelledError:
             await connection.close()
             raise
+
+
+def serve(
+    proxy: Proxy,
+    address: Address,
+    stop: threading.Event,
+    on_listening: Callable[[int], object],
+    heartbeat: Callable[[], object],
+) -> None:
+    """Run a proxy until another thread sets ``stop``; ``heartbeat`` is called again and again, once it listens."""
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        tasks = [asyncio.create_task(_pass_on(stop, stopping))]
+
+        def listening(port: int) -> None:
+            on_listening(port)
+            tasks.append(asyncio.create_task(_beat(heartbeat)))
+
+        try:
+            await proxy.run(address, stopping, listening)
+        finally:
+            stop.set()  # for the thread that waits for it
+            for task in tasks[1:]:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    asyncio.run(run())
+
+
+async def _pass_on(stop: threading.Event, stopping: asyncio.Event) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, stop.wait)
+    stopping.set()
+
+
+async def _beat(heartbeat: Callable[[], object]) -> None:
+    while True:
+        heartbeat()
+        await asyncio.sleep(_HEARTBEAT_S)
 
 
 def is_loopback(address: Address) -> bool:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,11 +16,6 @@ from edge_pse.errors import AssistantError
 from edge_pse.profiles import Profile
 from edge_pse.service import Service
 from edge_pse.text import shown
-
-if TYPE_CHECKING:
-    from edge_pse.assistant.protocol import Address
-
-_HEARTBEAT_S = 5.0
 
 
 @click.command()
@@ -73,7 +65,8 @@ def wyoming(
     from edge_pse.assistant.enrolling import ENROLLED_S, CommandEnrollment
     from edge_pse.assistant.network import Network
     from edge_pse.assistant.protocol import Address, Limits
-    from edge_pse.assistant.proxy import Proxy, is_loopback
+    from edge_pse.assistant.proxy import Proxy, is_loopback, serve
+    from edge_pse.assistant.recogniser import Recogniser
 
     address, behind = Address.of(uri), Address.of(service)
     model = edge_pse.Model.load(model_name, backend)
@@ -95,51 +88,20 @@ def wyoming(
         click.echo(
             f"The next commands are {enrolled}'s, and go no further, until there are {ENROLLED_S:.0f} s."
         )
-    proxy = Proxy(Behind(behind, network, Limits(), enrollment), _say)
+    proxy = Proxy(Behind(Recogniser(behind, Limits()), network, enrollment), _say)
     kept = f"keeps {', '.join(dict.fromkeys(names))}" if names else "keeps every voice"
+
+    stop, manager = threading.Event(), Service()
+    stop_on_signals(stop)
 
     def listening(port: int) -> None:
         _say(f"Listening on {Address(address.host, port)}, before the speech-to-text at {behind}; {kept}.")
 
     with ProfileWatch(pattern, partial(options.load_profile, general=general), _say):
-        asyncio.run(_serve(proxy.run, address, listening))
+        serve(proxy, address, stop, listening, manager.alive)
+    manager.stopping()
     network.close()
 
 
 def _say(sentence: str) -> None:
     click.echo(shown(sentence), err=True)
-
-
-async def _serve(
-    run: Callable[[Address, asyncio.Event, Callable[[int], object]], Awaitable[None]],
-    address: Address,
-    on_listening: Callable[[int], object],
-) -> None:
-    """Until a signal tells to stop; a service manager hears meanwhile that all is well."""
-    asked, stop, manager = threading.Event(), asyncio.Event(), Service()
-    stop_on_signals(asked)
-    tasks = [asyncio.create_task(_until(asked, stop))]
-
-    def listening(port: int) -> None:
-        on_listening(port)
-        tasks.append(asyncio.create_task(_beat(manager)))
-
-    try:
-        await run(address, stop, listening)
-        manager.stopping()
-    finally:
-        asked.set()
-        for task in tasks[1:]:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-async def _until(asked: threading.Event, stop: asyncio.Event) -> None:
-    await asyncio.get_running_loop().run_in_executor(None, asked.wait)
-    stop.set()
-
-
-async def _beat(manager: Service) -> None:
-    while True:
-        manager.alive()
-        await asyncio.sleep(_HEARTBEAT_S)

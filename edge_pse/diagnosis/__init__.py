@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from edge_pse.audio.devices import run_with_timeout
-from edge_pse.diagnosis import learning, machine, network, sound, voices
+from edge_pse.diagnosis import assistants, learning, machine, network, sound, voices
 from edge_pse.diagnosis.finding import Finding, fail
 from edge_pse.errors import EdgePseError, StreamHungError
 
@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "model in time": network.in_time,
     "profiles": voices.profiles,
     "personal weights": learning.personal_weights,
+    "speech-to-text": assistants.speech_to_text,
     "CPU governor": machine.governor,
     "throttling": machine.throttling,
     "temperature": machine.temperature,

@@ -14,9 +14,10 @@ PROJECT = Path(__file__).parents[2]
 CACHE = PROJECT / ".cache"
 SHIPPED = ("edge_pse", "targets", "pyproject.toml", "README.md", "LICENSE")
 LOCKS = {
-    name: PROJECT / f"targets/requirements-{name}.txt" for name in ("litert", "onnx", "build", "personal")
+    name: PROJECT / f"targets/requirements-{name}.txt"
+    for name in ("litert", "onnx", "build", "personal", "assistant")
 }
-"""What is installed, what builds the wheel, and what the learner needs; ``targets/lock.py`` writes them."""
+"""What is installed, builds the wheel, learns and speaks with assistants; ``targets/lock.py`` writes them."""
 PYTHON = {"bookworm": "3.11", "trixie": "3.13"}
 
 

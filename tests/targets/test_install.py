@@ -201,6 +201,33 @@ def test_the_learner_is_put_where_the_command_looks_for_it_and_stays_up_to_date(
     assert not learner.exists()
 
 
+def test_the_assistant_is_a_service_of_its_own_that_may_listen(machine):
+    wheel = ("--wheel", str(TARGETS / "install.sh"))
+    said = machine.script(*wheel, "--assistant")
+    unit = machine.home / ".config/systemd/user/edge-pse-wyoming.service"
+    places = unit.with_name(f"{unit.name}.d") / "places.conf"
+    options = machine.home / ".config/edge-pse/wyoming.conf"
+    assert "port 10350" in said and str(options) in said
+    assert "--asr tcp://127.0.0.1:10300" in options.read_text()
+    lines = places.read_text().splitlines()
+    assert lines[-1] == "PrivateNetwork=no" and any(
+        line.endswith("wyoming $EDGE_PSE_WYOMING_OPTIONS") for line in lines
+    )
+    assert (
+        "PrivateNetwork=yes" in places.with_name("files.conf").read_text()
+    )  # of which the other has the last word
+    log = (machine.home / "systemctl.log").read_text()
+    assert "enable --quiet edge-pse-wyoming" in log and "restart edge-pse-wyoming" in log
+    options.write_text("EDGE_PSE_WYOMING_OPTIONS=--asr tcp://127.0.0.1:1\n")
+    machine.script(*wheel)  # an update, which leaves the options
+    assert (machine.home / "systemctl.log").read_text().count("restart edge-pse-wyoming") == 2
+    assert "10300" not in options.read_text()
+    machine.script("--uninstall")
+    assert not unit.exists() and options.exists()
+    machine.script("--uninstall", "--purge")
+    assert not options.exists()
+
+
 def test_without_namespaces_the_service_runs_without_them(machine):
     machine.answer(
         "systemctl",
@@ -282,17 +309,18 @@ def test_what_is_locked_has_hashes_and_names_no_host(name):
 
 
 @pytest.mark.parametrize("files", [True, False])
-def test_systemd_understands_every_line_of_the_unit(tmp_path, files):
+@pytest.mark.parametrize("name", ["edge-pse", "edge-pse-wyoming"])
+def test_systemd_understands_every_line_of_the_unit(tmp_path, name, files):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("the unit is checked by systemd-analyze: apt-get install systemd")
     command = tmp_path / ".local/bin/edge-pse"
     command.parent.mkdir(parents=True)
     command.symlink_to("/bin/true")
-    unit = tmp_path / "edge-pse.service"
-    shutil.copy(TARGETS / "edge-pse.service", unit)
+    unit = tmp_path / f"{name}.service"
+    shutil.copy(TARGETS / unit.name, unit)
     if files:
-        (tmp_path / "edge-pse.service.d").mkdir()
-        shutil.copy(TARGETS / "edge-pse-files.conf", tmp_path / "edge-pse.service.d/files.conf")
+        (tmp_path / f"{unit.name}.d").mkdir()
+        shutil.copy(TARGETS / "edge-pse-files.conf", tmp_path / f"{unit.name}.d/files.conf")
     done = subprocess.run(
         ["systemd-analyze", "--user", "verify", unit],
         env=os.environ | {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},

@@ -18,6 +18,7 @@ from edge_pse.assistant.command import Behind
 from edge_pse.assistant.network import Network
 from edge_pse.assistant.protocol import Address, Limits
 from edge_pse.assistant.proxy import Proxy
+from edge_pse.assistant.recogniser import Recogniser
 from edge_pse.audio.pcm import to_float, to_pcm
 
 LOCAL = "127.0.0.1"
@@ -160,7 +161,7 @@ async def proxy(service: Address, model, profile=None, limits=None, said=None, e
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     said = [] if said is None else said
     running = asyncio.create_task(
-        Proxy(Behind(service, network, limits or Limits(), enrollment), said.append).run(
+        Proxy(Behind(Recogniser(service, limits or Limits()), network, enrollment), said.append).run(
             Address(LOCAL, 0), stop, listening.set_result
         )
     )
