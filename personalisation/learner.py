@@ -39,6 +39,7 @@ from personalisation.judging import (
     draw_scenes,
     in_threads,
 )
+from personalisation.likeness import EMBEDDED
 from personalisation.others import Others, Sounds
 from training.checkpoint import load_checkpoint, model_id
 from training.memory import give_back_memory
@@ -64,8 +65,6 @@ _JUDGING_SHARE = 0.1
 """Of the minutes, for judging candidates, if more than the fewest are to be judged."""
 _STOPPED_S = 25.0
 """So long it takes at most, if the machine lets it, to judge and write what there is when somebody ends it."""
-_EMBEDDED = 3 * SAMPLE_RATE_HZ
-"""Samples of each voice, to find the similar ones."""
 _EMBEDDED_AT_ONCE = 6  # more take no less time, and memory
 _FIRST_INTERIM_S, _INTERIM_TIME = 20.0, 0.04
 """Of the time, for scores meanwhile, which are of a part of the scenes."""
@@ -126,12 +125,13 @@ class Learner:
     """The way from a reading to personal weights; runs once.
 
     ``began_s``: when the minutes began, by ``time.monotonic``. ``load_others``: gives the voices, noises and rooms that
-    it learns against. ``is_stopped``: is asked after each step; once true, the learner ends with the best so far.
+    it learns against, embedded by the network of the id that it is given. ``is_stopped``: is asked after each step;
+    once true, the learner ends with the best so far.
     """
 
     request: Request
     began_s: float
-    load_others: Callable[[], Others]
+    load_others: Callable[[str], Others]
     is_stopped: Callable[[], bool] = lambda: False
     progress: Progress = field(init=False)
 
@@ -146,21 +146,21 @@ class Learner:
         check(request)
         network, profile_network = load_networks(request.network, len(request.profile))
         start = self._start(network)
-        others = self.load_others()
+        others = self.load_others(model_id(profile_network))
         reading = [split(recording) for recording in request.reading]
         against = [split(recording) for recording in request.against]
         scenes = PersonalScenes(
             others.speech, others.noise, others.rooms, np.random.default_rng(0),
             _joined([learnt for learnt, _ in reading]), [_joined([learnt]) for learnt, _ in against],
         )  # fmt: skip
-        judging = others.judging
+        judging, embeddings = others.judging, others.embeddings
         del others  # the scenes have a copy
         drawn = self._drawn(judging, profile_network, [x for _, x in reading], [x for _, x in against])
         del judging
         self._lap("loading")
         judge = Judge(network, torch.from_numpy(request.profile), drawn)
         self._lap("general_judged")
-        learnt = self._learn(network, start, scenes, judge, profile_network)
+        learnt = self._learn(network, start, scenes, judge, profile_network, embeddings)
         self._lap("learning")
         verdict = judge.choose(learnt, start, lambda: self._left_s() - _files_s(judge))
         self._lap("judging")
@@ -201,7 +201,7 @@ class Learner:
 
     def _learn(
         self, network: Network, start: Network | None, scenes: PersonalScenes, judge: Judge,
-        profile_network: Network,
+        profile_network: Network, embeddings: Tensor,
     ) -> list[Moment]:  # fmt: skip
         """What was learnt, the latest last; empty where there was no time for a step."""
         seconds = self._left_s() - self._end_s(judge)
@@ -224,7 +224,7 @@ class Learner:
 
         last = learn_voice(
             network, torch.from_numpy(self.request.profile), scenes, seconds / 60, embed=profile_network.embed,
-            start=start, keep_going=keep_going,
+            start=start, keep_going=keep_going, known=embeddings,
         )  # fmt: skip
         for moment in snapshots.taken:
             moment.network.profiles_of = last.profiles_of
@@ -392,21 +392,15 @@ def split(recording: Samples) -> tuple[Samples, Samples]:
 
 def _by_nearness(sounds: Sounds, profile_network: Network, held: Sequence[Samples]) -> Voices:
     """With the voices in order, by what the network makes of them and of the reading."""
-    speech = sounds.speech
-    own = [torch.from_numpy(np.resize(x / active_level(x), _EMBEDDED)).float() for x in held]
-    tracks = np.arange(len(speech.tracks))
-    others = np.array_split(tracks, max(1, len(tracks) // _EMBEDDED_AT_ONCE))
+    own = [torch.from_numpy(np.resize(x / active_level(x), EMBEDDED)).float() for x in held]
 
     @torch.no_grad()
     def embed(clips: Tensor) -> Tensor:
         return profile_network.embed(analyse(_LEVEL * clips))
 
-    def embed_others(some: NDArray[np.intp]) -> Tensor:
-        return embed(speech.cut(some, np.zeros(len(some), int), _EMBEDDED))
-
     voice = torch.cat(in_threads(embed, torch.stack(own).split(_EMBEDDED_AT_ONCE))).mean(0)
-    distances = (torch.cat(in_threads(embed_others, others)) - voice).square().sum(1)
-    return Voices(speech, distances.argsort().numpy(), sounds.noise, sounds.rooms)
+    distances = (sounds.embeddings - voice).square().sum(1)
+    return Voices(sounds.speech, distances.argsort().numpy(), sounds.noise, sounds.rooms)
 
 
 def _joined(recordings: Sequence[Samples]) -> Samples:

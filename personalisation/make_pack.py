@@ -27,7 +27,9 @@ import numpy as np
 import soundfile
 import soxr
 
+from personalisation import likeness
 from personalisation.others import CHECKSUMS, INDEX, JUDGING, LEARNING, PACK, ROOMS, SCHEMA_VERSION, Voice
+from training.checkpoint import load_checkpoint
 from training.network import SAMPLE_RATE_HZ
 from training.simulation.corpus import ACTIVE_RANGE_DB, active_level
 from training.simulation.rooms import simulate_room
@@ -90,6 +92,7 @@ def make(data: Path, out: Path, rooms: dict[str, int] = SIMULATED_ROOMS) -> None
         (work / CHECKSUMS).write_text(_checksums(work, index["files"]), encoding="utf-8")
         (work / "ATTRIBUTION.md").write_text(_attribution(index, credits_), encoding="utf-8")
         shutil.copyfile(APACHE, work / "LICENSE-Apache-2.0.txt")
+        likeness.write(work, load_checkpoint(likeness.CHECKPOINT)[0])
         if out.exists():
             out.rename(Path(folder) / "before")
         work.rename(out)

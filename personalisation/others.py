@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from torch import Tensor
 
 from edge_pse.errors import EdgePseError
 from training.network import SAMPLE_RATE_HZ
@@ -28,6 +30,8 @@ CHECKSUMS = "SHA256SUMS"
 SCHEMA_VERSION = 1
 LEARNING, JUDGING = "learning", "judging"
 ROOMS = "rooms"
+LIKENESS = "likeness-{}.npy"
+"""What the network of that id makes of each voice: ``personalisation.likeness`` writes it."""
 
 
 class PackError(EdgePseError):
@@ -54,6 +58,8 @@ class Sounds:
     speech: Bank
     voices: tuple[Voice, ...]
     """One for each track of ``speech``."""
+    embeddings: Tensor
+    """Of each track, what the network that makes profiles has made of it: (track, embedding) float32."""
     noise: Bank
     rooms: Rooms
 
@@ -65,16 +71,20 @@ class Others(Sounds):
     judging: Sounds
 
 
-def load_others(pack: Path = PACK) -> Others:
-    """Decode the pack; int16 in memory. Raises PackError where it is missing or damaged."""
+def load_others(profile_network: str, pack: Path = PACK) -> Others:
+    """Decode the pack; int16 in memory. ``profile_network``: id of the network that makes profiles.
+
+    Raises PackError where it is missing or damaged, or made for other networks.
+    """
     index = read_index(pack)
     try:
         _check(pack, index)
-        with ThreadPoolExecutor() as pool:
-            decoded = pool.map(lambda name: _decode(pack, index, name), index["files"])
-            sounds = dict(zip(index["files"], decoded, strict=True))
+        embeddings = _read_embeddings(pack, profile_network, len(index["voices"]))
+        sounds = _decode_all(pack, index, index["files"])
         responses = _rooms(index, sounds[index[ROOMS]["file"]])
-        parts = {part: _part(index, part, sounds, responses[part]) for part in (LEARNING, JUDGING)}
+        parts = {
+            part: _part(index, part, sounds, embeddings, responses[part]) for part in (LEARNING, JUDGING)
+        }
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise _damaged(pack / INDEX) from error
     return Others(**vars(parts[LEARNING]), judging=parts[JUDGING])
@@ -97,8 +107,32 @@ def read_index(pack: Path) -> dict[str, Any]:
     return index
 
 
-def _part(index: dict[str, Any], part: str, sounds: dict[str, np.ndarray], responses: np.ndarray) -> Sounds:
-    voices = [entry for entry in index["voices"] if entry["part"] == part]
+def read_speech(pack: Path, index: dict[str, Any]) -> Bank:
+    """All voices of the pack, as its index has them. Raises PackError."""
+    files = dict.fromkeys(entry["file"] for entry in index["voices"])
+    return _bank(index["voices"], _decode_all(pack, index, files), "speaker")
+
+
+def _read_embeddings(pack: Path, profile_network: str, voices: int) -> np.ndarray:
+    """(voice, embedding) float32, as the index has them."""
+    path = pack / LIKENESS.format(profile_network)
+    try:
+        embeddings: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise PackError(
+            f"{path} is damaged or missing: get the checkout of edge-pse again, or run python -m "
+            "personalisation.likeness."
+        ) from error
+    if embeddings.ndim != 2 or len(embeddings) != voices or not np.isfinite(embeddings).all():
+        raise _damaged(path)
+    return embeddings.astype(np.float32)
+
+
+def _part(
+    index: dict[str, Any], part: str, sounds: dict[str, np.ndarray], embeddings: np.ndarray, responses: np.ndarray,
+) -> Sounds:  # fmt: skip
+    chosen = [i for i, entry in enumerate(index["voices"]) if entry["part"] == part]
+    voices = [index["voices"][i] for i in chosen]
     noises = [entry for entry in index["noises"] if entry["part"] == part]
     return Sounds(
         _bank(voices, sounds, "speaker"),
@@ -106,6 +140,7 @@ def _part(index: dict[str, Any], part: str, sounds: dict[str, np.ndarray], respo
             Voice(*(entry[key] for key in ("corpus", "speaker", "language", "sex", "age")))
             for entry in voices
         ),
+        torch.from_numpy(embeddings[chosen]),
         _bank(noises, sounds, "name"),
         Rooms(torch.from_numpy(responses)),
     )
@@ -149,6 +184,14 @@ def _rooms(index: dict[str, Any], pcm: np.ndarray) -> dict[str, np.ndarray]:
         raise ValueError("other rooms than the index says")
     learning, judging = np.split(responses, [counts[LEARNING]])
     return {LEARNING: learning, JUDGING: judging}
+
+
+def _decode_all(pack: Path, index: dict[str, Any], names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Several files at once, by name, the largest first: decoding is nearly all that loading the pack takes."""
+    longest_first = sorted(names, key=lambda name: -index["files"][name]["samples"])
+    with ThreadPoolExecutor() as pool:
+        decoded = pool.map(lambda name: _decode(pack, index, name), longest_first)
+        return dict(zip(longest_first, decoded, strict=True))
 
 
 def _decode(pack: Path, index: dict[str, Any], name: str) -> np.ndarray:

@@ -149,8 +149,10 @@ class _Learner(Trainer):
         self._pool = ThreadPoolExecutor(self._threads + 1, initializer=_start_part)
         self._following: Future[SceneBatch] | None = None
 
-    def embed(self, embed: Callable[[Tensor], Tensor]) -> None:
+    def embed(self, embed: Callable[[Tensor], Tensor], known: Tensor | None) -> None:
         """Find what is near to the voice, in one of the threads: threads inside an operation wait for each other."""
+        if known is not None:
+            self.embeddings[: len(known)] = known
         self._pool.submit(self.embed_voices, at_once=_EMBEDDED_AT_ONCE, embed=embed).result()
 
     def close(self) -> None:
@@ -212,6 +214,7 @@ def learn_voice(
     seed: int = 0,
     start: Network | None = None,
     keep_going: Callable[[int, Network], bool] = lambda steps, averaged: True,
+    known: Tensor | None = None,
 ) -> Network:
     """The network after learning for so long: averaged weights, in evaluation mode; ``network`` itself stays. It takes
     the profiles that ``network`` takes.
@@ -222,14 +225,14 @@ def learn_voice(
     (clip, embedding), to find the voices that are near; without it all are as near. ``start``: earlier personal weights
     of ``network``, to go on from. ``keep_going`` is asked after each step, with the number of steps so far and the
     averaged weights as they are then, in evaluation mode and not to be changed; False ends it. The time it takes is
-    part of the minutes.
+    part of the minutes. ``known``: what ``embed`` makes of the first of the other voices, (voice, embedding).
     """
     began = time.monotonic()
     ends = np.inf if minutes is None else began + _USED_SHARE * 60 * minutes
     stage = stage or load_schedule(SCHEDULE)[0]
     learner = _Learner(copy.deepcopy(start or network), stage, scenes, seed, profile)
     if embed is not None:
-        learner.embed(embed)
+        learner.embed(embed, known)
         give_back_memory()
     try:
         _learn(learner, ends, on_log, keep_going)

@@ -203,12 +203,12 @@ class Trainer:
     def embed_voices(
         self, seconds: float = 3.0, at_once: int = 16, embed: Callable[[Tensor], Tensor] | None = None
     ) -> None:
-        """A first embedding of every voice, so that close ones can be told from the start.
+        """A first embedding of every voice that has none, so that close ones can be told from the start.
 
         ``embed``: (clip, 2, frame, bin) -> (clip, embedding), where it is not that of what makes the profiles here.
         """
         embed = embed or (self.profile_network or self.averaged).embed
-        voices = np.arange(len(self.scenes.speech.tracks))
+        voices = np.flatnonzero(self.embeddings.isnan().any(1).cpu())
         length = round(seconds * SAMPLE_RATE_HZ / HOP_SAMPLES) * HOP_SAMPLES
         for some in np.array_split(voices, max(1, len(voices) // at_once)):
             clips = REFERENCE_LEVEL * self.scenes.speech.cut(some, np.zeros(len(some), int), length)

@@ -233,3 +233,24 @@ def test_what_was_stored_is_what_runs(home, fp32, noisy, personal):
     np.testing.assert_array_equal(
         Enhancer(fp32, store.load(personal.name)).process(noisy), Enhancer(fp32, personal).process(noisy)
     )
+
+
+def test_weights_of_the_other_runtime_alone_are_said_to_be_that_and_serve_with_it(
+    female_profile, noisy, tmp_path
+):
+    """As after ``targets/install.sh --backend onnx --personal`` on the laptop, carried to a board with LiteRT."""
+    learnt_in, there = Model.load("pvqe-s.int8", "onnx"), Model.load("pvqe-s.int8", "litert")
+    profile = dataclasses.replace(female_profile, name="me")
+    laptop, board = ProfileStore(tmp_path / "laptop"), ProfileStore(tmp_path / "board")
+    laptop.save(with_personal(profile, learnt_in, weights_of(learnt_in)))
+    laptop.export("me", tmp_path / "me.profile")
+    carried = board.import_(tmp_path / "me.profile")
+    said = (
+        r"^Profile 'me' goes without its personal weights: they are for pvqe-s\.int8\.onnx, whose runtime alone was "
+        r"installed where they were learnt, not for pvqe-s\.int8\.tflite: choose that runtime with --backend"
+    )
+    with pytest.warns(EdgePseWarning, match=said):
+        enhancer = Enhancer(there, carried)
+    assert not enhancer.personal
+    np.testing.assert_array_equal(enhancer.process(noisy), Enhancer(there, profile).process(noisy))
+    assert Enhancer(learnt_in, carried).personal

@@ -11,10 +11,11 @@ import numpy as np
 import soundfile
 import torch
 
-from personalisation import files, judging, learner, others
+from personalisation import files, judging, learner, likeness, others
 from personalisation.__main__ import main
 from personalisation.others import Others, Sounds, Voice
 from tests.conftest import FIXTURES
+from training.checkpoint import load_checkpoint
 from training.network import SAMPLE_RATE_HZ
 from training.simulation.corpus import Bank, Track, active_level
 from training.simulation.rooms import simulate_room
@@ -22,14 +23,15 @@ from training.simulation.rooms import simulate_room
 _SPEECH = [f"ls{speaker}_{part}" for speaker in (367, 2033, 3080) for part in ("enrollment", "speech")]
 
 
-def few_others() -> Others:
+def few_others(profile_network: str) -> Others:
     """Six voices, a noise, two rooms; the same for learning and judging."""
+    network, _ = load_checkpoint(learner.CHECKPOINTS / f"{profile_network.rpartition('-')[0]}.pt")
     speech, noise = _bank(_SPEECH), _bank(["helicopter"])
     voices = tuple(Voice("fixtures", track.name, "en", None, None) for track in speech.tracks)
     responses = np.stack([simulate_room(np.random.default_rng(seed)) for seed in range(2)])
     rooms = others.Rooms(torch.from_numpy(responses.astype(np.float32)))
-    sounds = Sounds(speech, voices, noise, rooms)
-    return Others(speech, voices, noise, rooms, judging=sounds)
+    sounds = Sounds(speech, voices, likeness.embed(speech, network), noise, rooms)
+    return Others(**vars(sounds), judging=sounds)
 
 
 def _bank(names: list[str]) -> Bank:

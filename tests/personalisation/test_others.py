@@ -13,21 +13,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from personalisation.others import CHECKSUMS, INDEX, PACK, Others, PackError, Sounds, load_others, read_index
+from edge_pse import Model
+from personalisation import likeness
+from personalisation.others import (
+    CHECKSUMS,
+    INDEX,
+    LIKENESS,
+    PACK,
+    Others,
+    PackError,
+    Sounds,
+    load_others,
+    read_index,
+)
 from tests.conftest import FIXTURES
+from training.checkpoint import load_checkpoint, model_id
 from training.network import SAMPLE_RATE_HZ
 from training.personal import SCHEDULE, PersonalScenes
 from training.schedule import load_schedule
 from training.simulation.corpus import active_level
 from training.simulation.rooms import POSITIONS, RESPONSE_SAMPLES
+from training.spectral import analyse
+from training.step import REFERENCE_LEVEL
 
 MOST_BYTES = 15_000_000
+PROFILE_NETWORK = Model.load().profile_network().contract.model_id
 
 
 @pytest.fixture(scope="module")
 def others() -> Others:
-    return load_others()
+    return load_others(PROFILE_NETWORK)
 
 
 @pytest.fixture
@@ -122,7 +139,7 @@ def test_every_file_and_every_noise_is_attributed() -> None:
         (line,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
         assert about["licence"] in line
     assert not {path.name for path in PACK.iterdir()} - {
-        *index["files"], INDEX, CHECKSUMS, "ATTRIBUTION.md", "LICENSE-Apache-2.0.txt"
+        *index["files"], INDEX, CHECKSUMS, LIKENESS.format(PROFILE_NETWORK), "ATTRIBUTION.md", "LICENSE-Apache-2.0.txt"
     }  # fmt: skip
     for entry in index["noises"]:
         assert f"`{Path(entry['name']).stem}` of `{entry['file']}`" in page
@@ -130,7 +147,24 @@ def test_every_file_and_every_noise_is_attributed() -> None:
 
 def test_no_pack_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(PackError, match=r"make them anew \(docs/training.md\)\.$"):
-        load_others(tmp_path / "none")
+        load_others(PROFILE_NETWORK, tmp_path / "none")
+
+
+def test_the_network_that_ships_has_embedded_each_voice(others: Others, copied: Path) -> None:
+    network, _ = load_checkpoint(likeness.CHECKPOINT)
+    assert model_id(network) == PROFILE_NETWORK, "embed them with this release of it"
+    for sounds in parts_of(others):
+        some = np.arange(0, len(sounds.voices), 30)
+        clips = sounds.speech.cut(some, np.zeros(len(some), int), likeness.EMBEDDED)
+        with torch.no_grad():
+            embeddings = network.embed(analyse(REFERENCE_LEVEL * clips))
+        assert (embeddings - sounds.embeddings[some]).abs().max() < 0.01
+    path = copied / LIKENESS.format(PROFILE_NETWORK)
+    np.save(path, np.load(path)[1:])
+    with pytest.raises(PackError, match="damaged or missing"):
+        load_others(PROFILE_NETWORK, copied)
+    with pytest.raises(PackError, match=r"or run python -m personalisation\.likeness\.$"):
+        load_others("pvqe-s-000000000000", copied)
 
 
 @pytest.mark.parametrize("damage", ["bytes", "file", "index", "schema", "entry"])
@@ -149,5 +183,5 @@ def test_a_damaged_pack_is_one_sentence(copied: Path, damage: str) -> None:
         about["files"].pop(sound.name)
         index.write_text(json.dumps(about), encoding="utf-8")
     with pytest.raises(PackError, match="damaged or missing: get the checkout of edge-pse again") as caught:
-        load_others(copied)
+        load_others(PROFILE_NETWORK, copied)
     assert (sound.name if damage in ("bytes", "file") else INDEX) in str(caught.value)
