@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import warnings
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from edge_pse.backends import RUNTIMES
 from edge_pse.errors import EdgePseWarning, ModelError
 from edge_pse.model import Model
 from edge_pse.profiles import PersonalNetwork, PersonalWeights, Profile
@@ -59,10 +61,22 @@ def why_unfit(model_file: str, sha256: str, profile: Profile, network: PersonalN
     if profile.personal is None or not profile.personal.fits(profile):
         return "the profile has changed since."
     if model_file not in network.files:
-        return f"they are not for {model_file}."
+        return _why_not_for(model_file, network)
     if network.files[model_file].base_sha256 != sha256:
         return f"they are of an earlier {model_file}."
     return ""
+
+
+def _why_not_for(model_file: str, network: PersonalNetwork) -> str:
+    """They are made for the runtimes that there are where they are learnt."""
+    formats = {runtime.suffix for runtime in RUNTIMES.values()}
+    known = sorted(file for file in network.files if PurePath(file).suffix in formats)
+    if not known or PurePath(model_file).suffix in {PurePath(file).suffix for file in known}:
+        return f"they are not for {model_file}."
+    return (
+        f"they are for {' and '.join(known)}, whose runtime alone was installed where they were learnt, not for "
+        f"{model_file}: choose that runtime with --backend, or install the other one there, too."
+    )
 
 
 def _open(model: Model, profile: Profile, network: PersonalNetwork, known: _Known) -> Model:
