@@ -137,6 +137,7 @@ class Learner:
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.began_s + 60 * self.request.minutes)
+        self._learns = False
         self._took: dict[str, float] = {}
         self._lap_s = self.began_s
 
@@ -147,6 +148,8 @@ class Learner:
         network, profile_network = load_networks(request.network, len(request.profile))
         start = self._start(network)
         others = self.load_others(model_id(profile_network))
+        if self.is_stopped():
+            return Result(["The general weights are kept: it ended before anything was learnt."], {}, b"")
         reading = [split(recording) for recording in request.reading]
         against = [split(recording) for recording in request.against]
         scenes = PersonalScenes(
@@ -165,6 +168,10 @@ class Learner:
         verdict = judge.choose(learnt, start, lambda: self._left_s() - _files_s(judge))
         self._lap("judging")
         return self._result(verdict)
+
+    def is_late(self) -> bool:
+        """Whether the minutes are over and it has not begun to learn: something else takes the processor."""
+        return not self._learns and not self.is_stopped() and self.progress.minutes_left() <= 0
 
     def _left_s(self) -> float:
         """Until all has to be done: soon, once somebody ends it."""
@@ -210,8 +217,9 @@ class Learner:
         if seconds <= 0:
             needed = (time.monotonic() - self.began_s + self._end_s(judge)) / 60
             raise LearnerError(
-                f"{self.request.minutes:g} minutes are too few: without any learning it takes {needed:.1f} here."
+                f"{self.request.minutes:.2g} minutes are too few: without any learning it takes {needed:.1f} here."
             )
+        self._learns = True
         snapshots = _Snapshots(seconds)
         interim = _Interim(self.progress, judge)
 

@@ -196,7 +196,8 @@ def test_a_network_with_a_far_end_runs_with_what_it_has_learnt_itself(noisy, fem
             b"1",
             "they are of an earlier pvqe-s.fp32.tflite",
         ),
-        ({"pvqe-s.int8.onnx": PersonalFile(64 * "0", b"1")}, b"1", "they are not for pvqe-s.fp32.tflite"),
+        ({"pvqe-s.int8.tflite": PersonalFile(64 * "0", b"1")}, b"1", "they are not for pvqe-s.fp32.tflite"),
+        ({"pvqe-s.fp32.onnx": PersonalFile(64 * "0", b"1")}, b"1", "they are for pvqe-s.fp32.onnx, whose"),
         (None, b"1234", "was given 4"),
     ],
 )

@@ -60,10 +60,16 @@ class Process:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.input, self.output = self.process.stdin, self.process.stdout
 
-    def ask(self, profile: Profile, reading: list[Samples], against: Sequence[Samples] = ()) -> None:
+    def ask(
+        self,
+        profile: Profile,
+        reading: list[Samples],
+        against: Sequence[Samples] = (),
+        minutes: float = MINUTES,
+    ) -> None:
         conditioning = profile.conditioning.astype("<f4").tobytes()
         task = {
-            "network": NETWORK, "minutes": MINUTES, "threads": 1, "profile": base64.b64encode(conditioning).decode(),
+            "network": NETWORK, "minutes": minutes, "threads": 1, "profile": base64.b64encode(conditioning).decode(),
             "profile_id": profile.id, "reading": [len(samples) for samples in reading],
             "against": [len(samples) for samples in against], "start": 0,
         }  # fmt: skip
@@ -104,7 +110,7 @@ def test_a_voice_is_learnt_until_somebody_says_stop(
         learner.ask(profile, [reading], [recording("ls3080_enrollment")[: 6 * 16_000]])
         assert learner.next() == {"event": "started"}
         while (event := learner.next())["event"] == "progress" and not event["steps"]:
-            assert 0 < event["minutes_left"] < 1 and event["score_db"] is None
+            assert 0 < event["minutes_left"] < MINUTES and event["score_db"] is None
             assert learner.left() == []
         learner.input.write(b"stop\n")
         learner.input.flush()
@@ -141,6 +147,18 @@ def _goes_on_from(content: bytes, profile: Profile, reading: Samples) -> None:
     damaged = replace(request, start=content[:-100])
     with pytest.raises(LearnerError, match=r"^What was learnt earlier is damaged"):
         Learner(damaged, 0.0, few_others)._start(network)
+
+
+def test_whoever_gives_too_little_time_hears_it_when_that_is_over(
+    tmp_path: Path, profile: Profile, reading: Samples
+) -> None:
+    """Not when at last it would be ready to learn, on a machine that is taken by others."""
+    with started(tmp_path) as learner:
+        learner.ask(profile, [reading], minutes=0.0)
+        events = [learner.next(), learner.next()]
+        assert [event["event"] for event in events] == ["started", "error"]
+        assert events[1]["message"].startswith("0 minutes were over before learning began: ")
+        assert learner.process.wait(10) == 1 and learner.left() == []
 
 
 def test_it_goes_with_its_parent_and_leaves_nothing(
