@@ -51,11 +51,23 @@ STUDIES = {
         _DATA,
         "five minutes",
     ),
+    "several-voices": Study(
+        "several.keeping",
+        "How are several voices best kept with a network that is made for one, and what does each further one cost?",
+        _DATA,
+        "six minutes",
+    ),
     "who": Study(
         "several.who",
         "How often is the Enhancer wrong about who speaks?",
         _DATA,
         "a minute",
+    ),
+    "several-voices-page": Study(
+        "several.page",
+        "What is known of several voices? Writes docs/several-voices.md.",
+        "the results files",
+        "a second",
     ),
     "microphones": Study(
         "microphones",

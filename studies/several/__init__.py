@@ -1,1 +1,1 @@
-"""Several enrolled voices: ``python -m studies who`` says how often it is wrong who of them speaks."""
+"""Several enrolled voices: how they are kept at once, and who of them speaks."""
