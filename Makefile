@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # What the tests of live audio, of the files that ffmpeg reads and of the HTML report drive; where it can't be installed
 # they say so and are skipped.
-SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pulseaudio pulseaudio-utils gcc chromium ffmpeg
+SYSTEM_PACKAGES := libportaudio2 libasound2-dev alsa-utils libasound2-plugins pulseaudio pulseaudio-utils gcc chromium ffmpeg sox
 
 # Two at a time: what takes longest first, so that neither is left alone at the end.
 NETWORKS := pvqe-s-far pvqe-xs pvqe-s
@@ -16,7 +16,7 @@ CHECKS_INT8 := $(NETWORKS:%=check-int8-%)
 
 AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 
-.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-arm test-install footprint soak fuzz mutants
+.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-satellite test-arm test-install footprint soak fuzz mutants
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
@@ -39,6 +39,12 @@ test-pipewire: $(VENV)/.development
 
 test-browser: $(VENV)/.development
 	$(AUDIO_TESTS)/on_chromium.py
+
+# The satellite wants an older wyoming than its neighbours.
+test-satellite: $(VENV)/.development
+	test -x .venv-satellite/bin/wyoming-satellite || \
+		{ $(PYTHON) -m venv .venv-satellite && .venv-satellite/bin/pip install --quiet wyoming-satellite==1.0.0; }
+	$(AUDIO_TESTS)/on_satellite.py
 
 test-arm: $(VENV)/.development
 	$(BIN)/python -m pytest -rs tests/targets/on_arm.py

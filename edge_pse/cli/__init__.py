@@ -22,6 +22,7 @@ from edge_pse.cli.personalise import personalise
 from edge_pse.cli.profiles import profiles
 from edge_pse.cli.run import run
 from edge_pse.cli.stopping import end_at_second_interrupt
+from edge_pse.cli.stream import stream
 from edge_pse.cli.virtual_mic import virtual_mic
 from edge_pse.cli.who import who
 from edge_pse.cli.wyoming import wyoming
@@ -52,6 +53,7 @@ for _command in (
     profiles,
     enhance,
     who,
+    stream,
     run,
     wyoming,
     virtual_mic,

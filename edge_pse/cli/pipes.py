@@ -40,6 +40,8 @@ class Input(io.RawIOBase):
                 return os.read(0, size)
             except BlockingIOError:  # somebody made it so
                 select.select([0], [], [])
+            except OSError as error:
+                raise AudioError(f"Can't read standard input: {error.strerror}.") from error
 
 
 class Output(io.RawIOBase):

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,3 +76,68 @@ def learner_folder(tmp_path: Path) -> Path:
         Path(__file__).with_name("personalisation") / "child.py", folder / "personalisation/__main__.py"
     )
     return folder
+
+
+@pytest.fixture
+def shell(home: Path, tmp_path: Path) -> Callable[..., tuple[list[int], str]]:
+    """``shell("edge-pse info | wc")`` -> the exit status of each program, and what stood on stderr; in ``tmp_path``."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "edge-pse"
+    program.write_text(f'#!/bin/sh\nexec {PROGRAM[0]} {PROGRAM[1]} "{PROGRAM[2]}" "$@"\n')
+    program.chmod(0o755)
+    if shutil.which("bash") is None:
+        pytest.skip("the lines are typed into bash")
+
+    def typed(line: str, **environment: str) -> tuple[list[int], str]:
+        env = {
+            **os.environ,
+            "EDGE_PSE_HOME": str(home),
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            **environment,
+        }
+        done = subprocess.run(
+            ["bash", "-c", f'{line}; echo "${{PIPESTATUS[@]}}" >statuses'],
+            cwd=tmp_path,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+        return [int(status) for status in (tmp_path / "statuses").read_text().split()], done.stderr
+
+    return typed
+
+
+@pytest.fixture
+def ffmpeg() -> None:
+    """Skips where there is none."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs ffmpeg: apt-get install ffmpeg")
+
+
+@pytest.fixture
+def filter_process(home: Path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """``filter_process("enhance", "-", "-o", "-")`` -> a process whose input and output are pipes of the test."""
+    started: list[subprocess.Popen] = []
+
+    def start(*arguments: object, **streams: int) -> subprocess.Popen:
+        started.append(
+            subprocess.Popen(
+                [*PROGRAM, *map(str, arguments)],
+                bufsize=0,
+                env={**os.environ, "EDGE_PSE_HOME": str(home)},
+                **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()

@@ -2,9 +2,7 @@
 
 import os
 import pty
-import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,41 +12,6 @@ import pytest
 import soundfile
 
 from edge_pse import ProfileStore
-from tests.edge_pse.conftest import PROGRAM
-
-
-@pytest.fixture
-def shell(home, tmp_path):
-    """``shell("edge-pse info | wc")`` -> the exit status of each program, and what stood on stderr."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program = folder / "edge-pse"
-    program.write_text(f'#!/bin/sh\nexec {PROGRAM[0]} {PROGRAM[1]} "{PROGRAM[2]}" "$@"\n')
-    program.chmod(0o755)
-    if shutil.which("bash") is None:
-        pytest.skip("the lines are typed into bash")
-
-    def typed(line):
-        env = {**os.environ, "EDGE_PSE_HOME": str(home), "PATH": f"{folder}:{os.environ['PATH']}"}
-        done = subprocess.run(
-            ["bash", "-c", f'{line}; echo "${{PIPESTATUS[@]}}" >statuses'],
-            cwd=tmp_path,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert "Traceback" not in done.stderr and "Exception" not in done.stderr
-        return [int(status) for status in (tmp_path / "statuses").read_text().split()], done.stderr
-
-    return typed
-
-
-@pytest.fixture
-def ffmpeg():
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("needs ffmpeg: apt-get install ffmpeg")
 
 
 @pytest.fixture
@@ -57,31 +20,6 @@ def noisy(tmp_path, recording, mix):
     mixture = mix(recording("ls367_speech")[:48_000], recording("helicopter"), 5)
     soundfile.write(tmp_path / "noisy.wav", mixture, 16_000, "PCM_16")
     return tmp_path / "noisy.wav"
-
-
-@pytest.fixture
-def filter_process(home):
-    """``filter_process("enhance", "-", "-o", "-")`` -> a process whose input and output are pipes of the test."""
-    started = []
-
-    def start(*arguments, **streams):
-        started.append(
-            subprocess.Popen(
-                [*PROGRAM, *map(str, arguments)],
-                bufsize=0,
-                env={**os.environ, "EDGE_PSE_HOME": str(home)},
-                **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
-            )
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""``edge-pse stream``: raw samples from standard input to standard output, each hop as soon as it is done."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from edge_pse import targets
+from edge_pse.audio.stream import PcmStream
+from edge_pse.cli import options, output, pipes
+from edge_pse.cli.profile_watch import ProfileWatch
+from edge_pse.enhancer import Enhancer
+from edge_pse.errors import AudioError
+from edge_pse.text import shown
+
+_FORMAT = "As ffmpeg or arecord names it: u8, s16le, s24le (three bytes), S24_LE (four), s32le, f32le, mulaw and so on."
+
+
+@click.command()
+@click.option("--rate", type=int, default=16_000, show_default=True, help="Samples a second of a channel.")
+@click.option("--format", "form", metavar="FORMAT", default="s16le", show_default=True, help=_FORMAT)
+@click.option("--channels", type=int, default=1, show_default=True, help="How many come, in turn.")
+@click.option(
+    "--channel", type=int, metavar="N", help="The one to enhance; without it, that with most speech at first."
+)
+@click.option(
+    "--far-end-channel",
+    type=int,
+    metavar="N",
+    help="The one with what the loudspeaker plays: its echo is cancelled.",
+)
+@click.option("--output-rate", type=int, help="Without it, that of the input.")
+@click.option("--output-format", metavar="FORMAT", help="Without it, that of the input.")
+@options.profiles
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, 1),
+    show_default=options.OF_TARGET,
+    help="How much of the rest to take away; 0 is nothing.",
+)
+@options.general
+@options.target
+@options.model_of_target
+@options.backend_of_target
+def stream(
+    rate: int,
+    form: str,
+    channels: int,
+    channel: int | None,
+    far_end_channel: int | None,
+    output_rate: int | None,
+    output_format: str | None,
+    names: tuple[str, ...],
+    strength: float | None,
+    general: bool,
+    target: str,
+    model_name: str | None,
+    backend: str | None,
+) -> None:
+    """Enhance raw samples (PCM) as they come, between other programs.
+
+    They are read from standard input and written to standard output: one channel, as long as the input and aligned
+    with it. A sample is held back for 20 ms at 16000 samples a second, and for up to 28 ms at other rates.
+
+    \b
+    arecord -q -t raw -f S16_LE -r 16000 | edge-pse stream --profile me | aplay -q -t raw -f S16_LE -r 16000
+    """  # noqa: D301  click takes what follows as it is
+    sink = pipes.Output()
+    source = pipes.Input()
+    settings = targets.choose(target).settings.override(model=model_name, backend=backend, strength=strength)
+    model = settings.load_model(far_end=far_end_channel is not None)
+    if far_end_channel is not None and not model.contract.far_end:
+        click.echo(output.no_far_end(model), err=True)
+        if channel is None:  # the loudspeaker is no voice
+            raise click.UsageError("Then name the --channel of the microphone.")
+        far_end_channel = None
+    enhancer = Enhancer(model, options.load_profiles(names, general), settings.strength)
+    through = PcmStream(
+        enhancer,
+        rate,
+        form,
+        channels,
+        channel=channel,
+        far_end_channel=far_end_channel,
+        output_rate_hz=output_rate,
+        output_format=output_format,
+    )
+    pipes.end_on_signals()
+    with ProfileWatch(enhancer, partial(options.load_profile, general=general), _say):
+        # A hop at a time: what it brings out is written before the next one is read.
+        hop = max(1, rate * enhancer.hop_samples // enhancer.sample_rate_hz)
+        try:
+            _pass(through, source, sink, hop * through.frame_bytes, rate)
+        except OSError as error:
+            raise AudioError(
+                f"Can't write the output ({error.strerror}): what was written before is there."
+            ) from error
+
+
+def _pass(through: PcmStream, source: pipes.Input, sink: pipes.Output, hop_bytes: int, rate_hz: int) -> None:
+    """From here to the end of the input, or to what is no sound; all that came before is written."""
+    fault: AudioError | None = None
+    bytes_read = 0
+    while fault is None and (content := source.read(hop_bytes)):
+        try:
+            ready = through.process(content)
+        except AudioError as error:
+            fault = error
+        else:
+            sink.write(ready)
+            bytes_read += len(content)
+    cut = through.incomplete_bytes
+    sink.write(through.flush())
+    if fault is not None:
+        seconds = bytes_read / through.frame_bytes / rate_hz
+        raise AudioError(
+            f"{fault} It came {seconds:.1f} s from the start: are --rate, --format and --channels those of the input?"
+        ) from fault
+    if cut:
+        _say(f"The input ends within a frame of {through.frame_bytes} bytes: its last {cut} are left out.")
+
+
+def _say(sentence: str) -> None:
+    click.echo(shown(sentence), err=True)
