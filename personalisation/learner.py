@@ -27,20 +27,17 @@ from evaluation.metrics.signal import active_frames
 from personalisation.files import FilesError, files_of, general_of
 from personalisation.judging import (
     FEWEST_CANDIDATES,
-    ROWS,
     SHARES,
     SNAPSHOT_SHARES,
     SNAPSHOTS,
     Judge,
     Moment,
-    Scenes,
     Verdict,
-    Voices,
-    draw_scenes,
     in_threads,
 )
 from personalisation.likeness import EMBEDDED
 from personalisation.others import Others, Sounds
+from personalisation.scenes import ROWS, Scenes, Voices, draw_scenes
 from training.checkpoint import load_checkpoint, model_id
 from training.memory import give_back_memory
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network

@@ -13,19 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from personalisation import judging
-from personalisation.judging import (
-    ALONE,
-    LEVEL,
-    LOST,
-    NAMED,
-    NOISE,
-    OTHER,
-    SIMILAR,
-    Judge,
-    Moment,
-    Scores,
-    Voices,
-)
+from personalisation.judging import Judge, Moment, Scores
+from personalisation.scenes import ALONE, LEVEL, LOST, NAMED, NOISE, OTHER, ROWS, SIMILAR, Voices, draw_scenes
 from tests.training.conftest import recordings  # noqa: F401 - a fixture
 from training.checkpoint import load_checkpoint
 from training.network import Network
@@ -83,22 +72,22 @@ def _blurred(network: Network) -> Network:
 def test_the_scenes_of_a_reading_are_always_the_same(
     voices: Voices, held: NDArray[np.float32], recording: Recording
 ) -> None:
-    first, again = (judging.draw_scenes([held], voices, share=0) for _ in range(2))
+    first, again = (draw_scenes([held], voices, share=0) for _ in range(2))
     assert torch.equal(first.mixtures, again.mixtures) and torch.equal(first.references, again.references)
-    assert first.rows == again.rows and set(first.rows) == {row.name for row in judging.ROWS} - {NAMED}
+    assert first.rows == again.rows and set(first.rows) == {row.name for row in ROWS} - {NAMED}
     absent = torch.tensor([row == ALONE for row in first.rows])
     assert not first.references[absent].any() and first.references[~absent].square().mean(1).min() > 1e-7
     assert first.mixtures.abs().max() <= 1 and first.mixtures.square().mean(1).min() > 1e-6
-    named = judging.draw_scenes([held], voices, [recording("ls1688_enrollment")], share=0)
+    named = draw_scenes([held], voices, [recording("ls1688_enrollment")], share=0)
     assert named.rows.count(NAMED) == 3
-    whole = judging.draw_scenes([held], voices)
+    whole = draw_scenes([held], voices)
     assert whole.rows.count(SIMILAR) == 18 and len(whole.some(0.5).rows) == (len(whole.rows) + 1) // 2
 
 
 def test_what_is_worse_is_refused_and_what_is_better_is_kept(
     voices: Voices, held: NDArray[np.float32], profile: torch.Tensor, network: Network
 ) -> None:
-    scenes = judging.draw_scenes([held], voices, share=0)
+    scenes = draw_scenes([held], voices, share=0)
     judge = Judge(_blurred(network), profile, scenes)
     kept = judge.choose([Moment(network)])
     assert kept.network is network and kept.scores()["share"] == 1
@@ -118,7 +107,7 @@ def test_what_is_worse_is_refused_and_what_is_better_is_kept(
 def test_what_was_learnt_by_an_earlier_moment_is_kept_where_later_it_was_worse_again(
     voices: Voices, held: NDArray[np.float32], profile: torch.Tensor, network: Network
 ) -> None:
-    scenes = judging.draw_scenes([held], voices, share=0)
+    scenes = draw_scenes([held], voices, share=0)
     worse = _blurred(network)
     judge = Judge(worse, profile, scenes)
     learnt = [Moment(network, 1 / 3), Moment(worse, 2 / 3), Moment(worse)]
@@ -134,7 +123,7 @@ def test_what_was_learnt_by_an_earlier_moment_is_kept_where_later_it_was_worse_a
 def test_a_network_that_keeps_silent_is_refused(
     voices: Voices, held: NDArray[np.float32], profile: torch.Tensor, network: Network
 ) -> None:
-    scenes = judging.draw_scenes([held], voices, share=0)
+    scenes = draw_scenes([held], voices, share=0)
     silent = copy.deepcopy(network)
     with torch.no_grad():
         silent.decoder4.expand.conv.conv.weight.zero_()

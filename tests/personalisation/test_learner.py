@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from edge_pse import Model, Profile, enroll
 from edge_pse.profiles import PersonalWeights
-from personalisation.judging import NAMED
 from personalisation.learner import Learner, LearnerError, Request, check, load_networks, pack, split, unpack
+from personalisation.scenes import NAMED
 from tests.personalisation.few_others import few_others
 
 Samples = NDArray[np.float32]
