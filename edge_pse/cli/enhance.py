@@ -1,23 +1,20 @@
-"""``edge-pse enhance``: a file of audio in, an enhanced one out; each of them may be a pipe."""
+"""``edge-pse enhance``: files of audio in, enhanced ones out; instead of one file there may be a pipe."""
 
 from __future__ import annotations
 
-import sys
+import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import edge_pse
-from edge_pse.audio.files import PIPE_FORMATS, ProgressCallback, enhance_file
+from edge_pse.audio.files import PIPE_FORMATS, Manner, available_cores, enhance_file, is_sound
 from edge_pse.cli import options, output, pipes
-from edge_pse.cli.terminal import Area, is_terminal
+from edge_pse.cli.enhance_many import enhance_into
+from edge_pse.cli.progress import progress_bar
+from edge_pse.errors import AudioError
 from edge_pse.text import shown
 
 # Shorter files are done before a bar could be read.
@@ -25,8 +22,8 @@ _LONG_SECONDS = 10
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "target", required=True, metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("sources", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", "name_of_target", required=True, metavar="OUT", type=click.Path())
 @options.profiles
 @click.option(
     "--strength",
@@ -48,32 +45,63 @@ _LONG_SECONDS = 10
     type=click.Path(path_type=Path),
     help="What the loudspeaker played meanwhile, from the same moment on: its echo is cancelled.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="How many files at a time, where OUT is a folder; without it, as many as there are cores.",
+)
+@click.option("--overwrite", is_flag=True, help="Make anew what is in the folder OUT already.")
 @options.general
 @options.model
 @options.backend
 def enhance(
-    source: Path,
-    target: Path,
+    sources: tuple[Path, ...],
+    name_of_target: str,
     names: tuple[str, ...],
     strength: float,
     channel: int | None,
     pipe_format: str | None,
     keep_channels: bool,
     far_end: Path | None,
+    jobs: int | None,
+    overwrite: bool,
     general: bool,
     model_name: str,
     backend: str,
 ) -> None:
-    """Take noise, other voices and echo out of an audio file.
+    """Take noise, other voices and echo out of audio files.
 
     OUT has the rate and length of IN, is aligned with it, and may be IN itself. The ending of its name
     chooses the format. It has one channel, unless --keep-channels is given: the mean of those that agree, or
     the one with most speech.
 
     IN may be -, standard input, and OUT may be -, standard output: WAV or FLAC of any length, enhanced as it comes.
+
+    With several IN, or one that is a folder, OUT is a folder, too: each file goes there under its own name, and what a
+    folder holds goes into the same folders below. What is there already is left, so that a run that was ended goes on.
     """
     if channel is not None and keep_channels:
         raise click.UsageError("Give only one of --channel and --keep-channels.")
+    target = Path(name_of_target)
+    if len(sources) > 1 or sources[0].is_dir() or target.is_dir() or _names_folder(name_of_target):
+        for given, option in ((far_end, "--far-end"), (pipe_format, "--pipe-format")):
+            if given is not None:
+                raise click.UsageError(f"{option} is for one IN and one OUT that are no folders.")
+        if any(map(_is_pipe, (*sources, target))):
+            raise click.UsageError(f"{pipes.PIPE} stands alone: name one IN and one OUT, no folders.")
+        if is_sound(target) and not target.is_dir() and not _names_folder(name_of_target):
+            raise AudioError(
+                f"{shown(target)} is the name of a file: name a folder for so many files, or end it in a slash."
+            )
+        profiles = options.load_profiles(names, general)
+        manner = Manner(model_name, backend, profiles, strength, keep_channels, channel)
+        enhance_into(target, sources, manner, jobs or available_cores(), overwrite)
+        return
+    if jobs is not None or overwrite:
+        raise click.UsageError(
+            "--jobs and --overwrite are for an OUT that is a folder: end its name in a slash."
+        )
+    source = sources[0]
     if pipe_format is not None and not _is_pipe(target):
         raise click.UsageError(f"--pipe-format is for -o {pipes.PIPE}; the ending of a name says the format.")
     into: Path | BinaryIO = target
@@ -87,7 +115,8 @@ def enhance(
         click.echo(output.no_far_end(model), err=True)
         far_end = None
     started = time.monotonic()
-    with _bar("standard input" if _is_pipe(source) else shown(source.name)) as on_progress:
+    shown_name = "standard input" if _is_pipe(source) else shown(source.name)
+    with progress_bar() as draw:
         done = enhance_file(
             origin,
             into,
@@ -95,7 +124,7 @@ def enhance(
             profiles,
             strength,
             keep_channels,
-            on_progress,
+            lambda seconds, there: draw(shown_name, seconds, there, (there or seconds) > _LONG_SECONDS),
             far_end,
             channel,
             pipe_format and pipe_format.upper(),
@@ -117,25 +146,5 @@ def _is_pipe(path: Path) -> bool:
     return str(path) == pipes.PIPE
 
 
-@contextmanager
-def _bar(description: str) -> Iterator[ProgressCallback]:
-    """A progress bar, for files that are long and people who watch."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    console = partial(Console, stderr=True)
-    bar = Progress(*columns, console=console(), auto_refresh=False)
-    task = bar.add_task(description, visible=False)
-
-    def advance(seconds_done: float, seconds: float | None) -> None:
-        visible = (seconds or seconds_done) > _LONG_SECONDS
-        bar.update(task, completed=seconds_done, total=seconds, visible=visible)
-
-    if not is_terminal(sys.stderr):
-        yield advance
-        return
-    with Area(bar.get_renderable, console, transient=True):
-        yield advance
+def _names_folder(name: str) -> bool:
+    return name.endswith((os.sep, os.altsep or os.sep))

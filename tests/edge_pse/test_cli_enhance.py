@@ -118,7 +118,7 @@ def test_a_file_may_take_its_own_place(run, noisy, model, names_in):
     ("arguments", "message"),
     [
         (("missing.wav", "-o", "out.wav"), "Can't read missing.wav: No such file"),
-        ((".", "-o", "out.wav"), "is a directory"),
+        ((".", "-o", "out.wav"), "out.wav is the name of a file: name a folder"),
         (("text.wav", "-o", "out.wav"), "text.wav is not audio"),
         (("empty.wav", "-o", "out.wav"), "empty.wav is empty"),
         (("silent.wav", "-o", "out.wav"), "silent.wav holds no sound"),

@@ -3,6 +3,8 @@
 - ``reading``: files of any format, in blocks of checked samples; several as one recording.
 - ``writing``: new files that come to their place whole, with the tags and the coding of their source.
 - ``enhancing``: a whole file through the network.
+- ``places``: which files of many go where.
+- ``many``: many files, some at a time.
 - ``speaking``: who speaks in a file, second by second.
 - ``chunks``: the chunks of WAV and its relatives, and headers that were never finished.
 - ``id3``: titles and artists of MP3 files.
@@ -11,7 +13,17 @@
 """
 
 from edge_pse.audio.files.enhancing import EnhancedFile, ProgressCallback, enhance_file
+from edge_pse.audio.files.many import (
+    Done,
+    Event,
+    Failed,
+    Manner,
+    Progress,
+    available_cores,
+    enhance_many,
+)
 from edge_pse.audio.files.pipe_writing import PIPE_FORMATS
+from edge_pse.audio.files.places import Job, is_sound, jobs_of
 from edge_pse.audio.files.reading import CHOICE_SECONDS, AudioReader, read_recordings, select_channels
 from edge_pse.audio.files.writing import AudioWriter
 
@@ -20,9 +32,19 @@ __all__ = [
     "PIPE_FORMATS",
     "AudioReader",
     "AudioWriter",
+    "Done",
     "EnhancedFile",
+    "Event",
+    "Failed",
+    "Job",
+    "Manner",
+    "Progress",
     "ProgressCallback",
+    "available_cores",
     "enhance_file",
+    "enhance_many",
+    "is_sound",
+    "jobs_of",
     "read_recordings",
     "select_channels",
 ]

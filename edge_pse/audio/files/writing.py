@@ -18,8 +18,12 @@ from edge_pse.audio.files.reading import AudioReader, reason_of
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
 
-# Endings of names that libsndfile knows by another one: format, and the coding if the ending names it.
-_ENDINGS = {"aif": ("AIFF", None), "oga": ("OGG", None), "opus": ("OGG", "OPUS")}
+OTHER_ENDINGS: dict[str, tuple[str, str | None]] = {
+    "aif": ("AIFF", None),
+    "oga": ("OGG", None),
+    "opus": ("OGG", "OPUS"),
+}
+"""Endings of names that libsndfile knows by another one: format, and the coding if the ending names it."""
 
 _LOSSLESS = ("PCM_", "FLOAT", "DOUBLE")
 _RIFF = ("WAV", "WAVEX", "RF64")
@@ -153,10 +157,19 @@ def _advice(error: soundfile.LibsndfileError | OSError) -> str:
     return "make room on the disk, or choose another place or format"
 
 
+def is_written(place: Path) -> bool:
+    """Whether the ending of a name says a format that can be written."""
+    try:
+        format_of(place)
+    except AudioError:
+        return False
+    return True
+
+
 def format_of(place: Path) -> tuple[str, str | None]:
     """The format that the ending of a name says, and the coding if it says one; AudioError if it does not tell."""
     ending = place.suffix.lower().removeprefix(".")
-    form, coding = _ENDINGS.get(ending, (ending.upper(), None))
+    form, coding = OTHER_ENDINGS.get(ending, (ending.upper(), None))
     if form not in soundfile.available_formats() or form == "RAW":
         raise AudioError(f"The name {place.name} does not tell the format to write: end it in .wav or .flac.")
     return form, coding
