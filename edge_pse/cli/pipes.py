@@ -15,6 +15,7 @@ from edge_pse.cli import streams
 from edge_pse.cli.terminal import is_terminal
 from edge_pse.errors import AudioError
 
+_PIPE_BYTES = 1 << 16
 PIPE = "-"
 """In the place of a file's name."""
 
@@ -42,6 +43,17 @@ class Input(io.RawIOBase):
                 select.select([0], [], [])
             except OSError as error:
                 raise AudioError(f"Can't read standard input: {error.strerror}.") from error
+
+    def leave_out_waiting(self, frame_bytes: int) -> int:
+        """Read what is there by now and forget it, whole frames -> how many bytes that was."""
+        left_out = 0
+        while select.select([0], [], [], 0)[0] and (content := self.read(_PIPE_BYTES)):
+            left_out += len(content)
+        cut = -left_out % frame_bytes
+        while cut and (content := self.read(cut)):
+            left_out += len(content)
+            cut -= len(content)
+        return left_out
 
 
 class Output(io.RawIOBase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import click
+import numpy as np
 
 from edge_pse import targets
 from edge_pse.audio.stream import PcmStream
@@ -14,6 +15,7 @@ from edge_pse.enhancer import Enhancer
 from edge_pse.errors import AudioError
 from edge_pse.text import shown
 
+_WARM_UP_HOPS = 10
 _FORMAT = "As ffmpeg or arecord names it: u8, s16le, s24le (three bytes), S24_LE (four), s32le, f32le, mulaw and so on."
 
 
@@ -32,6 +34,11 @@ _FORMAT = "As ffmpeg or arecord names it: u8, s16le, s24le (three bytes), S24_LE
 )
 @click.option("--output-rate", type=int, help="Without it, that of the input.")
 @click.option("--output-format", metavar="FORMAT", help="Without it, that of the input.")
+@click.option(
+    "--from-now",
+    is_flag=True,
+    help="Leave out what came while this started, so that a player is not late by it.",
+)
 @options.profiles
 @click.option(
     "--strength",
@@ -51,6 +58,7 @@ def stream(
     far_end_channel: int | None,
     output_rate: int | None,
     output_format: str | None,
+    from_now: bool,
     names: tuple[str, ...],
     strength: float | None,
     general: bool,
@@ -76,6 +84,7 @@ def stream(
             raise click.UsageError("Then name the --channel of the microphone.")
         far_end_channel = None
     enhancer = Enhancer(model, options.load_profiles(names, general), settings.strength)
+    enhancer.process(np.zeros(_WARM_UP_HOPS * enhancer.hop_samples, np.float32))  # the first calls are slow
     through = PcmStream(
         enhancer,
         rate,
@@ -88,6 +97,8 @@ def stream(
     )
     pipes.end_on_signals()
     with ProfileWatch(enhancer, partial(options.load_profile, general=general), _say):
+        if from_now:
+            _leave_out_waiting(source, through.frame_bytes, rate)
         # A hop at a time: what it brings out is written before the next one is read.
         hop = max(1, rate * enhancer.hop_samples // enhancer.sample_rate_hz)
         try:
@@ -96,6 +107,11 @@ def stream(
             raise AudioError(
                 f"Can't write the output ({error.strerror}): what was written before is there."
             ) from error
+
+
+def _leave_out_waiting(source: pipes.Input, frame_bytes: int, rate_hz: int) -> None:
+    seconds = source.leave_out_waiting(frame_bytes) / frame_bytes / rate_hz
+    _say(f"Left out {seconds:.2f} s that came while this started.")
 
 
 def _pass(through: PcmStream, source: pipes.Input, sink: pipes.Output, hop_bytes: int, rate_hz: int) -> None:
