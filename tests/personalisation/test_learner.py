@@ -234,6 +234,15 @@ def test_whoever_ends_it_waits_for_seconds_whatever_is_left(profile: Profile, re
     assert learner.progress.minutes_left() <= 25 / 60
 
 
+def test_ended_while_it_loads_it_keeps_the_general_weights_at_once(
+    profile: Profile, reading: Samples
+) -> None:
+    request = Request(NETWORK, MINUTES, profile.conditioning, profile.id, [reading])
+    result = Learner(request, time.monotonic(), few_others, lambda: True).run()
+    assert result.sentences == ["The general weights are kept: it ended before anything was learnt."]
+    assert result.weights == b""
+
+
 def test_the_end_of_each_recording_is_held_out(reading: Samples) -> None:
     learnt, held = split(np.tile(reading, 4))
     assert len(held) == len(reading) and len(learnt) == 3 * len(reading)
