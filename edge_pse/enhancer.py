@@ -414,14 +414,13 @@ class Enhancer:
         self._voices, self._states = voices, [self._states_of(voice, before) for voice in voices]
 
     def _states_of(self, voice: KeptVoice, before: list[tuple[KeptVoice, list[Samples]]]) -> list[Samples]:
-        """Those to go on from, taken out of what was there ``before``.
+        """Those to go on from, of what was there ``before``.
 
         What the network holds of the sound so far is about another voice to keep than a new one: with it, the new one
         would stay suppressed for a quarter of a minute.
         """
-        for place, (known, states) in enumerate(before):
+        for known, states in before:
             if voice.sounds_like(known):
-                del before[place]
                 # What weights hold of the sound so far, those that have learnt from them understand. They are arrays of
                 # the runtime's own, for the weights that made them.
                 return states if voice.personal is known.personal else [state.copy() for state in states]

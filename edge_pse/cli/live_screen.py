@@ -45,8 +45,9 @@ def write_line(sentence: str) -> None:
 class Lines:
     """One line for each sentence, and the state now and then; for logs and pipes."""
 
-    def __init__(self, live: Callable[[], Live]):
-        self._live = live
+    def __init__(self, live: Callable[[], Live], speaks: Callable[[], str] | None = None):
+        """``speaks``: who does just now."""
+        self._live, self._speaks = live, speaks
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
 
@@ -71,6 +72,7 @@ class Lines:
                     f"in {status.input_dbfs:.0f} dBFS, out {status.output_dbfs:.0f} dBFS, {_far_end(status)}"
                     f"hop {status.hop_p50_ms:.2f} / {status.hop_p99_ms:.2f} ms, delay {status.latency_ms:.0f} ms, "
                     f"underruns {counters.underruns}, restarts {live.restarts}{_heat()}"
+                    f"{f', speaks: {self._speaks()}' if self._speaks else ''}"
                 )
 
 
@@ -82,9 +84,17 @@ class Screen:
 
     _SENTENCES = 5
 
-    def __init__(self, live: Callable[[], Live], keys: dict[str, tuple[str, Callable[[], None]]]):
-        """``keys``: character -> what it does, in a word or two, and the function that does it."""
-        self._live, self._keys = live, keys
+    def __init__(
+        self,
+        live: Callable[[], Live],
+        keys: dict[str, tuple[str, Callable[[], None]]],
+        speaks: Callable[[], str] | None = None,
+    ):
+        """``keys``: character -> what it does, in a word or two, and the function that does it.
+
+        ``speaks``: who does just now.
+        """
+        self._live, self._keys, self._speaks = live, keys, speaks
         self._sentences: list[str] = []
         self._area = Area(
             self._render, partial(Console, highlight=False, markup=False, emoji=False), self._press
@@ -140,6 +150,8 @@ class Screen:
         table.add_row(
             "removed", f"{removed:.0f} dB", way or f"keeps {voice}{weights}, strength {enhancer.strength:.0%}"
         )
+        if self._speaks is not None:
+            table.add_row("speaks", shown(self._speaks()))
         table.add_row("hop", f"{status.hop_p50_ms:.2f} ms", f"99 % under {status.hop_p99_ms:.2f} ms")
         table.add_row(
             "delay", f"{status.latency_ms:.0f} ms", f"of it {status.device_ms:.0f} ms in the devices"

@@ -22,10 +22,12 @@ from edge_pse.cli.live_screen import Lines, Screen, View
 from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.cli.terminal import is_terminal
+from edge_pse.cli.who import Speaking, all_enrolled
 from edge_pse.enhancer import Enhancer
 from edge_pse.errors import EdgePseError, ProfileError, StreamHungError
 from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.service import Service
+from edge_pse.speakers import ERRORS
 
 _STRENGTH_STEP = 0.1
 _SWITCH_INTERVAL_S = 0.001
@@ -75,6 +77,11 @@ _HUNG_PAUSE_S = 0.5
     metavar="NAME",
     help="Enroll the voice that talks most while this runs, or add to the profile in use; asks first on a terminal.",
 )
+@click.option(
+    "--who",
+    is_flag=True,
+    help="Show which of the profiles speaks, a guess; without --profile, who of all that are enrolled.",
+)
 @options.general
 @options.target
 @options.model_of_target
@@ -91,6 +98,7 @@ def run(
     on_demand: bool,
     loopback: str | None,
     auto_enroll: str | None,
+    who: bool,
     general: bool,
     target: str,
     model_name: str | None,
@@ -135,7 +143,10 @@ def run(
     stop = threading.Event()
     stop_on_signals(stop)
     load = partial(options.load_profile, general=general)
-    _Run(enhancer, live, load, record, stop, resumed is not None, bypass, auto_enroll, names).until_stopped()
+    speaking = Speaking(enhancer, None if profiles else all_enrolled(model)) if who else None
+    _Run(
+        enhancer, live, load, record, stop, resumed is not None, bypass, auto_enroll, names, speaking
+    ).until_stopped()
 
 
 def _has_learnt(profile: Profile) -> bool:
@@ -173,6 +184,7 @@ class _Run:
         bypass: bool,
         auto_enroll: str | None,
         given: tuple[str, ...],
+        speaking: Speaking | None,
     ):
         self._stop, self._load, self._given = stop, load, tuple(dict.fromkeys(given))
         self._enrollment: StreamEnrollment | None = None
@@ -180,7 +192,9 @@ class _Run:
             self._enrollment = StreamEnrollment(
                 auto_enroll, enhancer, self._say, is_terminal(sys.stdout), self._microphone
             )
-        self._view, self._service = self._make_view(), Service()
+        self._view, self._service = self._make_view(speaking), Service()
+        if speaking is not None:
+            self._say(f"Who speaks is a guess. {ERRORS}")
         # A service may be started before its devices are there.
         self._patient = resumed or self._service.managed
         self._recorder: Recorder | None = None
@@ -232,9 +246,10 @@ class _Run:
             f"{counters.overloads} overloads, {self._live.restarts} restarts."
         )
 
-    def _make_view(self) -> View:
+    def _make_view(self, speaking: Speaking | None) -> View:
+        speaks = None if speaking is None else speaking.text
         if not is_terminal(sys.stdout):
-            return Lines(lambda: self._live)
+            return Lines(lambda: self._live, speaks)
         keys = {
             "b": ("bypass", self._toggle_bypass),
             "+": ("stronger", lambda: self._change_strength(_STRENGTH_STEP)),
@@ -244,7 +259,7 @@ class _Run:
         }
         if self._enrollment is not None:
             keys["e"] = ("keep", self._enrollment.keep)
-        return Screen(lambda: self._live, keys)
+        return Screen(lambda: self._live, keys, speaks)
 
     def _microphone(self) -> str:
         status = self._live.status()

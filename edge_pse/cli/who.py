@@ -1,7 +1,8 @@
-"""``edge-pse who``: which of the enrolled voices speaks when, in an audio file."""
+"""``edge-pse who``: which of the enrolled voices speaks when, in an audio file; and the same of a live stream."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from edge_pse.audio.files.speaking import who_speaks
 from edge_pse.cli import options, output
 from edge_pse.errors import ProfileError
 from edge_pse.profiles import Profile, ProfileStore
-from edge_pse.speakers import ERRORS, turns
+from edge_pse.speakers import ERRORS, Heard, together, turns
 from edge_pse.text import shown
 
 _NOBODY = "somebody else"
@@ -29,7 +30,7 @@ _NOBODY = "somebody else"
 def who(source: Path, names: tuple[str, ...], channel: int | None, model_name: str, backend: str) -> None:
     """Say who speaks in an audio file, turn by turn: a guess, for notes and captions."""
     model = edge_pse.Model.load(model_name, backend)
-    profiles = options.load_profiles(names, general=True) or _all_of(model)
+    profiles = options.load_profiles(names, general=True) or all_enrolled(model)
     found = turns(who_speaks(source, profiles, model, channel))
     rows = output.table("from", "to", "who", "likely")
     for turn in found:
@@ -44,14 +45,34 @@ def who(source: Path, names: tuple[str, ...], channel: int | None, model_name: s
     click.echo(f"A guess. {ERRORS}", err=True)
 
 
-def _all_of(model: edge_pse.Model) -> tuple[Profile, ...]:
-    """Whoever is enrolled with the network that makes the profiles of ``model``."""
+def all_enrolled(model: edge_pse.Model) -> tuple[Profile, ...]:
+    """Whoever is enrolled with the network that makes the profiles of ``model``; ProfileError if nobody is."""
     store = ProfileStore()
     profiles = (options.load_profile(name, general=True) for name in store.list())
     fitting = tuple(profile for profile in profiles if profile.model_id == model.contract.profiles_of)
     if not fitting:
         raise ProfileError(f"No voice is enrolled with {model.contract.profiles_of}: edge-pse enroll NAME")
     return fitting
+
+
+class Speaking:
+    """Follows who speaks in a stream, from now on: those of ``among``, None for those that are kept."""
+
+    def __init__(self, enhancer: edge_pse.Enhancer, among: Sequence[Profile] | None):
+        self._latest: tuple[Heard, ...] = ()
+        enhancer.identify(self._add, among)
+
+    def _add(self, heard: Heard) -> None:
+        self._latest = (*self._latest[-1:], heard)
+
+    def text(self) -> str:
+        """Who did in the latest two seconds, and how likely that is."""
+        if not self._latest:
+            return ""
+        heard = together(self._latest)
+        if heard.nearest is None:
+            return "nobody"
+        return _NOBODY if heard.profile is None else f"{heard.profile.name}, {heard.probability:.0%} likely"
 
 
 def _clock(seconds: float) -> str:

@@ -174,7 +174,7 @@ def test_a_voice_that_joins_is_heard_at_once(model, recording, female_profile):
     speech = recording("ls1688_speech")
     joining = enroll(recording("ls1688_enrollment"), RATE, model=model)
     enhancer = Enhancer(model, female_profile)
-    enhancer.process(np.tile(speech, 2))
+    enhancer.process(speech[: 4 * RATE])
     enhancer.profiles = [female_profile, joining]
-    second = enhancer.process(speech)[HOP : HOP + RATE]
+    second = enhancer.process(speech[: RATE + HOP])[HOP:]
     assert level_db(second, speech[:RATE]) > -3
