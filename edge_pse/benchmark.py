@@ -106,7 +106,7 @@ def _network_times(model: Model, frames: int) -> FrameTimes:
         nonlocal states
         _, _, states = model.backend.step(spectrum, nobody, states)
 
-    return FrameTimes.of(step, map(analysis, speech_like(frames, contract)))
+    return FrameTimes.of(step, (analysis(hop)[0] for hop in speech_like(frames, contract)))
 
 
 def speech_like(frames: int, contract: Contract) -> Iterator[Samples]:

@@ -42,17 +42,18 @@ class SpeechBand:
         # From a square-root Hann window to its cube, whose squares sum to 2.5 times as much.
         self._scale = power_scale / 2.5
 
-    def power(self, spectrum: NDArray[np.float32]) -> float:
-        """Mean square of the samples that a spectrum (1, 2, 1, bins) stands for, in this band.
+    def power(self, spectra: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mean square of the samples that each of some spectra (hops, 1, 2, 1, bins) stands for, in this band: (hops,).
 
         Neighbouring bins are taken off each other, which is a window with steeper slopes: through that of the
         network an offset of 0.05 would still count at 1 kHz.
         """
-        parts = spectrum[0, :, 0]
-        sharp = parts[:, self._lowest : -1] - 0.5 * (
-            parts[:, self._lowest - 1 : -2] + parts[:, self._lowest + 1 :]
+        parts = spectra.reshape(-1, 2, spectra.shape[-1])
+        sharp = parts[:, :, self._lowest : -1] - 0.5 * (
+            parts[:, :, self._lowest - 1 : -2] + parts[:, :, self._lowest + 1 :]
         )
-        return self._scale * float(np.vdot(sharp, sharp))
+        flat = sharp.reshape(len(parts), 1, -1)
+        return np.asarray(self._scale * (flat @ flat.swapaxes(1, 2)).ravel(), np.float32)
 
 
 def without_hum(

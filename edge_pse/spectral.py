@@ -1,4 +1,4 @@
-"""Between samples and spectra, one hop at a time: square-root Hann windows that overlap by half.
+"""Between samples and spectra, some hops at a time: square-root Hann windows that overlap by half.
 
 The window is applied on both sides; its square is a periodic Hann window, whose halves add up to one, so that
 an unchanged spectrum gives back the signal but for the bins below the first one.
@@ -18,41 +18,52 @@ def square_root_hann(size: int) -> Samples:
 
 
 class Analysis:
-    """Samples to spectra; each spectrum covers the hop that is given and the one before it."""
+    """Samples to spectra; each spectrum covers a hop that is given and the one before it."""
 
     def __init__(self, window_samples: int, first_bin: int):
         self._hop_samples = window_samples // 2
         self._first_bin = first_bin
         self._window = square_root_hann(window_samples)
-        self._frame = np.zeros(window_samples, np.float32)
-        self._windowed = np.empty(window_samples, np.float32)
-        self._spectrum = np.empty((1, 2, 1, self._hop_samples + 1 - first_bin), np.float32)
+        self.reset()
 
     @property
-    def previous_hop(self) -> Samples:
-        """The hop before the last one given (zeros at first), to which the synthesised output belongs.
+    def previous_hops(self) -> Samples:
+        """The hops before each of those last given (zeros at first), (hops, window / 2).
 
-        A view that the next call overwrites.
+        To these the synthesised output belongs. A view that the next call overwrites.
         """
-        return self._frame[: self._hop_samples]
+        return self._frames[:, : self._hop_samples]
 
-    def __call__(self, hop: Samples) -> Samples:
-        """One hop of samples (window / 2) -> spectrum (1, 2, 1, bins), real and imaginary part.
+    def __call__(self, samples: Samples) -> Samples:
+        """Whole hops of samples (window / 2 each) -> spectra (hops, 1, 2, 1, bins), real and imaginary part.
 
         The result is a buffer that the next call overwrites.
         """
-        frame = self._frame
-        frame[: self._hop_samples] = frame[self._hop_samples :]
-        frame[self._hop_samples :] = hop
-        np.multiply(frame, self._window, out=self._windowed)
-        full = np.fft.rfft(self._windowed)[self._first_bin :]
-        self._spectrum[0, 0, 0] = full.real
-        self._spectrum[0, 1, 0] = full.imag
-        return self._spectrum
+        size = self._hop_samples
+        hops = samples.reshape(-1, size)
+        if len(hops) != len(self._frames):
+            self._allocate(len(hops), self._frames[-1:])
+        frames = self._frames
+        frames[0, :size] = frames[-1, size:]
+        if len(hops) > 1:
+            frames[1:, :size] = hops[:-1]
+        frames[:, size:] = hops
+        np.multiply(frames, self._window, out=self._windowed)
+        full = np.fft.rfft(self._windowed)
+        self._real[:] = full.real[:, self._first_bin :]
+        self._imaginary[:] = full.imag[:, self._first_bin :]
+        return self._spectra
 
     def reset(self) -> None:
         """Forget the past: the next hop is preceded by silence."""
-        self._frame.fill(0)
+        self._allocate(1, np.zeros((1, 2 * self._hop_samples), np.float32))
+
+    def _allocate(self, hops: int, last: Samples) -> None:
+        """Buffers for so many hops, after the frame that was the ``last``."""
+        self._frames = np.repeat(last, hops, axis=0)
+        self._windowed = np.empty_like(self._frames)
+        self._spectra = np.empty((hops, 1, 2, 1, self._hop_samples + 1 - self._first_bin), np.float32)
+        self._real, self._imaginary = self._spectra[:, 0, 0, 0], self._spectra[:, 0, 1, 0]
 
 
 class Synthesis:
@@ -60,21 +71,33 @@ class Synthesis:
 
     def __init__(self, window_samples: int, first_bin: int):
         self._hop_samples = window_samples // 2
+        self._first_bin = first_bin
         self._window = square_root_hann(window_samples)
-        self._full = np.zeros(self._hop_samples + 1, np.complex64)  # the bins below the first one stay zero
-        self._real = self._full.real[first_bin:]
-        self._imaginary = self._full.imag[first_bin:]
-        self._tail = np.zeros(self._hop_samples, np.float32)
+        self._allocate(1)
+        self.reset()
 
-    def __call__(self, spectrum: Samples, out: Samples) -> None:
-        """One spectrum (1, 2, 1, bins) -> one hop of samples (window / 2), written to ``out``."""
-        self._real[:] = spectrum[0, 0, 0]
-        self._imaginary[:] = spectrum[0, 1, 0]
-        frame = np.fft.irfft(self._full)
-        frame *= self._window
-        np.add(frame[: self._hop_samples], self._tail, out=out)
-        self._tail[:] = frame[self._hop_samples :]
+    def __call__(self, spectra: Samples, out: Samples) -> None:
+        """Spectra (hops, 1, 2, 1, bins) -> as many hops of samples (window / 2 each), written to ``out``."""
+        size = self._hop_samples
+        if len(spectra) != len(self._full):
+            self._allocate(len(spectra))
+        self._real[:] = spectra[:, 0, 0, 0]
+        self._imaginary[:] = spectra[:, 0, 1, 0]
+        frames = np.fft.irfft(self._full)
+        frames *= self._window
+        hops = out.reshape(-1, size)
+        np.add(frames[0, :size], self._tail, out=hops[0])
+        if len(hops) > 1:
+            np.add(frames[1:, :size], frames[:-1, size:], out=hops[1:])
+        self._tail[:] = frames[-1, size:]
 
     def reset(self) -> None:
         """Forget the past: the next spectrum is preceded by silence."""
-        self._tail.fill(0)
+        self._tail = np.zeros(self._hop_samples, np.float32)
+
+    def _allocate(self, hops: int) -> None:
+        # The bins below the first one stay zero.
+        self._full = np.zeros((hops, self._hop_samples + 1), np.complex64)
+        self._real, self._imaginary = (
+            part[:, self._first_bin :] for part in (self._full.real, self._full.imag)
+        )

@@ -89,10 +89,8 @@ def calibration_inputs(model: Model) -> Iterator[dict[str, Samples]]:
 
 def spectra(model: Model, samples: Samples) -> Iterator[Samples]:
     """The frames that a device makes of ``samples``, (1, 2, 1, bins) each; a rest of a hop is left out."""
-    hop = model.contract.hop_samples
     analysis = Analysis(model.contract.window_samples, model.contract.first_bin)
-    for start in range(0, len(samples) - hop + 1, hop):
-        yield analysis(samples[start : start + hop]).copy()
+    yield from analysis(samples[: samples.size - samples.size % model.contract.hop_samples])
 
 
 def _read(name: str) -> Samples:
