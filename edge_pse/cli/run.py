@@ -143,10 +143,21 @@ def run(
     stop = threading.Event()
     stop_on_signals(stop)
     load = partial(options.load_profile, general=general)
-    speaking = Speaking(enhancer, None if profiles else all_enrolled(model)) if who else None
+    speaking = _speaking(enhancer, resumed is not None) if who else None
     _Run(
         enhancer, live, load, record, stop, resumed is not None, bypass, auto_enroll, names, speaking
     ).until_stopped()
+
+
+def _speaking(enhancer: Enhancer, resumed: bool) -> Speaking:
+    try:
+        return Speaking(enhancer, None if enhancer.profiles else all_enrolled(enhancer.model))
+    except ProfileError:
+        if not resumed:
+            raise
+        return Speaking(
+            enhancer, None
+        )  # those whom it named are gone since, and the sound goes on all the same
 
 
 def _has_learnt(profile: Profile) -> bool:
