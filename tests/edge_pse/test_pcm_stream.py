@@ -81,6 +81,8 @@ def test_blocks_of_whole_hops_bring_whole_hops_also_at_another_rate(model, noisy
     content = SampleFormat.named("s16le").encode(at(48_000, noisy))
     counts = [len(stream.process(content[start : start + 960])) for start in range(0, 96_000, 960)]
     assert set(counts[3:]) == {960}
+    # Not a hop later than the network and the filters want it: 10 ms, and 2 ms for each filter.
+    assert 2 * 480 * len(counts) - sum(counts) == 2 * 48 * 14
 
 
 def test_the_size_of_the_pieces_changes_nothing_not_even_within_a_sample(model, noisy):

@@ -19,8 +19,9 @@ import numpy as np
 import soundfile
 from click.testing import CliRunner
 
-from edge_pse import Enhancer, Model, Profile, ProfileStore
+from edge_pse import Enhancer, Model, PcmStream, Profile, ProfileStore
 from edge_pse.audio.files import AudioReader
+from edge_pse.audio.pcm import SampleFormat
 from edge_pse.cli import commands
 from edge_pse.errors import EdgePseError, EdgePseWarning
 from edge_pse.model import MODELS_DIR
@@ -159,12 +160,10 @@ def audio(random: Random, folder: Path) -> bool:
     path, output = folder / f"in.{form}", folder / "out.wav"
     path.write_bytes(mutation.of_bytes(random, content.getvalue()))
     output.write_bytes(b"before")
-    try:
-        with AudioReader(path) as reader:
+    for source in (path, io.BytesIO(path.read_bytes())):  # the latter as it would come through a pipe
+        with contextlib.suppress(EdgePseError), AudioReader(source) as reader:
             for samples in reader.blocks():
                 heard(samples, np.inf)
-    except EdgePseError:
-        pass
     done = command("enhance", path, "-o", output, "--model", MODEL)
     if not done and output.read_bytes() != b"before":
         raise Finding("enhance failed and changed the output")
@@ -216,6 +215,17 @@ def streams(random: Random, folder: Path) -> bool:
         at += size
     if not np.array_equal(np.concatenate([*out, pieces.flush()]), whole):
         raise Finding("blocks of other sizes give other samples")
+    rate = random.choice((8000, 11_025, 16_000, 44_100, 48_000))
+    form = random.choice(("u8", "s16be", "s24le", "S24_LE", "f32le", "mulaw"))
+    stream = PcmStream(once, rate, form)
+    content = SampleFormat.named(form).encode(samples)
+    whole_bytes, received, at = stream.process(content) + stream.flush(), [], 0
+    while at < len(content):
+        size = random.choice((0, 1, 2, 3, random.randrange(5000)))
+        received.append(stream.process(content[at : at + size]))
+        at += size
+    if b"".join([*received, stream.flush()]) != whole_bytes or len(whole_bytes) != len(content):
+        raise Finding("pieces of other sizes give other bytes")
     return True
 
 
