@@ -56,7 +56,7 @@ _LEVEL = 0.05
 """Of the speech of each recording, so that none is louder than another in what is learnt."""
 _ALL_SCENES_MINUTES = 4.0
 """With less, fewer of them."""
-_FILES_S, _FILES_JUDGINGS = 5.0, 2.0
+_FILES_S, _FILES_JUDGINGS = 5.0, 1.5
 """To make and check the files: so long, and as long as to judge so many candidates by all scenes."""
 _JUDGING_SHARE = 0.1
 """Of the minutes, for judging candidates, if more than the fewest are to be judged."""
@@ -185,11 +185,16 @@ class Learner:
     def _drawn(
         self, sounds: Sounds, profile_network: Network, held: list[Samples], named: list[Samples]
     ) -> Scenes:
-        """What is judged by; the fewer scenes the fewer minutes there are."""
+        """What is judged by; the fewer scenes the less time there is."""
         voices = _by_nearness(sounds, profile_network, held)
-        share = min(1.0, self.request.minutes / _ALL_SCENES_MINUTES)
+        share = self._scenes_share()
         (drawn,) = in_threads(lambda share: draw_scenes(held, voices, named, share), [share])
         return drawn
+
+    def _scenes_share(self) -> float:
+        """Of the scenes. Minutes count as far as the processor was to be had while all was loaded."""
+        pace = min(1.0, time.process_time() / max(time.monotonic() - self.began_s, 1e-3))
+        return min(1.0, pace * self.request.minutes / _ALL_SCENES_MINUTES)
 
     def _start(self, general: Network) -> Network | None:
         if not self.request.start:

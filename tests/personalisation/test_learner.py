@@ -234,6 +234,16 @@ def test_whoever_ends_it_waits_for_seconds_whatever_is_left(profile: Profile, re
     assert learner.progress.minutes_left() <= 25 / 60
 
 
+def test_on_a_machine_that_others_take_it_is_judged_by_fewer_scenes(
+    profile: Profile, reading: Samples
+) -> None:
+    request = Request(NETWORK, MINUTES, profile.conditioning, profile.id, [reading])
+    had_s, now = time.process_time(), time.monotonic()
+    assert Learner(request, now - had_s / 2, few_others)._scenes_share() == 1
+    starved = Learner(request, now - 100 * had_s, few_others)._scenes_share()
+    assert starved == pytest.approx(0.01 * MINUTES / 4, rel=0.2)
+
+
 def test_ended_while_it_loads_it_keeps_the_general_weights_at_once(
     profile: Profile, reading: Samples
 ) -> None:
