@@ -85,7 +85,7 @@ class Client:
         content = bytearray()
         async for piece in sound_of(self._connection, form, self._behind.recogniser.limits):
             content += piece
-            if len(content) > self._behind.recogniser.limits.enrollment_bytes:
+            if len(content) > self._behind.recogniser.limits.kept_bytes:
                 raise PeerError("That is too long for an enrollment: say several short sentences.")
         content = content[: len(content) - len(content) % form.frame_bytes]
 

@@ -35,8 +35,8 @@ class Limits:
     """That the system keeps for a connection: what a service is too slow for stays with the client."""
     command_s: float = 300.0
     """Of sound in a command. Assistants end theirs after some 15 s."""
-    enrollment_bytes: int = 1 << 23
-    """Of a command that is enrolled from, which is kept until it ends."""
+    kept_bytes: int = 1 << 23
+    """Of a command that is kept until it ends: one that is enrolled from, or may have to be passed on as it came."""
     idle_s: float = 60.0
     """From the end of a command until the next one has begun."""
     silent_s: float = 10.0

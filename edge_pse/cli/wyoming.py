@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -15,6 +16,7 @@ from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.errors import AssistantError
 from edge_pse.profiles import Profile
 from edge_pse.service import Service
+from edge_pse.speakers import ERRORS
 from edge_pse.text import shown
 
 
@@ -40,6 +42,24 @@ from edge_pse.text import shown
     metavar="NAME",
     help="Make this profile, or add to it, from the next commands; then go on with it.",
 )
+@click.option(
+    "--strangers",
+    type=click.Choice(["empty", "pass"]),
+    help="Where nobody enrolled is heard: an empty transcript, or all is passed on as it came. Without it, what the "
+    "network leaves of them.",
+)
+@click.option(
+    "--tag",
+    type=click.Choice(["text", "context"]),
+    help="Give the name of who spoke: in front of the transcript, or as `speaker` in its context.",
+)
+@click.option(
+    "--record",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Keep the sound of the last 100 commands, as heard and as sent on, to find out what goes wrong.",
+)
 @options.general
 @options.model
 @options.backend
@@ -48,6 +68,9 @@ def wyoming(
     uri: str,
     names: tuple[str, ...],
     enrolled: str | None,
+    strangers: str | None,
+    tag: str | None,
+    folder: Path | None,
     general: bool,
     model_name: str,
     backend: str,
@@ -57,6 +80,8 @@ def wyoming(
     The speech-to-text is any Wyoming service. What it is sent is the voices of the profiles, without the television and
     without others in the room, while it is spoken.
     """
+    if (strangers or tag) and not (names or enrolled):
+        raise click.UsageError("--strangers and --tag need somebody who is enrolled: --profile or --enroll.")
     if not assistant.installed():
         raise AssistantError(
             "The package wyoming is missing: `pip install '.[assistant]'` in the checkout, or `pip install wyoming`."
@@ -67,10 +92,20 @@ def wyoming(
     from edge_pse.assistant.protocol import Address, Limits
     from edge_pse.assistant.proxy import Proxy, is_loopback, serve
     from edge_pse.assistant.recogniser import Recogniser
+    from edge_pse.assistant.recordings import MOST_COMMANDS, Recordings
+    from edge_pse.assistant.reply import Policy, Strangers, Tag
 
     address, behind = Address.of(uri), Address.of(service)
     model = edge_pse.Model.load(model_name, backend)
     pattern = edge_pse.Enhancer(model, options.load_profiles(names, general))
+    policy = Policy(Strangers(strangers or Strangers.KEPT_FROM), Tag(tag or Tag.NOWHERE))
+    if policy.asks:
+        pattern.identify(lambda heard: None)  # a model that can't is refused now
+        pattern.identify(None)
+        click.echo(f"Who speaks is a guess. {ERRORS}")
+    recordings = None if folder is None else Recordings(folder, _say)
+    if recordings is not None:
+        click.echo(f"ALL THAT IS SAID IS RECORDED to {folder}, the last {MOST_COMMANDS} commands.")
     network = Network(pattern)
     if not is_loopback(address):
         click.echo(
@@ -88,7 +123,7 @@ def wyoming(
         click.echo(
             f"The next commands are {enrolled}'s, and go no further, until there are {ENROLLED_S:.0f} s."
         )
-    proxy = Proxy(Behind(Recogniser(behind, Limits()), network, enrollment), _say)
+    proxy = Proxy(Behind(Recogniser(behind, Limits()), network, enrollment, policy, recordings), _say)
     kept = f"keeps {', '.join(dict.fromkeys(names))}" if names else "keeps every voice"
 
     stop, manager = threading.Event(), Service()

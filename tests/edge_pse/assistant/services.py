@@ -155,13 +155,13 @@ async def serving(service, port=None):
 
 
 @asynccontextmanager
-async def proxy(service: Address, model, profile=None, limits=None, said=None, enrollment=None):
+async def proxy(service: Address, model, profile=None, limits=None, said=None, **more):
     """A proxy before it -> the port on which that listens."""
     network = Network(Enhancer(model, profile))
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     said = [] if said is None else said
     running = asyncio.create_task(
-        Proxy(Behind(Recogniser(service, limits or Limits()), network, enrollment), said.append).run(
+        Proxy(Behind(Recogniser(service, limits or Limits()), network, **more), said.append).run(
             Address(LOCAL, 0), stop, listening.set_result
         )
     )
