@@ -23,10 +23,9 @@ _SMOOTH_FRAMES, _SMOOTH_BINS = 4, 4
 
 def spectra_of(model: Model, samples: NDArray[np.float32]) -> Spectra:
     """What the network is shown of a recording, and a hop of silence."""
-    analysis = Analysis(model.contract.window_samples, model.contract.first_bin)
     padded = np.concatenate([samples, np.zeros(-samples.size % HOP_SAMPLES + HOP_SAMPLES, np.float32)])
-    frames = [analysis(hop)[0, :, 0].copy() for hop in padded.reshape(-1, HOP_SAMPLES)]
-    return np.array([real + 1j * imaginary for real, imaginary in frames], np.complex64)
+    parts = Analysis(model.contract.window_samples, model.contract.first_bin)(padded)[:, 0, :, 0]
+    return (parts[:, 0] + 1j * parts[:, 1]).astype(np.complex64)
 
 
 def enhanced(model: Model, noisy: Spectra, profile: NDArray[np.float32]) -> Spectra:
@@ -42,11 +41,10 @@ def enhanced(model: Model, noisy: Spectra, profile: NDArray[np.float32]) -> Spec
 
 def sound_of(model: Model, spectra: Spectra, size: int) -> NDArray[np.float32]:
     """Spectra to samples, (size,), aligned with those that they are of."""
-    synthesis = Synthesis(model.contract.window_samples, model.contract.first_bin)
-    out = np.empty((len(spectra), HOP_SAMPLES), np.float32)
-    for spectrum, hop in zip(spectra, out, strict=True):
-        synthesis(np.stack([spectrum.real, spectrum.imag])[None, :, None].astype(np.float32), hop)
-    return out.ravel()[HOP_SAMPLES:][:size]
+    parts = np.stack([spectra.real, spectra.imag], axis=1)[:, None, :, None].astype(np.float32)
+    out = np.empty(len(spectra) * HOP_SAMPLES, np.float32)
+    Synthesis(model.contract.window_samples, model.contract.first_bin)(parts, out)
+    return out[HOP_SAMPLES:][:size]
 
 
 def greatest(noisy: Spectra, each: Sequence[Spectra]) -> Spectra:
