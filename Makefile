@@ -58,6 +58,7 @@ footprint: $(VENV)/.development
 
 soak: $(VENV)/.development
 	$(BIN)/python -m tests.edge_pse.audio.soak live
+	$(BIN)/python -m tests.edge_pse.assistant.soak
 
 # Breaks the real-time code on purpose, a fifth of the places in half an hour, and lists what no test sees.
 mutants: $(VENV)/.development

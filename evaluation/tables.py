@@ -24,7 +24,7 @@ from evaluation.summary import METRICS, PROFILE_LINES, formatted
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
-    "README.md", "docs/results.md", "docs/privacy.md", "targets/raspberry-pi/README.md",
+    "README.md", "docs/results.md", "docs/privacy.md", "docs/assistant.md", "targets/raspberry-pi/README.md",
     *(f"edge_pse/models/{name}.md" for name in ("pvqe-s", "pvqe-xs", "pvqe-s-far")),
 )  # fmt: skip
 INSTRUCTIONS = ROOT / "targets/raspberry-pi/instructions.json"

@@ -75,6 +75,12 @@ STUDIES = {
         _DATA,
         "a quarter of an hour",
     ),
+    "assistant": Study(
+        "assistant",
+        "What does a recogniser understand of commands while a television talks?",
+        f"{_DATA}, pocketsphinx",
+        "five minutes",
+    ),
     "personal": Study(
         "personal.command",
         "What does a network gain that goes on learning one voice?",

@@ -23,7 +23,7 @@ _FAREWELL_BYTES = 1 << 16
 class Limits:
     """How much a peer may make this program hold, and how long it may be waited for."""
 
-    clients: int = 8
+    clients: int = 16
     """At once; Home Assistant opens one connection a command, and one to ask what there is."""
     header_bytes: int = 1 << 16
     """Of the line with which an event begins; names and hints for a recogniser come after it."""
