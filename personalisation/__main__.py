@@ -22,12 +22,11 @@ import numpy as np
 from edge_pse.errors import EdgePseError
 
 if TYPE_CHECKING:
-    from personalisation.learner import Learner
+    from personalisation.learner import Progress
 
 _EVERY_S = 2.0
 _ORPHANED = 3
 _MOST_LINE_BYTES = 1 << 20
-_LATE = "{:.2g} minutes were over before learning began: end other programs, or give it more minutes."
 _TOO_LITTLE_MEMORY = "There is too little memory to learn in: end other programs and try again."
 
 
@@ -109,7 +108,7 @@ def main() -> int:
     profile = np.frombuffer(base64.b64decode(task["profile"]), "<f4").astype(np.float32)
     request = Request(task["network"], task["minutes"], profile, task["profile_id"], reading, against, start)
     learner = Learner(request, began_s, load_others, parent.stopped.is_set)
-    reporter = Reporter(parent, learner)
+    reporter = Reporter(parent, learner.progress)
     try:
         result = learner.run()
     except (EdgePseError, MemoryError, RuntimeError) as error:
@@ -125,10 +124,10 @@ def main() -> int:
 
 
 class Reporter:
-    """Tells the parent every two seconds where the learner is, and ends this process if it can't begin in time."""
+    """Tells the parent every two seconds where the learner is."""
 
-    def __init__(self, parent: Parent, learner: Learner):
-        self._parent, self._learner = parent, learner
+    def __init__(self, parent: Parent, progress: Progress):
+        self._parent, self._progress = parent, progress
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
         self._thread.start()
@@ -139,11 +138,8 @@ class Reporter:
         self._thread.join()
 
     def _report(self) -> None:
-        progress = self._learner.progress
+        progress = self._progress
         while not self._over.wait(_EVERY_S):
-            if self._learner.is_late():
-                self._parent.tell("error", message=_LATE.format(self._learner.request.minutes))
-                os._exit(1)
             score_db = progress.score_db
             self._parent.tell(
                 "progress",

@@ -60,6 +60,9 @@ _FILES_S, _FILES_JUDGINGS = 5.0, 1.5
 """To make and check the files: so long, and as long as to judge so many candidates by all scenes."""
 _JUDGING_SHARE = 0.1
 """Of the minutes, for judging candidates, if more than the fewest are to be judged."""
+_LEAST_LEARNING = 0.4
+"""Of the minutes. Where others take the processor, it ends as much later as they took, until learning has so much:
+nobody reads aloud for nothing."""
 _STOPPED_S = 25.0
 """So long it takes at most, if the machine lets it, to judge and write what there is when somebody ends it."""
 _EMBEDDED_AT_ONCE = 6  # more take no less time, and memory
@@ -134,7 +137,6 @@ class Learner:
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.began_s + 60 * self.request.minutes)
-        self._learns = False
         self._took: dict[str, float] = {}
         self._lap_s = self.began_s
 
@@ -166,10 +168,6 @@ class Learner:
         self._lap("judging")
         return self._result(verdict)
 
-    def is_late(self) -> bool:
-        """Whether the minutes are over and it has not begun to learn: something else takes the processor."""
-        return not self._learns and not self.is_stopped() and self.progress.minutes_left() <= 0
-
     def _left_s(self) -> float:
         """Until all has to be done: soon, once somebody ends it."""
         if self.is_stopped():
@@ -182,6 +180,22 @@ class Learner:
         all_s, fewest_s = candidates * judge.judging_s, FEWEST_CANDIDATES * judge.judging_s
         return max(fewest_s, min(all_s, 60 * self.request.minutes * _JUDGING_SHARE)) + _files_s(judge)
 
+    def _learning_s(self, end_s: float) -> float:
+        """For how many seconds there is time to learn, if what comes after that takes ``end_s``."""
+        seconds = self._left_s() - end_s
+        if self.is_stopped():
+            return seconds
+        needed_s = time.monotonic() - self.began_s + end_s
+        lacking_s = _LEAST_LEARNING * 60 * self.request.minutes - seconds
+        made_up_s = max(0.0, min(lacking_s, (1 - self._pace()) * needed_s))
+        if seconds + made_up_s <= 0:
+            raise LearnerError(
+                f"{self.request.minutes:.2g} minutes are too few: without any learning it takes {needed_s / 60:.1f} "
+                "here."
+            )
+        self.progress.ends_s += made_up_s
+        return seconds + made_up_s
+
     def _drawn(
         self, sounds: Sounds, profile_network: Network, held: list[Samples], named: list[Samples]
     ) -> Scenes:
@@ -193,8 +207,11 @@ class Learner:
 
     def _scenes_share(self) -> float:
         """Of the scenes. Minutes count as far as the processor was to be had while all was loaded."""
-        pace = min(1.0, time.process_time() / max(time.monotonic() - self.began_s, 1e-3))
-        return min(1.0, pace * self.request.minutes / _ALL_SCENES_MINUTES)
+        return min(1.0, self._pace() * self.request.minutes / _ALL_SCENES_MINUTES)
+
+    def _pace(self) -> float:
+        """Which part of the time so far a processor was to be had, 1 at most."""
+        return min(1.0, time.process_time() / max(time.monotonic() - self.began_s, 1e-3))
 
     def _start(self, general: Network) -> Network | None:
         if not self.request.start:
@@ -213,15 +230,9 @@ class Learner:
         profile_network: Network, embeddings: Tensor,
     ) -> list[Moment]:  # fmt: skip
         """What was learnt, the latest last; empty where there was no time for a step."""
-        seconds = self._left_s() - self._end_s(judge)
+        seconds = self._learning_s(self._end_s(judge))
         if self.is_stopped():
             return []
-        if seconds <= 0:
-            needed = (time.monotonic() - self.began_s + self._end_s(judge)) / 60
-            raise LearnerError(
-                f"{self.request.minutes:.2g} minutes are too few: without any learning it takes {needed:.1f} here."
-            )
-        self._learns = True
         snapshots = _Snapshots(seconds)
         interim = _Interim(self.progress, judge)
 

@@ -32,6 +32,7 @@ from evaluation.sets.corpus import NoiseSource, Talker, read_noises, read_talker
 from evaluation.sets.render import render_enrollment
 from export.description import description
 from export.onnx import write_onnx
+from personalisation.others import Others, load_others
 from quantization import quality
 from quantization.onnx_int8 import quantize_onnx
 from quantization.recipes import RECIPES, SHIPPED
@@ -46,11 +47,8 @@ from training.checkpoint import load_checkpoint, model_id
 from training.dev import enhance
 from training.mean import mean
 from training.network import CONFIGS, Network
-from training.options import Corpora
 from training.personal import SCHEDULE, PersonalScenes
 from training.schedule import load_schedule
-from training.simulation.corpus import load_bank
-from training.simulation.rooms import load_rooms
 
 CHECKPOINTS = Path(__file__).parents[2] / "training/checkpoints"
 AGAINST_S = 20.0
@@ -67,13 +65,12 @@ class Study:
     root: Path
     learner: Learner
     profile_model: Model
-    corpora: Corpora
     talkers: list[Talker]
     noises: list[NoiseSource]
     clips: int
 
     @classmethod
-    def of(cls, name: str, root: Path, corpora: Corpora, folder: Path, clips: int) -> Study:
+    def of(cls, name: str, root: Path, folder: Path, clips: int) -> Study:
         """A study of the network of that name as it ships. Raises click.ClickException where it is another."""
         network, _ = load_checkpoint(CHECKPOINTS / f"{name}.pt")
         profile_model = Model.load(f"{name}.fp32").profile_network()
@@ -82,8 +79,8 @@ class Study:
                 f"The checkpoint of {name} is not the model that ships: export it first."
             )
         profile_network, _ = load_checkpoint(CHECKPOINTS / "pvqe-s.pt")
-        learner = Learner(network, load_schedule(SCHEDULE)[0], profile_network.embed, folder)
-        return cls(root, learner, profile_model, corpora, read_talkers(root), read_noises(root), clips)
+        learner = Learner(network, load_schedule(SCHEDULE)[0], profile_network, folder)
+        return cls(root, learner, profile_model, read_talkers(root), read_noises(root), clips)
 
     @cached_property
     def likeness(self) -> tuple[list[str], np.ndarray]:
@@ -104,13 +101,16 @@ class Study:
         chosen = next(names[i] for i in order if names[i] != talker.speaker)
         return next(other for other in self.talkers if other.speaker == chosen)
 
-    def scenes(self, reading: Samples, against: Sequence[Samples]) -> PersonalScenes:
-        """What one voice learns from; the others at one speed only, which takes a fifth of the memory."""
-        cache = self.corpora.cache / "one-speed"
-        speech = load_bank("speech", self.corpora.speech, cache)
-        noise = load_bank("noise", self.corpora.noise, cache)
-        rooms = load_rooms(self.corpora.rooms, self.corpora.simulated_rooms, cache)
-        return PersonalScenes(speech, noise, rooms, np.random.default_rng(0), reading, against)
+    @cached_property
+    def others(self) -> Others:
+        """Those that ``edge-pse personalise`` learns against."""
+        return load_others(model_id(self.learner.profile_network))
+
+    def scenes(self, reading: Samples, against: Sequence[Samples]) -> tuple[PersonalScenes, torch.Tensor]:
+        """What one voice learns from; and what the profile network makes of the others in it, (voice, embedding)."""
+        others, random = self.others, np.random.default_rng(0)
+        scenes = PersonalScenes(others.speech, others.noise, others.rooms, random, reading, against)
+        return scenes, others.embeddings
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,8 @@ class OneVoice:
     def profile(self) -> torch.Tensor:
         return torch.from_numpy(conditioning(self.reading, self.study.profile_model))
 
-    def scenes(self, variant: str) -> PersonalScenes:
+    def scenes(self, variant: str) -> tuple[PersonalScenes, torch.Tensor]:
+        """See ``Study.scenes``."""
         against = []
         if VARIANTS[variant].against:
             against.append(
@@ -295,7 +296,6 @@ def report(cells: Sequence[Cell]) -> str:
 
 @click.command()
 @options.data
-@training_options.corpora
 @click.option("--network", "name", type=click.Choice(sorted(CONFIGS)), default="pvqe-s", show_default=True)
 @click.option("--voices", default=8, show_default=True, help="How many dev speakers.")
 @click.option("--speaker", "speakers", multiple=True, help="Only that one.")
@@ -325,10 +325,10 @@ def report(cells: Sequence[Cell]) -> str:
     "--weights",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where weights are kept, to be scored again; default: personal in the cache.",
+    help="Where weights are kept, to be scored again, or for personal-privacy; without it they are not kept.",
 )
 def main(
-    root: Path, corpora: Corpora, name: str, voices: int, speakers: tuple[str, ...], seconds: tuple[float, ...],
+    root: Path, name: str, voices: int, speakers: tuple[str, ...], seconds: tuple[float, ...],
     minutes: tuple[float, ...], variants: tuple[str, ...], step_ms: float | None, int8: bool, clips: int,
     threads: int, file: Path | None, folder: Path | None,
 ) -> None:  # fmt: skip
@@ -337,8 +337,7 @@ def main(
     step_ms = step_ms or STEP_MS.get(name, STEP_MS["pvqe-s"])
     plan = Plan(seconds, variants, {m: max(1, round(60_000 * m / step_ms)) for m in sorted(minutes)}, int8)
     with tempfile.TemporaryDirectory() as temporary:
-        kept = folder or (corpora.cache / "personal" if file else Path(temporary))
-        study = Study.of(name, root, corpora, kept, clips)
+        study = Study.of(name, root, folder or Path(temporary), clips)
         found = [t for t in in_turns(study.talkers) if not speakers or t.speaker in speakers]
         longest = max(seconds, default=0.0)
         chosen = [talker for talker in found if reading_seconds(talker) >= longest - 0.05][:voices]

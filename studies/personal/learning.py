@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from personalisation.others import INDEX, PACK
 from studies.personal.results import RECIPE
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint
 from training.network import Network
@@ -25,7 +26,7 @@ from training.schedule import Stage
 
 MEAN = "mean of both"
 AGAINST = "against the most similar voice"
-STEP_MS: Mapping[str, float] = {"pvqe-s": 600.0, "pvqe-xs": 400.0, "pvqe-s-far": 750.0}
+STEP_MS: Mapping[str, float] = {"pvqe-s": 800.0, "pvqe-xs": 530.0, "pvqe-s-far": 1000.0}
 """Of the stated machine, ``MACHINE``: what a minute of the results holds, rounded."""
 MACHINE = "two cores of an Intel Xeon, by AVX2"
 RANK = 8
@@ -192,8 +193,9 @@ VARIANTS = {
 
 
 def fingerprint(stage: Stage) -> str:
-    """Of a recipe: its settings but the number of steps, which is the time's."""
-    return hashlib.sha256(repr(replace(stage, steps=0)).encode()).hexdigest()[:8]
+    """Of a recipe: its settings but the number of steps, which is the time's, and the pack of others."""
+    settings = repr(replace(stage, steps=0)).encode()
+    return hashlib.sha256(settings + (PACK / INDEX).read_bytes()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -213,8 +215,8 @@ class Learner:
 
     network: Network
     stage: Stage
-    embed: Callable[[Tensor], Tensor]
-    """Of the profile network: to find the others that are similar."""
+    profile_network: Network
+    """By which the others that are similar are found."""
     folder: Path
 
     def path(self, voice: str, seconds: float, variant: str, steps: int) -> Path:
@@ -241,18 +243,21 @@ class Learner:
 
     def learn(
         self, voice: str, seconds: float, variant: str, steps: Sequence[int], profile: Tensor,
-        scenes: Callable[[], PersonalScenes],
+        scenes: Callable[[], tuple[PersonalScenes, Tensor]],
     ) -> dict[int, Weights]:  # fmt: skip
-        """Weights after each of ``steps``, all of one run, whose learning rate has come down at the last of them."""
+        """Weights after each of ``steps``, all of one run, whose learning rate has come down at the last of them.
+
+        ``scenes``: gives what is learnt from, and what the profile network makes of the others in it.
+        """
         found = self.kept(voice, seconds, variant, steps)
         if max(steps) not in found:
-            self._run(voice, seconds, variant, steps, profile, scenes())
+            self._run(voice, seconds, variant, steps, profile, *scenes())
             found = self.kept(voice, seconds, variant, steps)
         return found
 
     def _run(
         self, voice: str, seconds: float, variant: str, steps: Sequence[int], profile: Tensor,
-        scenes: PersonalScenes,
+        scenes: PersonalScenes, others: Tensor,
     ) -> None:  # fmt: skip
         chosen = VARIANTS[variant]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -278,4 +283,7 @@ class Learner:
 
         stage = replace(chosen.stage(self.stage), steps=max(steps))
         network = chosen.prepare(self.network)
-        learn_voice(network, profile, scenes, None, stage, embed=self.embed, keep_going=watch)
+        learn_voice(
+            network, profile, scenes, None, stage, embed=self.profile_network.embed, keep_going=watch,
+            known=others,
+        )  # fmt: skip

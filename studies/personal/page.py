@@ -59,7 +59,8 @@ further cells and leaves those that are there. What two voices gained before the
 _HOW = """## What was measured
 
 A dev speaker reads for some seconds. Neither the speaker nor the noise nor the rooms of the clips were ever
-heard in training. The network learns from that reading and from the training voices (`training/personal.toml`).
+heard in training. The network learns from that reading and from the voices, noises and rooms that
+`edge-pse personalise` learns from (`training/personal.toml`, `personalisation/pack`).
 It is then given clips of the speaker's other recordings, {clips} of each condition: one other dev voice at -5,
 0 or 5 dB in noise at 20 dB; the same through a telephone's band with its slopes, and through half of the band;
 that other voice alone; noise at 5 dB; the voice alone; and a voice that comes in after another one has talked

@@ -149,18 +149,6 @@ def _goes_on_from(content: bytes, profile: Profile, reading: Samples) -> None:
         Learner(damaged, 0.0, few_others)._start(network)
 
 
-def test_whoever_gives_too_little_time_hears_it_when_that_is_over(
-    tmp_path: Path, profile: Profile, reading: Samples
-) -> None:
-    """Not when at last it would be ready to learn, on a machine that is taken by others."""
-    with started(tmp_path) as learner:
-        learner.ask(profile, [reading], minutes=0.0)
-        events = [learner.next(), learner.next()]
-        assert [event["event"] for event in events] == ["started", "error"]
-        assert events[1]["message"].startswith("0 minutes were over before learning began: ")
-        assert learner.process.wait(10) == 1 and learner.left() == []
-
-
 def test_it_goes_with_its_parent_and_leaves_nothing(
     tmp_path: Path, profile: Profile, reading: Samples
 ) -> None:
@@ -242,6 +230,19 @@ def test_on_a_machine_that_others_take_it_is_judged_by_fewer_scenes(
     assert Learner(request, now - had_s / 2, few_others)._scenes_share() == 1
     starved = Learner(request, now - 100 * had_s, few_others)._scenes_share()
     assert starved == pytest.approx(0.01 * MINUTES / 4, rel=0.2)
+
+
+def test_what_others_took_of_the_processor_is_made_up_for_until_there_is_time_to_learn(
+    profile: Profile, reading: Samples
+) -> None:
+    request = Request(NETWORK, MINUTES, profile.conditioning, profile.id, [reading])
+    had_s, now = time.process_time(), time.monotonic()
+    alone = Learner(request, now - had_s, few_others)
+    with pytest.raises(LearnerError, match="are too few: without any learning it takes"):
+        alone._learning_s(60 * MINUTES)
+    starved = Learner(request, now - 60 * MINUTES - 100 * had_s, few_others)
+    assert starved._left_s() < 0 and starved._learning_s(20.0) == pytest.approx(0.4 * 60 * MINUTES, abs=2)
+    assert starved._left_s() - 20 == pytest.approx(0.4 * 60 * MINUTES, abs=2), "the bar says so"
 
 
 def test_ended_while_it_loads_it_keeps_the_general_weights_at_once(

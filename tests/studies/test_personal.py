@@ -34,14 +34,14 @@ def short_readings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cells_are_kept_as_they_come_and_not_measured_again(
-    study: Callable[..., Result], data: Path, recordings: Path, tmp_path: Path, short_readings: None,
+    study: Callable[..., Result], data: Path, tmp_path: Path, short_readings: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     file = tmp_path / "results.jsonl"
     arguments = (
-        "personal", "--data", data, "--speech", recordings / "speech", "--noise", recordings / "noise",
-        "--simulated-rooms", 2, "--cache", tmp_path, "--network", "pvqe-xs", "--speaker", "ls1688",
+        "personal", "--data", data, "--network", "pvqe-xs", "--speaker", "ls1688",
         "--minutes", 2, "--step-ms", 60_000, "--clips", 1, "--threads", 1, "--results", file,
+        "--weights", tmp_path / "weights",
     )  # fmt: skip
     monkeypatch.setattr(command, "LIKENESS_S", 1.0)
     result = study(*arguments, "--variant", RECIPE, "--minutes", 1)
@@ -71,11 +71,8 @@ def test_cells_are_kept_as_they_come_and_not_measured_again(
     assert (last.variant, last.steps) == (learning.MEAN, 2) and last.scores != two.scores
 
 
-def test_a_voice_with_too_few_recordings_is_named_as_such(
-    study: Callable[..., Result], data: Path, recordings: Path, tmp_path: Path
-) -> None:
-    corpora = ("--speech", recordings / "speech", "--noise", recordings / "noise")
-    result = study("personal", "--data", data, *corpora, "--cache", tmp_path, "--seconds", 60)
+def test_a_voice_with_too_few_recordings_is_named_as_such(study: Callable[..., Result], data: Path) -> None:
+    result = study("personal", "--data", data, "--seconds", 60)
     assert result.exit_code == 1
     assert "No dev speaker has 72 s of recordings." in result.stderr
 

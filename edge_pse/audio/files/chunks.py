@@ -37,7 +37,7 @@ SHORTER = "it is shorter than it says, so something of it is missing; what there
 NEVER_CLOSED = "its recorder never closed it; it was read to its end"
 CARRIED = (b"LIST", b"bext", b"iXML", b"axml", b"cue ", b"id3 ", b"ID3 ", b"cart", b"_PMX", b"umid")
 """What is true of a recording whatever is done to its samples: names, dates, origin, marks."""
-_MOSTCARRIED = 1 << 24
+_MOST_CARRIED = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def beside_samples(descriptor: int) -> list[bytes]:
         if file.read(4) not in (b"RIFF", b"RF64", b"BW64"):
             return []
         for chunk in RIFF.chunks(file, length):
-            if chunk.name in CARRIED and chunk.size <= min(_MOSTCARRIED, length - chunk.start):
+            if chunk.name in CARRIED and chunk.size <= min(_MOST_CARRIED, length - chunk.start):
                 file.seek(chunk.start - RIFF.head.size)
                 content = file.read(RIFF.head.size + chunk.size)
                 found.append(content + bytes(len(content) % 2))
