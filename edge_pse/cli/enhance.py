@@ -90,8 +90,10 @@ def enhance(
         if any(map(_is_pipe, (*sources, target))):
             raise click.UsageError(f"{pipes.PIPE} stands alone: name one IN and one OUT, no folders.")
         if is_sound(target) and not target.is_dir() and not _names_folder(name_of_target):
+            many = f"{shown(sources[0])} is a folder" if len(sources) == 1 else "There are several files"
             raise AudioError(
-                f"{shown(target)} is the name of a file: name a folder for so many files, or end it in a slash."
+                f"{many}, and {shown(target)} is the name of a file: name a folder for what comes of it, or end it in "
+                "a slash."
             )
         profiles = options.load_profiles(names, general)
         manner = Manner(model_name, backend, profiles, strength, keep_channels, channel)
