@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 import click
 
 import edge_pse
-from edge_pse.audio.files import PIPE_FORMATS, Manner, available_cores, enhance_file, is_sound
+from edge_pse.audio.files import PIPE_FORMATS, Manner, available_cores, enhance_file, is_folder, is_sound
 from edge_pse.cli import options, output, pipes
 from edge_pse.cli.enhance_many import enhance_into
 from edge_pse.cli.progress import progress_bar
@@ -83,13 +83,13 @@ def enhance(
     if channel is not None and keep_channels:
         raise click.UsageError("Give only one of --channel and --keep-channels.")
     target = Path(name_of_target)
-    if len(sources) > 1 or sources[0].is_dir() or target.is_dir() or _names_folder(name_of_target):
+    if len(sources) > 1 or any(map(is_folder, (sources[0], target))) or _names_folder(name_of_target):
         for given, option in ((far_end, "--far-end"), (pipe_format, "--pipe-format")):
             if given is not None:
                 raise click.UsageError(f"{option} is for one IN and one OUT that are no folders.")
         if any(map(_is_pipe, (*sources, target))):
             raise click.UsageError(f"{pipes.PIPE} stands alone: name one IN and one OUT, no folders.")
-        if is_sound(target) and not target.is_dir() and not _names_folder(name_of_target):
+        if is_sound(target) and not is_folder(target) and not _names_folder(name_of_target):
             many = f"{shown(sources[0])} is a folder" if len(sources) == 1 else "There are several files"
             raise AudioError(
                 f"{many}, and {shown(target)} is the name of a file: name a folder for what comes of it, or end it in "

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 import edge_pse
-from edge_pse.audio.files import Done, Event, Failed, Job, Manner, Progress, enhance_many, jobs_of
+from edge_pse.audio.files import Done, Event, Failed, Job, Manner, Progress, enhance_many, is_file, jobs_of
 from edge_pse.cli import output
 from edge_pse.cli.progress import progress_bar
 from edge_pse.text import shown
@@ -24,7 +24,7 @@ def enhance_into(
     """Enhance files and folders into ``folder``, and tell what became of them; exit status 1 if any of them failed."""
     jobs = jobs_of(sources, folder)
     edge_pse.Model.load(manner.model, manner.backend)  # what is wrong with it is said once
-    there = [] if overwrite else [job for job in jobs if job.target.is_file()]
+    there = [] if overwrite else [job for job in jobs if is_file(job.target)]
     left = set(there)
     run = _Run([job for job in jobs if job not in left], manner.channel is None)
     started = time.monotonic()

@@ -36,6 +36,22 @@ def is_sound(path: Path) -> bool:
     return ending != "raw" and (known or ending in THROUGH_FFMPEG)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; False, too, for a name that the system does not take."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False, too, for a name that the system does not take."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def jobs_of(sources: Sequence[Path], folder: Path) -> list[Job]:
     """What becomes of ``sources``, files and folders, in ``folder``: in that order, each once.
 
@@ -45,7 +61,7 @@ def jobs_of(sources: Sequence[Path], folder: Path) -> list[Job]:
     ``folder`` is a file, no sound is in a folder, two files would share one place, or one would take the place of a
     source.
     """
-    if folder.exists() and not folder.is_dir():
+    if is_file(folder):
         raise AudioError(f"{shown(folder)} is a file: name a folder for so many files.")
     jobs: dict[Path, Job] = {}
     for source in sources:
@@ -60,7 +76,7 @@ def jobs_of(sources: Sequence[Path], folder: Path) -> list[Job]:
 
 def _found(source: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
     """The files of a source, and in which folder each goes below the one for all."""
-    if not source.is_dir():
+    if not is_folder(source):
         yield source, Path()
         return
     left_out = folder.resolve()
@@ -73,7 +89,7 @@ def _found(source: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
         )
         for name in sorted(names):
             path = here / name
-            if not name.startswith(".") and is_sound(path) and path.is_file():
+            if not name.startswith(".") and is_sound(path) and is_file(path):
                 any_found = True
                 yield path, here.relative_to(source)
     if not any_found:

@@ -91,6 +91,8 @@ def test_names_as_long_as_names_can_be(run, refused, voice, tmp_path, names_in):
     assert run("enhance", voice, "-o", longest).exit_code == 0
     assert run("enhance", longest, "-o", longest).exit_code == 0
     assert "File name too long" in refused("enhance", voice, "-o", tmp_path / ("x" * 252 + ".wav"))
+    result = run("enhance", voice, "-o", str(tmp_path / ("x" * 256)) + "/")
+    assert result.exit_code == 1 and "File name too long" in result.stderr
     assert names_in(tmp_path) == sorted(["voice.wav", longest.name])
 
 
