@@ -41,7 +41,7 @@ COUNTS = (
     "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
 )  # fmt: skip
 COUNTS_CORPUS, TELEVISION_CORPUS = "coswara", "librispeech"
-SPEAKERS, TELEVISIONS = 3, 2
+SPEAKERS, TELEVISIONS = 6, 2
 """Who count, and who read, to each of the former at each ratio."""
 RATIOS_DB = (10.0, 5.0)
 """Of the command over the television, where both talk."""
