@@ -326,9 +326,8 @@ def main(root: Path, name: str, folder: Path, threads: int, published: bool) -> 
     attempt = Attempt(root, general, profile_model, in_turns(talkers), talkers, read_noises(root), learnt)
     tables = {WHO: attempt.who(), READ: attempt.read()}
     steps = sorted({one.steps for one in learnt})
-    about = f"{model_id(general)}, {len(learnt)} voices, {' or '.join(map(str, steps))} steps"
     if published:
-        publish(tables, about)
-    click.echo(about)
+        publish(tables, model_id(general))
+    click.echo(f"{model_id(general)}, {len(learnt)} voices, {' or '.join(map(str, steps))} steps")
     for content in tables.values():
         click.echo(f"\n{table(*content)}")
