@@ -28,6 +28,8 @@ except ImportError:  # Windows: there are no keys, and no jobs to control
     termios = None  # type: ignore[assignment]
 
 _DRAW_EVERY_S = 0.25
+_PICTURE_S = 1.0
+"""So long a picture that has begun may take, on a busy machine; it must not end in the background."""
 _SHOW_CURSOR = b"\x1b[?25h"
 _LEAVES = tuple(getattr(signal, name) for name in ("SIGTSTP", "SIGQUIT") if hasattr(signal, name))
 """What Ctrl-Z and Ctrl-\\ send: at once the terminal is the shell's again, and must be as it was."""
@@ -139,7 +141,7 @@ class Area:
         Without a lock, because the thread that holds it may be the one that a signal has interrupted.
         """
         self._leaving = True
-        until = time.monotonic() + _DRAW_EVERY_S
+        until = time.monotonic() + _PICTURE_S
         while self._looking and time.monotonic() < until:
             time.sleep(0.002)
         if self._live is not None and self.in_foreground:
