@@ -306,7 +306,7 @@ def missing_section(known: Known) -> str:
 
     def readings(seconds: float | None, wanted: int) -> list[str]:
         counts = [len(known.by_voice(RECIPE, minutes, seconds=seconds)) for minutes in MINUTES]
-        return [f"{count} of {wanted}" for count in counts]
+        return [f"{count} of {wanted}" if count < wanted else f"{count}" for count in counts]
 
     grid = table(
         ["reading", *(f"{minutes:g} min" for minutes in MINUTES)],
