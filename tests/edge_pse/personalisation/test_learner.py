@@ -38,9 +38,15 @@ def task(recording, female_profile):
     )
 
 
+@pytest.fixture
 def left_behind():
-    """Processes of this one that still are there, or were never waited for."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    """A function: processes of this one that began in this test and still are there, or were never waited for."""
+
+    def children():
+        return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+    before = children()  # as multiprocessing keeps one of its own, once a test has used it
+    return lambda: children() - before
 
 
 def failure(task, folder, **options):
@@ -50,7 +56,9 @@ def failure(task, folder, **options):
     return str(caught.value)
 
 
-def test_what_is_to_be_learnt_arrives_to_the_bit_and_so_does_what_was_learnt(task, learner_folder, mode):
+def test_what_is_to_be_learnt_arrives_to_the_bit_and_so_does_what_was_learnt(
+    task, left_behind, learner_folder, mode
+):
     mode("better")
     seen = []
     learnt = learner.learn(task, seen.append, folder=learner_folder)
@@ -79,7 +87,7 @@ def test_the_general_weights_are_kept_where_nothing_was_better(task, learner_fol
     assert (learnt.weights, learnt.sentences[0]) == (b"", "Nothing was better.")
 
 
-def test_told_to_stop_it_gives_what_it_has(task, learner_folder, mode):
+def test_told_to_stop_it_gives_what_it_has(task, left_behind, learner_folder, mode):
     mode("until stopped")
     stop = threading.Event()
     seen = []
@@ -105,20 +113,20 @@ def test_told_to_stop_it_gives_what_it_has(task, learner_folder, mode):
         ("error", r"There is too little memory here:[2J end other programs."),
     ],
 )
-def test_a_learner_that_fails_is_a_sentence(task, learner_folder, mode, how, sentence):
+def test_a_learner_that_fails_is_a_sentence(task, left_behind, learner_folder, mode, how, sentence):
     mode(how)
     assert sentence in failure(task, learner_folder)
     assert not left_behind()
 
 
-def test_one_that_says_nothing_any_more_is_ended(task, learner_folder, mode, monkeypatch):
+def test_one_that_says_nothing_any_more_is_ended(task, left_behind, learner_folder, mode, monkeypatch):
     mode("deaf")
     monkeypatch.setattr(learner, "_SILENCE_S", 1.0)
     assert "does not go on" in failure(task, learner_folder)
     assert not left_behind()
 
 
-def test_what_is_raised_meanwhile_ends_it_at_once(task, learner_folder, mode):
+def test_what_is_raised_meanwhile_ends_it_at_once(task, left_behind, learner_folder, mode):
     mode("deaf")
 
     def interrupt(progress):
