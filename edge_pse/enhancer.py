@@ -22,7 +22,7 @@ from edge_pse.errors import AudioError, EdgePseWarning, ModelError, ThreadError
 from edge_pse.kept_voices import KeptVoice, check_profile, combined, kept_voices
 from edge_pse.levels import LevelRange, SpeechBand
 from edge_pse.model import DEFAULT_MODEL, Model
-from edge_pse.pace import FramePowers, warn_of_pace
+from edge_pse.pace import SECONDS, FramePowers, warn_of_pace
 from edge_pse.profiles import Profile
 from edge_pse.samples import (
     as_float32,
@@ -32,7 +32,8 @@ from edge_pse.samples import (
     checked_samples,
 )
 from edge_pse.speakers import Heard, SpeakerTracker
-from edge_pse.spectral import Analysis, Samples, Synthesis
+from edge_pse.spectral import Samples, next_whole_hop_rate
+from edge_pse.transforms import Rates, Transforms
 
 _MOST_GAIN = 16.0
 """In power, 12 dB: what a network may give back over the loudest it was given just before. Of 50 pieces of speech,
@@ -101,6 +102,13 @@ def _mono(samples: ArrayLike) -> Samples:
     return as_float32(samples)
 
 
+def _raised(mono: Samples, from_hz: float, to_hz: int) -> Samples:
+    if from_hz == to_hz:
+        return mono
+    # Two samples more than the rounding of two changes of rate can lose.
+    return at_rate(np.pad(mono, (0, ceil(2 * max(1, from_hz / to_hz)))), from_hz, to_hz)
+
+
 class Enhancer:
     """One stream of audio through the network: removes noise and, with profiles, all voices but theirs.
 
@@ -109,8 +117,12 @@ class Enhancer:
     ``model``: a loaded model, or the name or path of one (see ``Model.load``); share a loaded one between
     several streams. ``profile``: the voice to keep, or several, None to keep every voice. Each of them costs a step
     of the network a hop. Where the model's network has learnt a voice (``Profile.personal``), its step runs with what
-    was learnt; ``Profile.general`` goes without. ``strength``: 0 (the input) to 1 (the network's output). The stream is
-    mono, at ``sample_rate_hz``.
+    was learnt; ``Profile.general`` goes without. ``strength``: 0 (the input) to 1 (the network's output).
+
+    The stream is mono. ``rate_hz``: of what it takes, from 8,000 to 192,000 with whole hops of 10 ms (any multiple of
+    100); None for the model's. ``output_rate_hz`` and ``far_rate_hz``: of what it gives and of the far end, ``rate_hz``
+    if not given. No rate is changed by a filter, and none costs delay. The network hears up to 8 kHz; what is above
+    goes or stays with what is below (``edge_pse.upper_band``), or goes altogether with ``full_band=False``.
 
     ``profiles``, ``strength`` and the observer may be set by any thread, at any time; the stream takes them
     between two hops. The stream itself (``process``, ``flush``, ``reset``, ``enhance``) is for one thread at a
@@ -119,7 +131,8 @@ class Enhancer:
     What the network gives back is checked: where it is no sound, a damaged model or an absurd profile, an
     EdgePseWarning says so once and the stream passes its input as it is, see ``fault``.
 
-    Raises ModelError for a model that can't be used and ProfileError for a profile of another model.
+    Raises ModelError for a model that can't be used, ProfileError for a profile of another model and AudioError for a
+    rate that can't be used.
     """
 
     def __init__(
@@ -127,24 +140,30 @@ class Enhancer:
         model: Model | str | Path = DEFAULT_MODEL,
         profile: Profile | Sequence[Profile] | None = None,
         strength: float = 1.0,
+        rate_hz: int | None = None,
+        *,
+        output_rate_hz: int | None = None,
+        far_rate_hz: int | None = None,
+        full_band: bool = True,
     ):
         self.model = Model.of(model)
         contract = self.model.contract
-        self._hop_samples = contract.hop_samples
-        self._analysis = Analysis(contract.window_samples, contract.first_bin)
-        self._far_analysis = Analysis(contract.window_samples, contract.first_bin)
-        self._synthesis = Synthesis(contract.window_samples, contract.first_bin)
+        self._full_band = full_band
+        rates = Rates.of(contract, rate_hz, output_rate_hz, far_rate_hz)
+        self._transforms = Transforms(contract, rates, full_band)
         self._half = LowerHalf(contract.bins, contract.first_bin)
         self._step = self.model.backend.step
-        self._rising = np.arange(1, self._hop_samples + 1, dtype=np.float32) / np.float32(self._hop_samples)
         # Parseval: the bins hold half the energy of the windowed samples; the window's squares sum to one hop.
-        self._power_scale = 2 / (contract.window_samples * self._hop_samples)
+        self._power_scale = 2 / (contract.window_samples * contract.hop_samples)
         spacing_hz = contract.sample_rate_hz / contract.window_samples
         self._speech = SpeechBand(contract.bins, contract.first_bin, spacing_hz, self._power_scale)
         self._no_profile = np.zeros((1, contract.profile_size), np.float32)
         self._recent: deque[tuple[Samples, Samples | None]] = deque(maxlen=_REPLAYED_HOPS)
-        self._nothing: Samples = np.empty((1 + contract.far_end, 0), np.float32)
-        self._pending = self._nothing
+        self._pending: Samples
+        self._pending_far: Samples
+        self._samples_in: int
+        self._samples_out: int
+        self._samples_far: int
         self._working, self._changing = threading.Lock(), threading.Lock()
         self._settings = _Settings((), 1.0, None, None, None)
         hop_seconds = contract.hop_samples / contract.sample_rate_hz
@@ -157,23 +176,56 @@ class Enhancer:
 
     @property
     def sample_rate_hz(self) -> int:
-        """Rate of the samples taken and given."""
-        return self.model.contract.sample_rate_hz
+        """Rate of the samples taken."""
+        return self._transforms.rates.taken_hz
+
+    @property
+    def output_rate_hz(self) -> int:
+        """Rate of the samples given."""
+        return self._transforms.rates.given_hz
+
+    @property
+    def far_rate_hz(self) -> int:
+        """Rate of the far end."""
+        return self._transforms.rates.far_hz
 
     @property
     def hop_samples(self) -> int:
-        """How many samples the network takes and gives in one step."""
-        return self.model.contract.hop_samples
+        """How many of the samples taken make one step of the network."""
+        return self._transforms.hop_samples
+
+    @property
+    def output_hop_samples(self) -> int:
+        """How many samples one step gives."""
+        return self._transforms.output_hop_samples
+
+    @property
+    def far_hop_samples(self) -> int:
+        """How many samples of the far end make one step."""
+        return self._transforms.far_hop_samples
 
     @property
     def delay_samples(self) -> int:
-        """How many samples the output stream lags the input stream."""
-        return self.model.contract.delay_samples
+        """How many of its samples the output stream lags the input stream."""
+        contract = self.model.contract
+        return contract.delay_samples * self.output_hop_samples // contract.hop_samples
 
     @property
     def latency_ms(self) -> float:
-        """The delay and the hop that must be gathered before it can be run, in milliseconds."""
+        """The delay and the hop that must be gathered before it can be run, in milliseconds; the same at any rate."""
         return self.model.contract.latency_ms
+
+    def set_rates(
+        self, rate_hz: int | None = None, output_rate_hz: int | None = None, far_rate_hz: int | None = None
+    ) -> None:
+        """Begin a new stream at other rates, which mean what they mean when an Enhancer is made.
+
+        Profiles, strength and observer stay. Raises AudioError for a rate that can't be used; nothing is changed then.
+        """
+        rates = Rates.of(self.model.contract, rate_hz, output_rate_hz, far_rate_hz)
+        with self._alone():
+            self._transforms = Transforms(self.model.contract, rates, self._full_band)
+            self._reset()
 
     @property
     def profiles(self) -> tuple[Profile, ...]:
@@ -259,35 +311,47 @@ class Enhancer:
         """The next samples of the stream, as many as there are -> the output that they complete, whole hops.
 
         ``samples``: one-dimensional, floating-point, full scale -1 to 1. ``far_end``: what the loudspeaker
-        was given meanwhile, alike, as long and by the same clock; its echo may come up to half a second
+        was given meanwhile, alike, as long in time and by the same clock; its echo may come up to half a second
         later, but not before it. None is silence. Returns float32. What comes out in the long run does not
         depend on the size of the blocks. Raises AudioError for samples that can't be used and ModelError for a far end
         that the model does not take; the stream is then as it was before the call.
         """
         with self._alone():
-            return self._process(samples, far_end)
+            near = _mono(samples)
+            return self._process(near, self._checked_far_end(near, far_end))
 
-    def _process(self, samples: ArrayLike, far_end: ArrayLike | None) -> Samples:
-        stream = np.concatenate([self._pending, self._checked_inputs(samples, far_end)], axis=1)
-        self._samples_in += stream.shape[1] - self._pending.shape[1]
-        whole = stream.shape[1] - stream.shape[1] % self._hop_samples
-        out = np.empty(whole, np.float32)
-        block_samples = _BLOCK_HOPS * self._hop_samples
-        for start in range(0, whole, block_samples):
-            block = slice(start, min(start + block_samples, whole))
-            self._process_hops(stream[:, block], out[block])
-        self._pending = stream[:, whole:].copy()
-        self._samples_out += whole
-        return out
+    def _process(self, near: Samples, far: Samples | None) -> Samples:
+        transforms = self._transforms
+        self._samples_in += near.size
+        if self.model.contract.far_end:
+            far = np.concatenate([self._pending_far, self._silence_of_far_end() if far is None else far])
+        near = np.concatenate([self._pending, near])
+        hops = near.size // transforms.hop_samples
+        out = np.empty((hops, transforms.output_hop_samples), np.float32)
+        near_end, far_end = hops * transforms.hop_samples, hops * transforms.far_hop_samples
+        for start in range(0, hops, _BLOCK_HOPS):
+            block = slice(start, min(start + _BLOCK_HOPS, hops))
+            self._process_hops(
+                near[:near_end].reshape(hops, -1)[block],
+                None if far is None else far[:far_end].reshape(hops, -1)[block],
+                out[block],
+            )
+        self._pending = near[near_end:].copy()
+        if far is not None:
+            self._pending_far = far[far_end:].copy()
+        self._samples_out += out.size
+        return out.ravel()
 
     def flush(self) -> Samples:
-        """The rest of the stream, then ``reset``: in all, as many samples as went in, and the delay."""
+        """The rest of the stream, then ``reset``: in all, as long as what went in, and the delay."""
         with self._alone():
             return self._flush()
 
     def _flush(self) -> Samples:
-        missing = self._samples_in + self.delay_samples - self._samples_out
-        silence = np.zeros(-self._pending.shape[1] % self._hop_samples + self.delay_samples, np.float32)
+        rates, hop_samples = self._transforms.rates, self._transforms.hop_samples
+        in_all = round(self._samples_in * rates.given_hz / rates.taken_hz) + self.delay_samples
+        missing = in_all - self._samples_out
+        silence = np.zeros(-self._pending.size % hop_samples + hop_samples, np.float32)
         rest = self._process(silence, None)[:missing]
         now = self._settings
         if now.on_heard is not None and self._speakers.hops_begun > _LEAST_REST_HOPS:
@@ -301,15 +365,13 @@ class Enhancer:
             self._reset()
 
     def _reset(self) -> None:
-        self._analysis.reset()
-        self._far_analysis.reset()
-        self._synthesis.reset()
+        self._transforms.reset()
         self._begin_network()
         self._speakers.reset()
         self._level = LevelRange()
         self._recent.clear()
-        self._pending = self._nothing
-        self._samples_in = self._samples_out = 0
+        self._pending = self._pending_far = np.empty(0, np.float32)
+        self._samples_in = self._samples_out = self._samples_far = 0
         self._strength_before: float | None = None
 
     def enhance(self, samples: ArrayLike, sample_rate_hz: float, far_end: ArrayLike | None = None) -> Samples:
@@ -317,33 +379,37 @@ class Enhancer:
 
         ``samples``: floating-point, full scale -1 to 1, shape (samples,) or (samples, channels), at
         ``sample_rate_hz``; several channels become one. ``far_end``: see ``process``; alike, of
-        the same rate and as long, with channels of its own. Returns (samples,) float32. Sound above half of
-        the model's rate is not kept. Begins and ends with ``reset``.
+        the same rate and as long, with channels of its own. Returns (samples,) float32. Begins and ends with
+        ``reset``; the rates of the stream, which may be others, come back then.
 
         An EdgePseWarning tells of what sounds like speech of another rate. Raises AudioError for samples or a
         rate that can't be used and ModelError for a far end that the model does not take.
         """
-        rate = checked_rate(sample_rate_hz)
+        rate, model_rate = checked_rate(sample_rate_hz), self.model.contract.sample_rate_hz
         recording = checked_recording(samples)
         near = choose(recording, rate).of(recording)
         far = None
         if far_end is not None:
             played = checked_recording(far_end)
             far = choose_in([played], played.shape[1], rate, far_end=True).of(played)
-            self._check_far_end(near, far)
-        at_model = self._at_model(near, rate)
-        warn_of_pace(at_model, self.sample_rate_hz, rate, frame_powers_of(self.model))
+            self._check_far_end(near, far, 1.0)
+        start = at_rate(near[: ceil(SECONDS * rate)], rate, model_rate)
+        warn_of_pace(start, model_rate, rate, frame_powers_of(self.model))
+        stream_rate = int(rate) if rate == model_rate else next_whole_hop_rate(rate)
         with self._alone():
-            self._reset()
-            out = self._process(at_model, None if far is None else self._at_model(far, rate))
-            aligned = np.concatenate([out, self._flush()])[self.delay_samples :]
-        return at_rate(aligned, self.sample_rate_hz, rate)[: near.size]
-
-    def _at_model(self, mono: Samples, rate: float) -> Samples:
-        if rate == self.sample_rate_hz:
-            return mono
-        # Two samples of the model's rate more than the rounding of two changes of rate can lose.
-        return at_rate(np.pad(mono, (0, ceil(2 * rate / self.sample_rate_hz))), rate, self.sample_rate_hz)
+            before = self._transforms
+            rates = Rates(stream_rate, stream_rate, stream_rate)
+            self._transforms = Transforms(self.model.contract, rates, self._full_band)
+            try:
+                self._reset()
+                out = self._process(
+                    _raised(near, rate, stream_rate), None if far is None else _raised(far, rate, stream_rate)
+                )
+                aligned = np.concatenate([out, self._flush()])[self.delay_samples :]
+            finally:
+                self._transforms = before
+                self._reset()
+        return at_rate(aligned, stream_rate, rate)[: near.size]
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -362,23 +428,30 @@ class Enhancer:
         with self._changing:
             self._settings = replace(self._settings, **changed)
 
-    def _checked_inputs(self, samples: ArrayLike, far_end: ArrayLike | None) -> Samples:
-        """The microphone and, where the model takes one, the far end: (1 or 2, samples) float32."""
-        near = _mono(samples)
+    def _checked_far_end(self, near: Samples, far_end: ArrayLike | None) -> Samples | None:
         if far_end is None:
-            return np.stack([near, np.zeros_like(near)]) if self.model.contract.far_end else near[None]
-        far = _mono(far_end)
-        self._check_far_end(near, far)
-        return np.stack([near, far])
+            return None
+        far, rates = _mono(far_end), self._transforms.rates
+        self._check_far_end(near, far, rates.far_hz / rates.taken_hz)
+        self._samples_far += far.size
+        return far
 
-    def _check_far_end(self, near: Samples, far: Samples) -> None:
+    def _silence_of_far_end(self) -> Samples:
+        """As much as the stream has got longer, rounded up."""
+        rates = self._transforms.rates
+        missing = ceil(self._samples_in * rates.far_hz / rates.taken_hz) - self._samples_far
+        self._samples_far += max(0, missing)
+        return np.zeros(max(0, missing), np.float32)
+
+    def _check_far_end(self, near: Samples, far: Samples, ratio: float) -> None:
         if not self.model.contract.far_end:
             raise ModelError(
                 f"The model {self.model.path.name} cancels no echo: give it no far end, or take a model that does."
             )
-        if far.size != near.size:
+        if far.size != near.size * ratio:
             raise AudioError(
-                f"The far end has {far.size} samples and the microphone {near.size}: give as many of both."
+                f"The far end has {far.size} samples and the microphone {near.size}: give as many of both, as far as "
+                "they have one rate, and as much time in any case."
             )
 
     def _begin_network(self) -> None:
@@ -388,22 +461,21 @@ class Enhancer:
         self._loudest = 0.0
         self._fault = ""
 
-    def _process_hops(self, samples: Samples, out: Samples) -> None:
-        """``samples``: whole hops, (1 or 2, samples), see ``_checked_inputs``; ``out``: as many, (samples,)."""
-        spectra = self._analysis(samples[0])
-        fars = self._far_analysis(samples[1]) if len(samples) > 1 else repeat(None)
+    def _process_hops(self, near: Samples, far: Samples | None, out: Samples) -> None:
+        """Some hops of the stream, of the far end if the model takes one, and of the output, (hops, samples) each."""
+        transforms = self._transforms
+        spectra = transforms.analyse(near)
+        fars = repeat(None) if far is None else transforms.analyse_far(far)
         enhanced, strengths = np.empty_like(spectra), []
         powers = self._speech.power(spectra).tolist()
-        for hop, (spectrum, far, power) in enumerate(zip(spectra, fars, powers, strict=False)):
-            enhanced[hop], strength = self._step_hop(spectrum, far, power)
+        for hop, (spectrum, far_spectrum, power) in enumerate(zip(spectra, fars, powers, strict=False)):
+            enhanced[hop], strength = self._step_hop(spectrum, far_spectrum, power)
             strengths.append(strength)
-        self._synthesis(enhanced, out)
+        transforms.synthesise(spectra, enhanced, out)
         # What is synthesised of the input is the input but for an offset, and the strength fades that in.
         for hop, strength in enumerate(strengths):
             if strength != 1 or self._strength_before != 1:
-                self._mix(
-                    out.reshape(-1, self._hop_samples)[hop], self._analysis.previous_hops[hop], strength
-                )
+                self._mix(out[hop], transforms.dry[hop], strength)
 
     def _step_hop(self, spectrum: Samples, far: Samples | None, power: float) -> tuple[Samples, float]:
         """The enhanced spectrum of one hop, the input's own where there is a fault, and how much of it is taken.
@@ -530,7 +602,7 @@ class Enhancer:
         """Bring the input, ``dry``, back into ``out``, a hop of both, as far as the strength says."""
         before, self._strength_before = self._strength_before, strength
         if before is not None and before != strength:
-            out[:] = dry + (before + (strength - before) * self._rising) * (out - dry)
+            out[:] = dry + (before + (strength - before) * self._transforms.rising) * (out - dry)
         elif strength == 0:
             out[:] = dry
         elif strength < 1:

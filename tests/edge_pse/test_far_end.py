@@ -56,8 +56,10 @@ def test_no_far_end_is_silence(canceller, speech):
 def test_a_far_end_of_another_rate_and_with_channels_is_taken_away_as_well(canceller, speech, far, rate):
     near, echo = (soxr.resample(sound, 16_000, rate) for sound in (speech, far))
     stereo = np.stack([1.5 * echo, 0.5 * echo], axis=1)
-    cancelled = Enhancer(canceller).enhance(near + echo, rate, stereo)
-    np.testing.assert_allclose(cancelled, Enhancer(canceller).enhance(near, rate), atol=1e-5)
+    enhancer = Enhancer(canceller, full_band=False)  # what is above has gains only
+    np.testing.assert_allclose(
+        enhancer.enhance(near + echo, rate, stereo), enhancer.enhance(near, rate), atol=1e-5
+    )
     with pytest.raises(AudioError, match="give as many of both"):
         Enhancer(canceller).enhance(near, rate, far[:-1])
 
