@@ -1,9 +1,9 @@
-"""From one sample rate to another, a block at a time: of files and recordings, and of live streams.
+"""From one sample rate to another, a block at a time, for rates of which a hop of 10 ms has no whole number of samples.
 
-soxr, which changes the rate of files, gathers blocks of its own on the way: at 48 kHz it was measured to hold
-back 6 to 36 ms of a live stream, twice, which would be more than all the rest of this program. A direct
-polyphase filter, with two milliseconds of delay, costs a few more multiplications and holds back its own half
-length only.
+All other streams go through the network at their own rates. Files of odd rates are changed by soxr. It gathers blocks
+of its own on the way, at 48 kHz 6 to 36 ms of a stream, which would be more than all the rest of this program. So in
+pipes and connections a direct polyphase filter does it: it costs a few more multiplications and holds back its own half
+length only, 1.5 ms at 22.05 kHz.
 """
 
 from __future__ import annotations

@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import numpy as np
-
 from edge_pse.enrollment import LiveEnrollment, verify
 from edge_pse.enrollment.live import NO_SOUND, OTHER_VOICE, TOO_LOUD, TOO_NOISY, TOO_QUIET
 from edge_pse.errors import EdgePseError, EnrollmentError
 from edge_pse.model import Model
 from edge_pse.profiles import Profile, ProfileStore
-from edge_pse.resampling import Resampler
+from edge_pse.samples import at_rate
 from edge_pse.spectral import Samples
 
 ENROLLED_S = 10.0
@@ -50,6 +48,8 @@ class CommandEnrollment:
                     f"name, or add to it by edge-pse enroll {name} --add."
                 )
         self._taken: list[Samples] = []
+        self._rate_hz = 0
+        """That of the first one taken."""
         self._speech_seconds = 0.0
         self._adding = threading.Lock()
         self.done = False
@@ -66,9 +66,10 @@ class CommandEnrollment:
                 return str(error)
 
     def _add(self, mono: Samples, rate_hz: int) -> str:
-        resampler = Resampler(rate_hz, self._model.contract.sample_rate_hz)
-        command = np.concatenate([resampler.process(mono), resampler.flush()])
-        enrollment = LiveEnrollment(self._model, self._model.contract.sample_rate_hz, self._wanted)
+        if not self._taken:
+            self._rate_hz = rate_hz
+        command = at_rate(mono, rate_hz, self._rate_hz)
+        enrollment = LiveEnrollment(self._model, self._rate_hz, self._wanted)
         for taken in (*self._taken, command):
             enrollment.add(taken)
         enrollment.finish()

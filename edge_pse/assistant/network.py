@@ -31,8 +31,8 @@ class Network:
 
     @property
     def sample_rate_hz(self) -> int:
-        """Of what it gives."""
-        return self.pattern.sample_rate_hz
+        """Of what it gives, which is the model's: that is what a speech-to-text listens at."""
+        return self.pattern.model.contract.sample_rate_hz
 
     async def compute(self, function: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
         """Have a thread call it; the other clients are served meanwhile."""

@@ -73,6 +73,6 @@ class Format:
             self.rate_hz,
             _NAMES[self.width],
             self.channels,
-            output_rate_hz=enhancer.sample_rate_hz,
+            output_rate_hz=enhancer.model.contract.sample_rate_hz,
             output_format=_NAMES[WIDTH],
         )

@@ -13,7 +13,7 @@ from edge_pse.enhancer import Enhancer
 from edge_pse.errors import AudioError, ModelError
 from edge_pse.resampling import LowDelayResampler
 from edge_pse.samples import LOWEST_RATE_HZ, checked_samples
-from edge_pse.spectral import Samples
+from edge_pse.spectral import Samples, next_whole_hop_rate
 
 _HIGHEST_RATE_HZ = 384_000
 """The fastest converters; filters for an odd rate beyond it would take too much memory."""
@@ -25,7 +25,8 @@ class PcmStream:
 
     What comes out is one channel. It is aligned with the input: its first sample is the first one of the input,
     enhanced, and in all there are as many, in time. Nothing is held back beyond ``latency_ms``. The stream of the
-    enhancer is this one's from now on; its profiles, strength and observer may be set at any time.
+    enhancer is this one's from now on, at the rates that are named here; its profiles, strength and observer may be set
+    at any time. Whether sound above the network's band comes out is the enhancer's to say, too (``full_band``).
 
     ``sample_rate_hz``: of the input, 4,000 to 384,000. ``sample_format``: a name for it that ffmpeg, sox or arecord
     has, such as ``u8``, ``s16le``, ``s24le`` (three bytes), ``S24_LE`` (four bytes) or ``f32le``. ``channels``: how
@@ -77,7 +78,11 @@ class PcmStream:
 
     @property
     def latency_ms(self) -> float:
-        """How long a sample waits in here at most: for its hop, the one after it, and the changes of rate."""
+        """How long a sample waits in here at most: for its hop and the one after it, 20 ms.
+
+        A rate without whole hops of 10 ms (22,050 Hz, 11,025 Hz) is changed on the way. That adds up to 4 ms for the
+        input and as much for the output, below 8,000 Hz up to 8 ms each.
+        """
         return self._stream.latency_ms
 
     @property
@@ -107,59 +112,56 @@ class PcmStream:
 
 
 class _Channel:
-    """One channel at a rate of its own, through the network and to another rate, with little delay."""
+    """One channel at a rate of its own, through the network and to another rate, with little delay.
+
+    The enhancer takes and gives rates that have whole hops as they are. Only others are changed, to the next such rate
+    and back.
+    """
 
     def __init__(self, enhancer: Enhancer, rate_hz: int, output_rate_hz: int, far_end: bool):
-        model_rate = enhancer.sample_rate_hz
         self._enhancer, self._rate, self._output_rate = enhancer, rate_hz, output_rate_hz
-        self._to_model = LowDelayResampler(rate_hz, model_rate)
-        self._far_to_model = LowDelayResampler(rate_hz, model_rate) if far_end else None
-        self._from_model = LowDelayResampler(model_rate, output_rate_hz)
+        taken_hz, given_hz = next_whole_hop_rate(rate_hz), next_whole_hop_rate(output_rate_hz)
+        enhancer.set_rates(taken_hz, given_hz)
+        self._taken = LowDelayResampler(rate_hz, taken_hz)
+        self._far_taken = LowDelayResampler(rate_hz, taken_hz) if far_end else None
+        self._given = LowDelayResampler(given_hz, output_rate_hz)
         self._begin()
 
     def _begin(self) -> None:
-        model_rate = self._enhancer.sample_rate_hz
         self._enhancer.reset()
-        for resampler in (self._to_model, self._far_to_model, self._from_model):
+        for resampler in (self._taken, self._far_taken, self._given):
             if resampler is not None:
                 resampler.reset()
-        # A filter's delay in front, so that blocks of whole hops bring out whole hops.
-        ahead = ceil(self._to_model.delay_s * model_rate) % self._enhancer.hop_samples
-        self._ahead: Samples = np.zeros(ahead, np.float32)
-        self._early = ahead + self._enhancer.delay_samples
+        self._early = self._enhancer.delay_samples
         self._samples_in = self._samples_out = 0
 
     @property
     def latency_ms(self) -> float:
-        return self._enhancer.latency_ms + 1000 * (self._to_model.delay_s + self._from_model.delay_s)
+        return self._enhancer.latency_ms + 1000 * (self._taken.delay_s + self._given.delay_s)
 
     def process(self, near: Samples, far: Samples | None) -> Samples:
         """The next samples, (n,) float32, and as many of the far end -> those that are ready."""
         self._samples_in += near.size
-        out = self._from_model.process(self._enhanced(near, far))
+        out = self._given.process(self._enhanced(near, far))
         self._samples_out += out.size
         return out
 
     def flush(self) -> Samples:
         """The rest: in all, the length of the input at the rate of the output. Begins anew."""
-        model_rate = self._enhancer.sample_rate_hz
-        # What the filters wait for, and more than the rounding of two changes of rate can lose.
-        tail = ceil((self._to_model.delay_s + 4 / model_rate) * self._rate)
-        last = self._enhanced(np.zeros(tail, np.float32), None)
+        # What the filters wait for, and more than the rounding of the changes of rate can lose.
+        taken_hz, given_hz = self._enhancer.sample_rate_hz, self._enhancer.output_rate_hz
+        tail_s = self._taken.delay_s + 4 / min(self._rate, taken_hz, given_hz)
+        last = self._enhanced(np.zeros(ceil(tail_s * self._rate), np.float32), None)
         ended = self._without_delay(self._enhancer.flush())
-        silence = np.zeros(ceil(self._from_model.delay_s * model_rate) + 4, np.float32)
+        silence = np.zeros(ceil(self._given.delay_s * given_hz) + 4, np.float32)
         missing = round(self._samples_in * self._output_rate / self._rate) - self._samples_out
-        rest = self._from_model.process(np.concatenate([last, ended, silence]))[:missing]
+        rest = self._given.process(np.concatenate([last, ended, silence]))[:missing]
         self._begin()
         return rest
 
     def _enhanced(self, near: Samples, far: Samples | None) -> Samples:
-        at_model = np.concatenate([self._ahead, self._to_model.process(near)])
-        far_at_model = None
-        if far is not None and self._far_to_model is not None:
-            far_at_model = np.concatenate([self._ahead, self._far_to_model.process(far)])
-        self._ahead = self._ahead[:0]
-        return self._without_delay(self._enhancer.process(at_model, far_at_model))
+        far_taken = None if far is None or self._far_taken is None else self._far_taken.process(far)
+        return self._without_delay(self._enhancer.process(self._taken.process(near), far_taken))
 
     def _without_delay(self, enhanced: Samples) -> Samples:
         early, self._early = self._early, max(0, self._early - enhanced.size)

@@ -50,6 +50,15 @@ profiles = click.option(
 general = click.option(
     "--general", is_flag=True, help="Run with the general weights, even where a profile has personal ones."
 )
+band = click.option(
+    "--band",
+    "full_band",
+    type=click.Choice(["8", "full"]),
+    default="full",
+    show_default=True,
+    callback=lambda _context, _option, value: value == "full",
+    help="Up to how many kHz there is sound: 8, those that the network sees, or all that the input has.",
+)
 target = click.option(
     "--target",
     type=click.Choice([targets.AUTO, *targets.names()]),

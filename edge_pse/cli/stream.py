@@ -46,6 +46,7 @@ _FORMAT = "As ffmpeg or arecord names it: u8, s16le, s24le (three bytes), S24_LE
     show_default=options.OF_TARGET,
     help="How much of the rest to take away; 0 is nothing.",
 )
+@options.band
 @options.general
 @options.target
 @options.model_of_target
@@ -61,6 +62,7 @@ def stream(
     from_now: bool,
     names: tuple[str, ...],
     strength: float | None,
+    full_band: bool,
     general: bool,
     target: str,
     model_name: str | None,
@@ -69,7 +71,8 @@ def stream(
     """Enhance raw samples (PCM) as they come, between other programs.
 
     They are read from standard input and written to standard output: one channel, as long as the input and aligned
-    with it. A sample is held back for 20 ms at 16000 samples a second, and for up to 28 ms at other rates.
+    with it. A sample is held back for 20 ms. Rates of which 10 ms are no whole number of samples, such as 22050, take
+    up to 8 ms more.
 
     \b
     arecord -q -t raw -f S16_LE -r 16000 | edge-pse stream --profile me | aplay -q -t raw -f S16_LE -r 16000
@@ -83,7 +86,7 @@ def stream(
         if channel is None:  # the loudspeaker is no voice
             raise click.UsageError("Then name the --channel of the microphone.")
         far_end_channel = None
-    enhancer = Enhancer(model, options.load_profiles(names, general), settings.strength)
+    enhancer = Enhancer(model, options.load_profiles(names, general), settings.strength, full_band=full_band)
     enhancer.process(np.zeros(_WARM_UP_HOPS * enhancer.hop_samples, np.float32))  # the first calls are slow
     through = PcmStream(
         enhancer,
