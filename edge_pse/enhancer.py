@@ -32,7 +32,7 @@ from edge_pse.samples import (
     checked_samples,
 )
 from edge_pse.speakers import Heard, SpeakerTracker
-from edge_pse.spectral import Samples, next_whole_hop_rate
+from edge_pse.spectral import RateChange, Samples, next_whole_hop_rate
 from edge_pse.transforms import Rates, Transforms
 
 _MOST_GAIN = 16.0
@@ -299,6 +299,13 @@ class Enhancer:
             check_profile(self.model, profile)
         self._change(on_heard=on_heard, among=None if among is None else tuple(among))
 
+    def past_network(self) -> RateChange:
+        """A stream of its own between the same rates, with the same band and delay, that no network changes.
+
+        For whoever goes past the network for a while, without its cost.
+        """
+        return self._transforms.past_network()
+
     @property
     def fault(self) -> str:
         """Why the sound passes as it is, a sentence; empty while all is well.
@@ -386,19 +393,19 @@ class Enhancer:
         rate that can't be used and ModelError for a far end that the model does not take.
         """
         rate, model_rate = checked_rate(sample_rate_hz), self.model.contract.sample_rate_hz
+        stream_rate = int(rate) if rate == model_rate else next_whole_hop_rate(rate)
+        rates = Rates(stream_rate, stream_rate, stream_rate)
         recording = checked_recording(samples)
         near = choose(recording, rate).of(recording)
         far = None
         if far_end is not None:
             played = checked_recording(far_end)
             far = choose_in([played], played.shape[1], rate, far_end=True).of(played)
-            self._check_far_end(near, far, 1.0)
+            self._check_far_end(near, far, rates)
         start = at_rate(near[: ceil(SECONDS * rate)], rate, model_rate)
         warn_of_pace(start, model_rate, rate, frame_powers_of(self.model))
-        stream_rate = int(rate) if rate == model_rate else next_whole_hop_rate(rate)
         with self._alone():
             before = self._transforms
-            rates = Rates(stream_rate, stream_rate, stream_rate)
             self._transforms = Transforms(self.model.contract, rates, self._full_band)
             try:
                 self._reset()
@@ -432,7 +439,7 @@ class Enhancer:
         if far_end is None:
             return None
         far, rates = _mono(far_end), self._transforms.rates
-        self._check_far_end(near, far, rates.far_hz / rates.taken_hz)
+        self._check_far_end(near, far, rates)
         self._samples_far += far.size
         return far
 
@@ -443,12 +450,12 @@ class Enhancer:
         self._samples_far += max(0, missing)
         return np.zeros(max(0, missing), np.float32)
 
-    def _check_far_end(self, near: Samples, far: Samples, ratio: float) -> None:
+    def _check_far_end(self, near: Samples, far: Samples, rates: Rates) -> None:
         if not self.model.contract.far_end:
             raise ModelError(
                 f"The model {self.model.path.name} cancels no echo: give it no far end, or take a model that does."
             )
-        if far.size != near.size * ratio:
+        if far.size * rates.taken_hz != near.size * rates.far_hz:
             raise AudioError(
                 f"The far end has {far.size} samples and the microphone {near.size}: give as many of both, as far as "
                 "they have one rate, and as much time in any case."

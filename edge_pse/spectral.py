@@ -63,6 +63,7 @@ class Analysis:
         self._lower = slice(first_bin, first_bin + min(self._bins, there))
         self._window = np.float32(scale) * square_root_hann(window_samples)
         self._slope = np.empty(0, np.float32) if slope is None else slope
+        self._left = 1 - self._slope
         self.reset()
 
     @property
@@ -101,7 +102,7 @@ class Analysis:
         if size:
             self._real[:, -size:] *= self._slope
             self._imaginary[:, -size:] *= self._slope
-            self._upper[:, :size] *= 1 - self._slope
+            self._upper[:, :size] *= self._left
         return self._spectra
 
     def reset(self) -> None:
@@ -180,19 +181,23 @@ class RateChange:
     """A stream at one rate -> the same at another, one hop later; both have whole hops.
 
     What comes out is what an ``Enhancer`` between these rates gives of a network that changes nothing. At equal rates
-    it is the input, bit for bit.
+    it is the input, bit for bit. ``highest_hz``: what is above goes; None for all that both have.
     """
 
-    def __init__(self, rate_hz: int, output_rate_hz: int):
+    def __init__(self, rate_hz: int, output_rate_hz: int, highest_hz: float | None = None):
         self._before: Samples
         size, self._output_size = (2 * rate // HOPS_PER_SECOND for rate in (rate_hz, output_rate_hz))
-        self._analysis = Analysis(size, 0)
-        self._synthesis = Synthesis(self._output_size, 0, size // 2 + 1, self._output_size / size)
+        bins = size // 2 + 1
+        if highest_hz is not None:
+            bins = min(bins, int(highest_hz * size / rate_hz) + 1)
+        self._unchanged = rate_hz == output_rate_hz and bins == size // 2 + 1
+        self._analysis = Analysis(size, 0, bins)
+        self._synthesis = Synthesis(self._output_size, 0, bins, self._output_size / size)
         self.reset()
 
     def process(self, samples: Samples) -> Samples:
         """Whole hops, (n,) float32 -> as many hops of the other rate: the sound of one hop before."""
-        if self._before.size == self._output_size // 2:
+        if self._unchanged:
             stream = np.concatenate([self._before, samples])
             self._before = stream[samples.size :]
             return stream[: samples.size]

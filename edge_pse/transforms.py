@@ -74,13 +74,16 @@ class Transforms:
             )
 
         self.rates = rates
+        self._highest_hz = None if full_band else contract.sample_rate_hz / 2
         self._analysis, self._far_analysis = analysis(rates.taken_hz), analysis(rates.far_hz)
         size = window_samples(rates.given_hz)
         slope_bins = slope.size if rates.taken_hz > contract.sample_rate_hz else 0
         self._synthesis = Synthesis(
             size, contract.first_bin, contract.bins, size / contract.window_samples, slope_bins
         )
-        self._dry = None if rates.taken_hz == rates.given_hz else RateChange(rates.taken_hz, rates.given_hz)
+        self._dry = None
+        if rates.taken_hz != rates.given_hz or (slope_bins and not full_band):
+            self._dry = self.past_network()
         upper_from = contract.first_bin + contract.bins - slope_bins
         self._upper_bins = min(self.hop_samples, self.output_hop_samples) + 1 - upper_from
         self._upper = None
@@ -106,6 +109,10 @@ class Transforms:
     def far_hop_samples(self) -> int:
         """Of the far end."""
         return self._far_analysis.hop_samples
+
+    def past_network(self) -> RateChange:
+        """The same stream if no network changed it, to be run by itself."""
+        return RateChange(self.rates.taken_hz, self.rates.given_hz, self._highest_hz)
 
     def analyse(self, near: Samples) -> Samples:
         """Whole hops, (n,) float32 -> what the network takes of each, (hops, 1, 2, 1, bins).
