@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 # Before NumPy and PyTorch read it. Tests run beside each other; threads that wait for one another would take turns with
@@ -89,13 +89,19 @@ def fixtures() -> Path:
 @pytest.fixture(scope="session")
 def recording() -> Callable[[str], Samples]:
     """``recording("ls367_speech")`` -> its samples, 16 kHz, float32."""
+    return partial(read_fixture, rate=16_000)
 
-    def read(name: str) -> Samples:
-        samples, rate = soundfile.read(FIXTURES / f"{name}.opus", dtype="float32")
-        assert rate == 16_000
-        return samples
 
-    return read
+@pytest.fixture(scope="session")
+def full_band() -> Callable[[str], Samples]:
+    """``full_band("msc4g8_speech")`` -> its samples, 48 kHz, float32, with sound up to 20 kHz."""
+    return partial(read_fixture, rate=48_000)
+
+
+def read_fixture(name: str, rate: int) -> Samples:
+    samples, rate_of_file = soundfile.read(FIXTURES / f"{name}.opus", dtype="float32")
+    assert rate_of_file == rate
+    return samples
 
 
 @pytest.fixture(scope="session")

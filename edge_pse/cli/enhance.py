@@ -32,6 +32,7 @@ _LONG_SECONDS = 10
     show_default=True,
     help="How much of the rest to take away; 0 is nothing.",
 )
+@options.band
 @click.option("--channel", type=click.IntRange(1), help="Of IN; without it, those with most speech.")
 @click.option(
     "--pipe-format",
@@ -59,6 +60,7 @@ def enhance(
     name_of_target: str,
     names: tuple[str, ...],
     strength: float,
+    full_band: bool,
     channel: int | None,
     pipe_format: str | None,
     keep_channels: bool,
@@ -71,7 +73,7 @@ def enhance(
 ) -> None:
     """Take noise, other voices and echo out of audio files.
 
-    OUT has the rate and length of IN, is aligned with it, and may be IN itself. The ending of its name
+    OUT has the rate, length and band of IN, is aligned with it, and may be IN itself. The ending of its name
     chooses the format. It has one channel, unless --keep-channels is given: the mean of those that agree, or
     the one with most speech.
 
@@ -96,7 +98,7 @@ def enhance(
                 "a slash."
             )
         profiles = options.load_profiles(names, general)
-        manner = Manner(model_name, backend, profiles, strength, keep_channels, channel)
+        manner = Manner(model_name, backend, profiles, strength, keep_channels, channel, full_band)
         enhance_into(target, sources, manner, jobs or available_cores(), overwrite)
         return
     if jobs is not None or overwrite:
@@ -130,6 +132,7 @@ def enhance(
             far_end,
             channel,
             pipe_format and pipe_format.upper(),
+            full_band,
         )
     took = time.monotonic() - started
     for note in done.notes:

@@ -21,12 +21,14 @@ _FIRST_ROOM = 2000  # frames
 class FeatureCollector:
     """Runs one voice through the network, in a recording or as it is spoken, and says what there is to enroll.
 
-    ``model``: the profile network, see ``Model.profile_network``. Samples are mono, at its rate, in blocks of any size.
+    ``model``: the profile network, see ``Model.profile_network``. ``rate_hz``: of the samples, None for that of the
+    network; see ``Enhancer``. They are mono, in blocks of any size.
     """
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, rate_hz: int | None = None):
         self.model = model
-        self._enhancer = Enhancer(model)
+        # Nobody hears what comes out.
+        self._enhancer = Enhancer(model, rate_hz=rate_hz, output_rate_hz=model.contract.sample_rate_hz)
         self._enhancer.observe(self._add_frame)
         self._powers: list[float] = []
         self._kept_powers: list[float] = []
@@ -38,7 +40,7 @@ class FeatureCollector:
     @property
     def seconds(self) -> float:
         """How much was added so far."""
-        return self._samples / self.model.contract.sample_rate_hz
+        return self._samples / self._enhancer.sample_rate_hz
 
     @property
     def frame_seconds(self) -> float:
@@ -56,7 +58,10 @@ class FeatureCollector:
         self._enhancer.flush()
 
     def frame_powers(self, start: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean square of each frame of ``start``, with which the recording begins, and what is kept; (frames,)."""
+        """Mean square of each frame of ``start``, with which the recording begins, and what is kept; (frames,).
+
+        ``start``: at the rate of the network, whatever that of the recording is.
+        """
         frames = start.size // self.model.contract.hop_samples
         return np.array(self._powers[:frames]), np.array(self._kept_powers[:frames])
 

@@ -11,10 +11,10 @@ from edge_pse.channels import choose
 from edge_pse.enrollment.features import FeatureCollector
 from edge_pse.enrollment.quality import EnrollmentReport, clipped_share
 from edge_pse.model import DEFAULT_MODEL, Model
-from edge_pse.pace import warn_of_pace
+from edge_pse.pace import SECONDS, warn_of_pace
 from edge_pse.profiles import Profile, Recording
 from edge_pse.samples import at_rate, checked_rate, checked_recording
-from edge_pse.spectral import Samples
+from edge_pse.spectral import Samples, next_whole_hop_rate
 
 
 def enroll(
@@ -65,12 +65,12 @@ def embed(mono: Samples, model: Model) -> Samples:
 
     ``mono``: (samples,) float32 at the model's rate.
     """
-    return _run(mono, model).embedding()
+    return _run(mono, model.contract.sample_rate_hz, model).embedding()
 
 
 def conditioning(mono: Samples, model: Model) -> Samples:
     """What the network would be given of a profile of that recording alone; see ``embed``."""
-    collector = _run(mono, model)
+    collector = _run(mono, model.contract.sample_rate_hz, model)
     return of_any_band(collector.embedding(), collector.embedding(half_band=True))
 
 
@@ -79,16 +79,18 @@ def _collect(
 ) -> tuple[FeatureCollector, EnrollmentReport]:
     recording, rate = checked_recording(audio), checked_rate(sample_rate_hz)
     selection = choose(recording, rate)
-    mono = at_rate(selection.of(recording), rate, model.contract.sample_rate_hz)
-    collector = _run(mono, model)
+    mono = selection.of(recording)
+    collector = _run(mono, rate, model)
+    start = at_rate(mono[: round(SECONDS * rate)], rate, model.contract.sample_rate_hz)
     # For whoever called enroll, extract_recording or assess.
-    warn_of_pace(mono, model.contract.sample_rate_hz, rate, collector.frame_powers, stacklevel=4)
-    # Clipping is looked for before resampling and mixing, which round off its edges.
+    warn_of_pace(start, model.contract.sample_rate_hz, rate, collector.frame_powers, stacklevel=4)
+    # Clipping is looked for before mixing, which rounds off its edges.
     return collector, collector.report(clipped_share(recording[:, list(selection.channels)]))
 
 
-def _run(mono: Samples, model: Model) -> FeatureCollector:
-    collector = FeatureCollector(model)
-    collector.add(mono)
+def _run(mono: Samples, rate: float, model: Model) -> FeatureCollector:
+    whole_hop_rate = next_whole_hop_rate(rate)
+    collector = FeatureCollector(model, whole_hop_rate)
+    collector.add(at_rate(mono, rate, whole_hop_rate))
     collector.finish()
     return collector

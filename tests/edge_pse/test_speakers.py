@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from edge_pse import Enhancer, Model, ModelError, Profile, ProfileError, ProfileStore, enroll
 from edge_pse.profiles import Recording
@@ -178,6 +179,11 @@ def test_the_command_says_who_speaks_when(run, refused, home, profiles, conversa
     assert [row[2] for row in rows] == ["ls367", "somebody", "ls367"]
     assert rows[0][0] == "0:00" and rows[0][3].endswith("%")
     assert said.stderr == f"A guess. {ERRORS}\n"
+    for rate in (48_000, 22_050):
+        soundfile.write(tmp_path / "other.flac", soxr.resample(conversation, RATE, rate), rate)
+        assert [line.split()[:3] for line in run("who", tmp_path / "other.flac").stdout.splitlines()[1:]] == [
+            row[:3] for row in rows
+        ]
     only_other = run("who", path, "--profile", "ls2033").stdout
     assert "somebody else" in only_other and "ls367" not in only_other
     assert "nobody" in refused("who", path, "--profile", "nobody")

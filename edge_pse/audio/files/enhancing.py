@@ -21,7 +21,7 @@ from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.pace import SECONDS, warn_of_pace
 from edge_pse.profiles import Profile
 from edge_pse.resampling import Resampler
-from edge_pse.spectral import Samples
+from edge_pse.spectral import Samples, next_whole_hop_rate
 
 ProgressCallback = Callable[[float, float | None], None]
 
@@ -58,17 +58,20 @@ def enhance_file(
     far_end: str | Path | None = None,
     channel: int | None = None,
     pipe_format: str | None = None,
+    full_band: bool = True,
 ) -> EnhancedFile:
     """Enhance ``source`` into ``target``, which may be the same file.
 
-    The output has the rate and the length of the input and is aligned with it to the sample. It is one
+    The output has the rate, the length and the band of the input and is aligned with it to the sample. It is one
     channel, enhanced from the one that ``channel`` names, counted from 1; without it, several become one.
-    With ``keep_channels`` each channel goes through the network by itself. Sound
-    above half the model's rate (8 kHz) is not kept. ``on_progress`` is called now and then with the seconds
-    done and the seconds there are, None where the file does not tell. ``model``, ``profile``, ``strength``:
-    see ``Enhancer``. ``far_end``: a file of what the loudspeaker was given meanwhile, see
-    ``Enhancer.process``, of any rate and number of channels; what it lacks at its end is silence, and what it
+    With ``keep_channels`` each channel goes through the network by itself. ``on_progress`` is called now and then
+    with the seconds done and the seconds there are, None where the file does not tell. ``model``, ``profile``,
+    ``strength``, ``full_band``: see ``Enhancer``. ``far_end``: a file of what the loudspeaker was given meanwhile,
+    see ``Enhancer.process``, of any rate and number of channels; what it lacks at its end is silence, and what it
     has too much is left out.
+
+    Samples are taken and given at the rate of the file. Only where 10 ms of it are no whole number of samples, as at
+    11,025 and 22,050 Hz, or beyond 8 to 192 kHz, they are brought to the next rate that the network takes, and back.
 
     Each of ``source`` and ``target`` may be a binary stream instead, such as ``sys.stdin.buffer``: WAV or FLAC of
     unknown length, read and written onwards only, a tenth of a second at a time. ``pipe_format`` is WAV or FLAC, for a
@@ -89,8 +92,7 @@ def enhance_file(
             taken = select_channels(far_end, far_end=True)
             # Each channel reads the far end for itself: it is the same for all of them, but they take turns.
             far_ends = [
-                _FarEndFile(files.enter_context(AudioReader(far_end)), taken, model.contract.sample_rate_hz)
-                for _ in range(channels)
+                _FarEndFile(files.enter_context(AudioReader(far_end)), taken) for _ in range(channels)
             ]
         with _writer(target, reader, channels, pipe_format) as writer:
             blocks, selection = reader.blocks(), None
@@ -98,8 +100,20 @@ def enhance_file(
                 selection = select_channels(source, channel)
             elif not keep_channels:
                 selection, blocks = select_from_start(reader, blocks, channel)
+            rate = next_whole_hop_rate(reader.sample_rate_hz)
             streams = [
-                _AlignedStream(Enhancer(model, profile, strength), reader.sample_rate_hz, far)
+                _AlignedStream(
+                    Enhancer(
+                        model,
+                        profile,
+                        strength,
+                        rate,
+                        far_rate_hz=None if far is None else far.rate_hz,
+                        full_band=full_band,
+                    ),
+                    reader.sample_rate_hz,
+                    far,
+                )
                 for far in far_ends
             ]
             frames = 0
@@ -133,49 +147,61 @@ def _writer(
 
 
 class _AlignedStream:
-    """One channel at the file's rate, through the network at its own, without the delay of either step."""
+    """One channel at the file's rate, through the network without its delay."""
 
     def __init__(self, enhancer: Enhancer, sample_rate_hz: int, far_end: _FarEndFile | None):
         self._enhancer = enhancer
         self._far_end = far_end
-        self._to_model = Resampler(sample_rate_hz, enhancer.sample_rate_hz)
-        self._from_model = Resampler(enhancer.sample_rate_hz, sample_rate_hz)
+        # These change something only where the file's rate has no whole hops.
+        self._to_hops = Resampler(sample_rate_hz, enhancer.sample_rate_hz)
+        self._from_hops = Resampler(enhancer.sample_rate_hz, sample_rate_hz)
+        # Two samples more than the rounding of two changes of rate can lose.
+        changed = sample_rate_hz != enhancer.sample_rate_hz
+        self._tail = np.zeros(changed * ceil(2 * sample_rate_hz / enhancer.sample_rate_hz), np.float32)
+        self._waiting = np.empty(0, np.float32)
         self._early = enhancer.delay_samples
-        # Two samples of the model's rate: more than the rounding of two changes of rate can lose.
-        self._tail = np.zeros(ceil(2 * sample_rate_hz / enhancer.sample_rate_hz), np.float32)
         self._missing = 0
         self._rate = sample_rate_hz
-        self._start = np.empty(round(SECONDS * enhancer.sample_rate_hz), np.float32)
-        self._started = 0
+        self._start = _Start(sample_rate_hz, enhancer.model.contract.sample_rate_hz)
 
     def process(self, samples: Samples) -> Samples:
         """The next samples -> those that are ready."""
         self._missing += samples.size
-        return self._deliver(self._through(self._to_model.process(samples)))
+        self._start.add(samples)
+        return self._deliver(self._from_hops.process(self._through(self._to_hops.process(samples))))
 
     def flush(self) -> Samples:
         """The rest: in all, as many samples as went in."""
-        at_model = np.concatenate([self._to_model.process(self._tail), self._to_model.flush()])
-        rest = [
-            self._through(at_model),
-            self._from_model.process(self._without_delay(self._enhancer.flush())),
-            self._from_model.flush(),
-        ]
+        last = np.concatenate([self._to_hops.process(self._tail), self._to_hops.flush()])
+        enhanced = [self._through(last), self._last_of_far_end(), self._without_delay(self._enhancer.flush())]
+        rest = [self._from_hops.process(np.concatenate(enhanced)), self._from_hops.flush()]
         return self._deliver(np.concatenate(rest))
 
     def warn_of_pace(self) -> None:
         """At the end: an EdgePseWarning if this sounds like speech of another rate than the file says."""
-        enhancer = self._enhancer
-        warn_of_pace(
-            self._start[: self._started], enhancer.sample_rate_hz, self._rate, frame_powers_of(enhancer.model)
-        )
+        model = self._enhancer.model
+        warn_of_pace(self._start.end(), model.contract.sample_rate_hz, self._rate, frame_powers_of(model))
 
-    def _through(self, at_model: Samples) -> Samples:
-        more = at_model[: self._start.size - self._started]
-        self._start[self._started : self._started + more.size] = more
-        self._started += more.size
-        far_end = None if self._far_end is None else self._far_end.take(at_model.size)
-        return self._from_model.process(self._without_delay(self._enhancer.process(at_model, far_end)))
+    def _through(self, samples: Samples) -> Samples:
+        if self._far_end is None:
+            return self._without_delay(self._enhancer.process(samples))
+        # In whole hops, in which samples of the two rates cover the same time.
+        waiting = np.concatenate([self._waiting, samples])
+        hops = waiting.size // self._enhancer.hop_samples
+        ready, self._waiting = np.split(waiting, [hops * self._enhancer.hop_samples])
+        far_end = self._far_end.take(hops * self._enhancer.far_hop_samples)
+        return self._without_delay(self._enhancer.process(ready, far_end))
+
+    def _last_of_far_end(self) -> Samples:
+        """What is left of a hop, with as much of the far end and silence behind both."""
+        left, size = self._waiting.size, self._enhancer.hop_samples
+        if self._far_end is None or not left:
+            return self._waiting
+        far_size = self._enhancer.far_hop_samples
+        far_left = round(left * far_size / size)
+        far_end = np.pad(self._far_end.take(far_left), (0, far_size - far_left))
+        last = np.pad(self._waiting, (0, size - left))
+        return self._without_delay(self._enhancer.process(last, far_end))
 
     def _without_delay(self, enhanced: Samples) -> Samples:
         early, self._early = self._early, max(0, self._early - enhanced.size)
@@ -187,17 +213,44 @@ class _AlignedStream:
         return ready
 
 
+class _Start:
+    """The first seconds of a file at the rate of the network, for what listens to the pace of the speech."""
+
+    def __init__(self, sample_rate_hz: int, model_rate_hz: int):
+        self._to_model = Resampler(sample_rate_hz, model_rate_hz)
+        self._samples = np.empty(round(SECONDS * model_rate_hz), np.float32)
+        self._filled = 0
+
+    def add(self, samples: Samples) -> None:
+        """The next samples at the rate of the file, of which nothing is done when there are enough."""
+        if self._filled < self._samples.size:
+            self._fill(self._to_model.process(samples))
+
+    def end(self) -> Samples:
+        """All there is, (samples,) float32."""
+        if self._filled < self._samples.size:
+            self._fill(self._to_model.flush())
+        return self._samples[: self._filled]
+
+    def _fill(self, more: Samples) -> None:
+        more = more[: self._samples.size - self._filled]
+        self._samples[self._filled : self._filled + more.size] = more
+        self._filled += more.size
+
+
 def _rest(streams: list[_AlignedStream]) -> Samples:
     return np.stack([stream.flush() for stream in streams], axis=1)
 
 
 class _FarEndFile:
-    """One channel of a file at the model's rate, as much as is asked for; after its end comes silence."""
+    """One channel of a file, as much as is asked for; after its end comes silence."""
 
-    def __init__(self, reader: AudioReader, selection: Selection, model_rate_hz: int):
+    def __init__(self, reader: AudioReader, selection: Selection):
+        self.rate_hz = next_whole_hop_rate(reader.sample_rate_hz)
+        """Of what is given: that of the file, where it has whole hops."""
         self._blocks = reader.blocks()
         self._selection = selection
-        self._to_model = Resampler(reader.sample_rate_hz, model_rate_hz)
+        self._to_hops = Resampler(reader.sample_rate_hz, self.rate_hz)
         self._ready = np.empty(0, np.float32)
         self._ended = False
 
@@ -207,9 +260,9 @@ class _FarEndFile:
             block = next(self._blocks, None)
             self._ended = block is None
             more = (
-                self._to_model.process(self._selection.of(block))
+                self._to_hops.process(self._selection.of(block))
                 if block is not None
-                else self._to_model.flush()
+                else self._to_hops.flush()
             )
             self._ready = np.concatenate([self._ready, more])
         taken, self._ready = self._ready[:count], self._ready[count:]

@@ -39,6 +39,7 @@ class Manner:
     strength: float = 1.0
     keep_channels: bool = False
     channel: int | None = None
+    full_band: bool = True
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,7 @@ def _outcome(job: Job, manner: Manner, model: Model | None, jobs: Connection) ->
                 manner.keep_channels,
                 tell,
                 channel=manner.channel,
+                full_band=manner.full_band,
             )
     except EdgePseError as error:
         return Failed(job, str(error)), model

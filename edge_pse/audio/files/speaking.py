@@ -12,6 +12,7 @@ from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.profiles import Profile
 from edge_pse.resampling import Resampler
 from edge_pse.speakers import Heard
+from edge_pse.spectral import next_whole_hop_rate
 
 
 def who_speaks(
@@ -28,18 +29,21 @@ def who_speaks(
     read, and ModelError and ProfileError as ``Enhancer.identify`` does.
     """
     heard: list[Heard] = []
-    enhancer = Enhancer(model)
-    enhancer.identify(heard.append, profiles)
+    model = Model.of(model)
     with AudioReader(source) as reader:
+        rate = next_whole_hop_rate(reader.sample_rate_hz)
+        # Nobody hears what comes out.
+        enhancer = Enhancer(model, rate_hz=rate, output_rate_hz=model.contract.sample_rate_hz)
+        enhancer.identify(heard.append, profiles)
         selection = select_channels(source, channel)
-        to_model = Resampler(reader.sample_rate_hz, enhancer.sample_rate_hz)
+        to_hops = Resampler(reader.sample_rate_hz, rate)
         frames = 0
         for block in reader.blocks():
-            enhancer.process(to_model.process(selection.of(block)))
+            enhancer.process(to_hops.process(selection.of(block)))
             frames += len(block)
             if on_progress:
                 there = None if reader.frames is None else reader.frames / reader.sample_rate_hz
                 on_progress(frames / reader.sample_rate_hz, there)
-        enhancer.process(to_model.flush())
+        enhancer.process(to_hops.flush())
     enhancer.flush()
     return heard

@@ -76,10 +76,32 @@ def test_channels_are_chosen_and_any_sample_rate_is_taken(model, speech):
     from_cd_rate = enroll(resampled, 44_100, model=model)
     assert from_cd_rate.speech_seconds == pytest.approx(profile.speech_seconds, abs=0.5)
     at_the_wrong_rate = enroll(resampled, 16_000, model=model)
-    # The resampler takes the uppermost bins away, which moves the embedding a little; a wrong rate is another voice.
+    # A change of rate takes the uppermost bins away, which moves the embedding a little; a wrong rate is another voice.
     compared = model.contract.voice_space.cosine
     assert compared(profile.embedding, from_cd_rate.embedding) > MATCH_COSINE
     assert compared(profile.embedding, at_the_wrong_rate.embedding) < NO_MATCH_COSINE
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 22_050])
+def test_a_recording_at_its_own_rate_makes_the_profile_that_16_khz_make(model, full_band, rate):
+    """Real sound up to 24 kHz, as microphones give it."""
+    recording = soxr.resample(full_band("msc4g8_enrollment"), 48_000, rate)
+    at_model = soxr.resample(recording, rate, 16_000)
+    (found,) = enroll(recording, rate, model=model).recordings
+    (expected,) = enroll(at_model, 16_000, model=model).recordings
+    space = model.contract.voice_space
+    assert space.cosine(found.embedding, expected.embedding) > 0.97
+    assert space.cosine(found.half_band, expected.half_band) > 0.999
+    assert found.speech_seconds == pytest.approx(expected.speech_seconds, abs=0.1)
+    reports = [assess(*given, model=model) for given in ((recording, rate), (at_model, 16_000))]
+    for field in ("seconds", "speech_level_dbfs", "snr_db"):
+        assert getattr(reports[0], field) == pytest.approx(getattr(reports[1], field), abs=0.3)
+
+
+def test_clipping_is_seen_at_the_rate_of_the_recording(model, full_band):
+    samples = full_band("msc4g8_enrollment")
+    clipped = np.clip(samples * 10 / np.abs(samples).max(), -1, 1)
+    assert assess(clipped, 48_000, model=model).clipped_share > 0.01 > assess(samples, 48_000).clipped_share
 
 
 def test_a_report_measures_what_is_known(model, speech, mix, recording):
