@@ -32,6 +32,10 @@ class AssistantError(EdgePseError):
     """The proxy of an assistant can't listen where it should, or its service behind has no proper address."""
 
 
+class ControlError(EdgePseError):
+    """No stream runs that could be controlled, or it refuses what it is asked for."""
+
+
 class ThreadError(EdgePseError):
     """Something that one thread at a time may use was called into the middle of its work."""
 

@@ -12,6 +12,7 @@ import click
 from edge_pse import __version__
 from edge_pse.cli import streams
 from edge_pse.cli.bench import bench
+from edge_pse.cli.ctl import ctl
 from edge_pse.cli.devices import devices
 from edge_pse.cli.doctor import doctor
 from edge_pse.cli.enhance import enhance
@@ -55,6 +56,7 @@ for _command in (
     who,
     stream,
     run,
+    ctl,
     wyoming,
     virtual_mic,
     devices,

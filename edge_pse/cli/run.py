@@ -7,7 +7,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.cli.terminal import is_terminal
 from edge_pse.cli.who import Speaking, all_enrolled
+from edge_pse.control import ControlServer, Desk
 from edge_pse.enhancer import Enhancer
-from edge_pse.errors import EdgePseError, ProfileError, StreamHungError
+from edge_pse.errors import ControlError, ProfileError, StreamHungError
 from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.service import Service
 from edge_pse.speakers import ERRORS
@@ -197,13 +199,15 @@ class _Run:
         given: tuple[str, ...],
         speaking: Speaking | None,
     ):
-        self._stop, self._load, self._given = stop, load, tuple(dict.fromkeys(given))
+        self._stop, self._load = stop, load
+        speaks = None if speaking is None else speaking.text
+        self._desk = Desk(lambda: self._live, load, stop, tuple(dict.fromkeys(given)), speaks)
         self._enrollment: StreamEnrollment | None = None
         if auto_enroll is not None and not (resumed and auto_enroll in ProfileStore()):
             self._enrollment = StreamEnrollment(
                 auto_enroll, enhancer, self._say, is_terminal(sys.stdout), self._microphone
             )
-        self._view, self._service = self._make_view(speaking), Service()
+        self._view, self._service = self._make_view(speaks), Service()
         if speaking is not None:
             self._say(f"Who speaks is a guess. {ERRORS}")
         # A service may be started before its devices are there.
@@ -227,7 +231,11 @@ class _Run:
         try:
             with quiet_libraries(), output.warnings_said(self._say):
                 try:
-                    with self._view, ProfileWatch(self._live.enhancer, self._load, self._say):
+                    with (
+                        self._view,
+                        ProfileWatch(self._live.enhancer, self._load, self._say),
+                        self._controlled(),
+                    ):
                         self._live.run(self._stop, patient=self._patient)
                         self._service.stopping()
                         self._say_paces()
@@ -245,7 +253,18 @@ class _Run:
         if source is not None and sink is not None:
             self._say(f"Samples against the clock: input {source:.2%}, output {sink:.2%}.")
 
+    @contextmanager
+    def _controlled(self) -> Iterator[None]:
+        """By other programs, where that can be; the sound does not depend on it."""
+        with ExitStack() as listening:
+            try:
+                listening.enter_context(ControlServer(self._desk))
+            except ControlError as error:
+                self._say(str(error))
+            yield
+
     def _say(self, sentence: str) -> None:
+        self._desk.note(sentence)
         self._view.say(sentence)
         self._service.status(sentence)
 
@@ -257,16 +276,15 @@ class _Run:
             f"{counters.overloads} overloads, {self._live.restarts} restarts."
         )
 
-    def _make_view(self, speaking: Speaking | None) -> View:
-        speaks = None if speaking is None else speaking.text
+    def _make_view(self, speaks: Callable[[], str] | None) -> View:
         if not is_terminal(sys.stdout):
             return Lines(lambda: self._live, speaks)
         keys = {
-            "b": ("bypass", self._toggle_bypass),
-            "+": ("stronger", lambda: self._change_strength(_STRENGTH_STEP)),
-            "-": ("weaker", lambda: self._change_strength(-_STRENGTH_STEP)),
-            "p": ("next profile", self._next_profile),
-            "q": ("quit", self._stop.set),
+            "b": ("bypass", self._desk.toggle_bypass),
+            "+": ("stronger", lambda: self._desk.change_strength(_STRENGTH_STEP)),
+            "-": ("weaker", lambda: self._desk.change_strength(-_STRENGTH_STEP)),
+            "p": ("next profile", self._desk.next_profile),
+            "q": ("quit", self._desk.stop),
         }
         if self._enrollment is not None:
             keys["e"] = ("keep", self._enrollment.keep)
@@ -275,26 +293,6 @@ class _Run:
     def _microphone(self) -> str:
         status = self._live.status()
         return status.input if status else ""
-
-    def _toggle_bypass(self) -> None:
-        self._live.bypass = not self._live.bypass
-
-    def _change_strength(self, step: float) -> None:
-        enhancer = self._live.enhancer
-        enhancer.strength = min(max(round(enhancer.strength + step, 2), 0.0), 1.0)
-
-    def _next_profile(self) -> None:
-        """The one after this in alphabetical order; then those that were given together, then none."""
-        enhancer = self._live.enhancer
-        choices: list[tuple[str, ...]] = [(), *((name,) for name in ProfileStore().list())]
-        if len(self._given) > 1:
-            choices.append(self._given)
-        now = tuple(profile.name for profile in enhancer.profiles)
-        following = choices[(choices.index(now) + 1) % len(choices)] if now in choices else ()
-        try:
-            enhancer.profiles = [self._load(name) for name in following]
-        except EdgePseError as error:
-            self._say(str(error))
 
     def _end_recording(self) -> None:
         if self._recorder is not None:
