@@ -80,7 +80,7 @@ bench: $(VENV)/.development
 
 # The full evaluation needs the dev data: make report DATA=FOLDER (or EDGE_PSE_DATA).
 report: $(VENV)/.development peers
-	$(BIN)/python -m evaluation pvqe-s pvqe-xs --input --reference --peer all $(if $(DATA),--data $(DATA)) --out report --publish
+	$(BIN)/python -m evaluation pvqe-s pvqe-xs --band 8 --input --reference --peer all $(if $(DATA),--data $(DATA)) --out report --publish
 	$(BIN)/python -m evaluation pvqe-s-far pvqe-s-far.fp32 --input --peer webrtc-aec3 --peer speex-mdf --sets echo \
 		$(if $(DATA),--data $(DATA)) --out report/echo --no-cost --publish
 	$(BIN)/python -m quantization.publish

@@ -45,18 +45,21 @@ def _specs(
     reference: bool,
     commands: tuple[str, ...],
     peers: tuple[str, ...],
+    half_band: bool,
 ) -> list[SystemSpec]:
     names = list(PEERS) if ALL_PEERS in peers else list(peers)
     specs = [SystemSpec("input")] if unprocessed else []
     specs += [SystemSpec("model", model) for model in models]
+    specs += [SystemSpec("model", model, full_band=False) for model in models if half_band]
     specs += [SystemSpec("peer", name) for name in names]
     specs += [SystemSpec("command", template) for template in commands]
     return specs + ([SystemSpec("reference")] if reference else [])
 
 
 def _cost_clip(scenes: list[Scene], root: Path) -> np.ndarray | None:
-    """The first noisy speech of the sets, 8 s of it; None where nothing can be read."""
-    ranked = sorted(scenes, key=lambda scene: scene.set != "noise")
+    """The first noisy speech of the sets at 16 kHz, 8 s of it; None where nothing can be read."""
+    at_model_rate = [scene for scene in scenes if scene.rate_hz == SAMPLE_RATE_HZ]
+    ranked = sorted(at_model_rate, key=lambda scene: scene.set != "noise")
     for scene in ranked:
         try:
             return np.resize(render(scene, root).mixture, round(CLIP_SECONDS * SAMPLE_RATE_HZ))
@@ -93,6 +96,11 @@ def _listening(evaluation: Evaluation, results: list[SystemResult]) -> Listening
 )
 @click.option("--reference", is_flag=True, help="Score the clean reference: the ceiling of every metric.")
 @click.option(
+    "--band",
+    type=click.Choice(["8"]),
+    help="Score each model a second time on the full-band scenes, as --band 8 of edge-pse has it: nothing above 8 kHz.",
+)
+@click.option(
     "--command",
     "commands",
     multiple=True,
@@ -126,6 +134,7 @@ def main(
     models: tuple[str, ...],
     unprocessed: bool,
     reference: bool,
+    band: str | None,
     commands: tuple[str, ...],
     peers: tuple[str, ...],
     pairs: tuple[Path, Path] | None,
@@ -150,7 +159,7 @@ def main(
         raise click.ClickException(str(error)) from None
     if publish and (quick or pairs):
         raise click.UsageError("--publish is for the dev sets: not with --quick or --pairs.")
-    specs = _specs(models, unprocessed, reference, commands, peers)
+    specs = _specs(models, unprocessed, reference, commands, peers, band == "8")
     with Evaluation(root, scenes, jobs, dnsmos=not quick) as evaluation:
         results = _run_all(evaluation, specs)
         listening = _listening(evaluation, results) if out else None

@@ -49,7 +49,11 @@ def measure_costs(results: list[SystemResult], mixture: np.ndarray) -> list[Cost
     """
     engines: list[tuple[SystemResult, SystemProcess | CommandSystem]] = []
     for result in results:
-        if result.reason is None and result.spec.kind in ("model", "peer", "command"):
+        if (
+            result.reason is None
+            and result.spec.full_band
+            and result.spec.kind in ("model", "peer", "command")
+        ):
             try:
                 engines.append((result, _open(result)))
             except SystemFailure:

@@ -1,10 +1,11 @@
 """Where the evaluation data lies, and what it is.
 
 A folder of recordings, named by the scenes of ``evaluation/sets/*.jsonl`` with their paths in it:
-``speech/dev/CORPUS/SPEAKER/*``, ``noise/dev/*``, ``rir/dev/*`` (room responses), ``echo/dev/*`` (calls) and
-``pairs/dev/*`` (clean and noisy). ``speech.jsonl`` and ``noise.jsonl`` describe recordings, a JSON object a line:
-``path``, ``split`` (``dev``) and ``seconds``; of speech ``corpus``, ``speaker``, ``sex`` and ``age``, of noise
-``label`` and ``speech`` (``no``, unless voices may be audible). The recordings are of others and don't come with the
+``speech/dev/CORPUS/SPEAKER/*``, ``noise/dev/*``, ``rir/dev/*`` (room responses), ``echo/dev/*`` (calls),
+``pairs/dev/*`` (clean and noisy) and ``fullband/dev/*`` (48 kHz). ``speech.jsonl`` and ``noise.jsonl`` describe
+recordings, a JSON object a line: ``path``, ``split`` (``dev``) and ``seconds``; of speech ``corpus``, ``speaker``,
+``sex`` and ``age``, of noise ``label`` and ``speech`` (``no``, unless voices may be audible). ``fullband.jsonl`` has
+both, told apart by their ``role``. The recordings are of others and don't come with the
 project. ``python -m evaluation.sets.build`` makes sets of recordings of your own; ``--pairs`` of ``python -m
 evaluation`` needs no such folder.
 """

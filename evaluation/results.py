@@ -33,7 +33,8 @@ class SystemResult:
 
     spec: SystemSpec
     info: SystemInfo = field(default_factory=SystemInfo)
-    delay_samples: float = 0.0
+    delays_samples: dict[int, float] = field(default_factory=dict)
+    """By the rate of the scenes, in Hz."""
     rows: list[Row] = field(default_factory=list)
     reason: str | None = None
     """Why it could not be run at all; then there are no rows."""

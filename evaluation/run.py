@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.data import DataError
+from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.results import Row, SystemResult
 from evaluation.scoring import Depth, score
+from evaluation.sets import FULL_BAND_CLEAN
 from evaluation.sets.render import Clip, render
 from evaluation.sets.scene import ProfileKind, Scene
 from evaluation.systems.process import ONE_THREAD
@@ -30,7 +32,7 @@ class _Order:
     """What a worker must know about the system of a task."""
 
     spec: SystemSpec
-    delay_samples: float
+    delays_samples: dict[int, float]
     uses_profile: bool
     dnsmos: bool
 
@@ -77,17 +79,26 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _probe(spec: SystemSpec, scenes: list[Scene]) -> tuple[SystemInfo, float]:
+def _probe(spec: SystemSpec, scenes: dict[int, list[Scene]]) -> tuple[SystemInfo, dict[int, float]]:
+    """What a system says of itself, and its delay in samples at each rate, from some scenes of that."""
     system = _Worker.open(spec)
-    probes = []
+    delays = {}
+    for rate_hz, some in scenes.items():
+        if rate_hz == SAMPLE_RATE_HZ or system.info.full_band:
+            delays[rate_hz] = system.measure_delay(_references(some), rate_hz)
+    return system.info, delays
+
+
+def _references(scenes: list[Scene]) -> list[np.ndarray]:
+    references = []
     for scene in scenes:
         try:
             reference = render(scene, _Worker.root).reference
         except DataError:
             continue  # the clip's own row will say so
         if reference is not None:
-            probes.append(reference)
-    return system.info, system.measure_delay(probes)
+            references.append(reference)
+    return references
 
 
 def _score_scene(order: _Order, scene: Scene) -> list[Row]:
@@ -99,12 +110,16 @@ def _score_scene(order: _Order, scene: Scene) -> list[Row]:
     rows = []
     for profile in order.profiles(scene):
         try:
-            output = _Worker.open(order.spec).enhance(clip, profile, order.delay_samples)
+            output = _enhanced(order, clip, profile)
             scores = score(clip, output, order.depth(scene, profile))
             rows.append(_row(order, scene, profile, scores.metrics, scores.reasons))
         except (SystemFailure, DataError) as error:
             rows.append(_row(order, scene, profile, {}, [str(error)]))
     return rows
+
+
+def _enhanced(order: _Order, clip: Clip, profile: ProfileKind) -> np.ndarray:
+    return _Worker.open(order.spec).enhance(clip, profile, order.delays_samples[clip.scene.rate_hz])
 
 
 def _row(
@@ -117,7 +132,7 @@ def _row(
 def _listen(order: _Order, scene: Scene, profile: ProfileKind) -> tuple[Clip, np.ndarray] | None:
     try:
         clip = render(scene, _Worker.root)
-        return clip, _Worker.open(order.spec).enhance(clip, profile, order.delay_samples)
+        return clip, _enhanced(order, clip, profile)
     except (SystemFailure, DataError):
         return None
 
@@ -162,11 +177,11 @@ class Evaluation:
         result = SystemResult(spec)
         try:
             probed = self._pool.submit(_probe, spec, self._probe_scenes())
-            result.info, result.delay_samples = probed.result()
+            result.info, result.delays_samples = probed.result()
         except SystemFailure as error:
             result.reason = str(error)
             return result
-        scenes = [scene for scene in self.scenes if scene.echo or not result.info.needs_far_end]
+        scenes = [scene for scene in self.scenes if _takes_part(result, scene)]
         futures = [self._pool.submit(_score_scene, self._order(result), scene) for scene in scenes]
         for future in futures:
             result.rows.extend(future.result())
@@ -182,9 +197,20 @@ class Evaluation:
         return Listening(result.name, {clip.scene.name: (clip, output) for clip, output in heard})
 
     def _order(self, result: SystemResult) -> _Order:
-        return _Order(result.spec, result.delay_samples, result.info.uses_profile, self._dnsmos)
+        return _Order(result.spec, result.delays_samples, result.info.uses_profile, self._dnsmos)
 
-    def _probe_scenes(self) -> list[Scene]:
-        """A few scenes with a reference, those of clean speech first."""
+    def _probe_scenes(self) -> dict[int, list[Scene]]:
+        """A few scenes with a reference of each rate, those of clean speech first."""
         known = [scene for scene in self.scenes if scene.reference or scene.target]
-        return sorted(known, key=lambda scene: scene.set != "clean")[:PROBE_COUNT]
+        known.sort(key=lambda scene: scene.set not in ("clean", FULL_BAND_CLEAN))
+        rates = sorted({scene.rate_hz for scene in self.scenes})
+        return {rate: [scene for scene in known if scene.rate_hz == rate][:PROBE_COUNT] for rate in rates}
+
+
+def _takes_part(result: SystemResult, scene: Scene) -> bool:
+    """Echo cancellers need an echo; what has no full band has nothing to say of it, and a model without what is above
+    8 kHz nothing new of other scenes.
+    """
+    if result.info.needs_far_end and not scene.echo:
+        return False
+    return result.spec.full_band if scene.rate_hz == SAMPLE_RATE_HZ else result.info.full_band

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+import soxr
 
-from evaluation.metrics import perceptual
+from evaluation.metrics import perceptual, upper_band
 from evaluation.metrics.perceptual import Unscorable
 from evaluation.metrics.signal import (
     SAMPLE_RATE_HZ,
@@ -19,12 +20,16 @@ from evaluation.metrics.signal import (
     si_sdr,
     suppression_db,
 )
+from evaluation.sets import FULL_BAND_CLEAN, FULL_BAND_NOISE, FULL_BAND_TALKERS
 from evaluation.sets.render import Clip
 
 ONSET_SECONDS = 1.0
 CLEAN_INPUT_DB = 60.0
 """An input this near to the reference is clean: nothing can be gained there."""
-PESQ_SETS = {"two-talkers", "three-talkers", "noise", "voicebank", "clean", "voices", "pairs"}
+PESQ_SETS = {
+    "two-talkers", "three-talkers", "noise", "voicebank", "clean", "voices", "pairs",
+    FULL_BAND_CLEAN, FULL_BAND_NOISE, FULL_BAND_TALKERS,
+}  # fmt: skip
 DNSMOS_SETS = {"noise", "voicebank", "clean", "pairs"}
 PERSONALISED_DNSMOS_SETS = {"two-talkers"}
 
@@ -50,8 +55,18 @@ class Scores:
 def score(clip: Clip, output: np.ndarray, depth: Depth) -> Scores:
     """Score an aligned output, (samples,) float32 like the mixture.
 
+    Of a full-band scene, what is below 8 kHz is scored as the other scenes are, at 16 kHz, and what is above by itself.
     Metrics that are not defined are left out, with the reason.
     """
+    if clip.scene.rate_hz == SAMPLE_RATE_HZ:
+        return _score(clip, output, depth)
+    scores = _score(_below(clip), _at_model_rate(output, clip.scene.rate_hz), depth)
+    above = _above(clip, output)
+    scores.metrics |= {name: value for name, value in above.items() if np.isfinite(value)}
+    return scores
+
+
+def _score(clip: Clip, output: np.ndarray, depth: Depth) -> Scores:
     scores = Scores()
     if not clip.mixture.any():
         scores.reasons.append("the input is silent")
@@ -68,6 +83,55 @@ def score(clip: Clip, output: np.ndarray, depth: Depth) -> Scores:
             _score_perceptually(clip, output, depth, scores)
     scores.metrics = {name: value for name, value in scores.metrics.items() if np.isfinite(value)}
     return scores
+
+
+def _at_model_rate(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    return soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ)
+
+
+def _below(clip: Clip) -> Clip:
+    """The clip at 16 kHz: what is below 8 kHz."""
+    reference, interference = (
+        None if part is None else _at_model_rate(part, clip.scene.rate_hz)
+        for part in (clip.reference, clip.interference)
+    )
+    mixture = _at_model_rate(clip.mixture, clip.scene.rate_hz)
+    return replace(clip, mixture=mixture, reference=reference, interference=interference)
+
+
+def _above(clip: Clip, output: np.ndarray) -> dict[str, float]:
+    """What becomes of sound above 8 kHz, in clips whose every part has some."""
+    rate_hz, mixture = clip.scene.rate_hz, clip.mixture
+    reference = np.zeros_like(mixture) if clip.reference is None else clip.reference
+    other = mixture - reference
+    wanted, unwanted, heard = (upper_band.above(part, rate_hz) for part in (reference, other, output))
+    parts = [(whole, part) for whole, part in ((reference, wanted), (other, unwanted)) if whole.any()]
+    if not parts or not all(upper_band.carries(*both) for both in parts):
+        return {}
+    if not reference.any():
+        return _taken_away(mixture, output, unwanted, heard, rate_hz)
+    metrics = {
+        "si_sdr_above": upper_band.si_sdr_above(wanted, heard),
+        "lsd_above_db": upper_band.log_spectral_distance_db(wanted, heard, rate_hz),
+        "level_change_above_db": level_change_db(wanted, heard, rate_hz),
+    }
+    if other.any():
+        before = upper_band.si_sdr_above(wanted, wanted + unwanted)
+        metrics["si_sdr_gain_above"] = metrics["si_sdr_above"] - before
+    if clip.scene.noise and clip.scene.target:
+        # Noise alone comes first, as long as the target waits.
+        alone = slice(round(clip.scene.target.at * rate_hz))
+        metrics |= _taken_away(mixture[alone], output[alone], unwanted[alone], heard[alone], rate_hz)
+    return metrics
+
+
+def _taken_away(
+    mixture: np.ndarray, output: np.ndarray, mixture_above: np.ndarray, output_above: np.ndarray, rate_hz: int
+) -> dict[str, float]:
+    """Of sound that should go: what is gone below and above 8 kHz, and by how much less above."""
+    below = suppression_db(_at_model_rate(mixture, rate_hz), _at_model_rate(output, rate_hz))
+    above = suppression_db(mixture_above, output_above)
+    return {"suppression_db": below, "suppression_above_db": above, "suppression_shortfall_db": below - above}
 
 
 def _score_against_reference(clip: Clip, output: np.ndarray, scores: Scores) -> None:

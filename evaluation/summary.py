@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from evaluation.metrics.signal import pooled_suppression_db
 from evaluation.metrics.statistics import Summary, summarise
 from evaluation.results import Row, SystemResult
+from evaluation.sets import FULL_BAND_CLEAN, FULL_BAND_NOISE, FULL_BAND_OTHERS, FULL_BAND_TALKERS
 from evaluation.sets.scene import PROFILE_KINDS, ProfileKind
 
 WORST_COUNT = 10
@@ -43,6 +44,12 @@ METRICS: dict[str, Metric] = {
     "tsos_onset": Metric("TSOS, first second %", 1, PERCENT),
     "tsos_longest_ms": Metric("longest gap ms", 0),
     "level_change_db": Metric("level change dB", 1),
+    "si_sdr_above": Metric("SI-SDR above 8 kHz dB", 1),
+    "si_sdr_gain_above": Metric("SI-SDR gain above 8 kHz dB", 1),
+    "lsd_above_db": Metric("LSD above 8 kHz dB", 1),
+    "level_change_above_db": Metric("level change above 8 kHz dB", 1),
+    "suppression_above_db": Metric("suppression above 8 kHz dB", 1),
+    "suppression_shortfall_db": Metric("suppression: less above than below dB", 1),
     "erle_db": Metric("ERLE dB", 1),
     "aecmos_echo": Metric("AECMOS echo"),
     "aecmos_degradation": Metric("AECMOS degradation"),
@@ -68,12 +75,25 @@ SET_METRICS: dict[str, tuple[str, ...]] = {
     "enrollment": ("si_sdr_gain", "wrong_talker", "tsos_active"),
     "voices": ("si_sdr_gain", "pesq", "stoi", "wrong_talker", "tsos_active"),
     "echo": ("erle_db", "aecmos_echo", "aecmos_degradation", "si_sdr", "pesq"),
+    FULL_BAND_TALKERS: (
+        "si_sdr_gain", "si_sdr_gain_above", "si_sdr_above", "lsd_above_db", "pesq", "stoi", "wrong_talker",
+    ),
+    FULL_BAND_OTHERS: ("suppression_db", "suppression_above_db", "suppression_shortfall_db"),
+    FULL_BAND_NOISE: (
+        "si_sdr_gain", "si_sdr_gain_above", "si_sdr_above", "lsd_above_db", "pesq", "stoi", "suppression_db",
+        "suppression_above_db", "suppression_shortfall_db",
+    ),
+    FULL_BAND_CLEAN: (
+        "level_change_db", "level_change_above_db", "lsd_above_db", "si_sdr", "si_sdr_above", "pesq", "stoi", "tsos",
+    ),
 }  # fmt: skip
 """Columns of each set's table; the first is what the set is about, and is broken down by its conditions."""
 
 CONDITION_METRICS: dict[str, tuple[str, ...]] = {
     "echo": ("erle_db", "aecmos_echo", "aecmos_degradation"),
     "narrow-band": ("tsos_active", "si_sdr_gain"),
+    FULL_BAND_TALKERS: ("si_sdr_gain", "si_sdr_gain_above"),
+    FULL_BAND_NOISE: ("si_sdr_gain", "si_sdr_gain_above", "suppression_shortfall_db"),
 }
 """Sets whose conditions need more than the first metric."""
 

@@ -11,7 +11,7 @@ STEPS_PER_SAMPLE = 8
 """Systems that resample inside lag by a fraction of a sample, which costs several dB of SI-SDR if ignored."""
 
 
-def estimate_delay(sent: np.ndarray, received: np.ndarray) -> float:
+def estimate_delay(sent: np.ndarray, received: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> float:
     """Delay of `received` behind `sent` in samples, in steps of 1/8; 0 when either is silent.
 
     The peak of the cross-correlation within +-200 ms, interpolated by zero-padding its spectrum.
@@ -23,7 +23,7 @@ def estimate_delay(sent: np.ndarray, received: np.ndarray) -> float:
     size = 1 << (2 * length - 1).bit_length()
     spectrum = np.fft.rfft(received, size) * np.conj(np.fft.rfft(sent, size))
     coarse = np.fft.irfft(spectrum, size)
-    reach = min(round(MAX_DELAY_SECONDS * SAMPLE_RATE_HZ), length - 1)
+    reach = min(round(MAX_DELAY_SECONDS * rate_hz), length - 1)
     lags = np.arange(-reach, reach + 1)
     # Ties go to the smaller delay, so that a system without delay is never moved.
     order = np.argsort(np.abs(lags), kind="stable")

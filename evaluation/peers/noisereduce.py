@@ -18,6 +18,10 @@ class NoiseReduce:
         self.info = SystemInfo("noisereduce, non-stationary", streams=False)
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = RATE_HZ,
     ) -> np.ndarray:
         return np.asarray(self._reduce(y=mixture, sr=RATE_HZ, stationary=False), np.float32)

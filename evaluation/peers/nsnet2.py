@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from evaluation.peers.frames import RATE_HZ
 from evaluation.systems.spec import SystemInfo
 
 WINDOW = 320
@@ -34,7 +35,11 @@ class NsNet2:
         )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = RATE_HZ,
     ) -> np.ndarray:
         padded = np.concatenate([np.zeros(HOP), mixture, np.zeros(-len(mixture) % HOP + HOP)])
         frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * self._window

@@ -7,9 +7,8 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-import soxr
 
-from evaluation.peers.frames import RATE_HZ, by_frames
+from evaluation.peers.frames import RATE_HZ, at_rate, by_frames
 from evaluation.systems.spec import SystemInfo
 
 NATIVE_RATE_HZ = 48_000
@@ -18,8 +17,8 @@ FULL_SCALE = np.float32(32768.0)
 
 
 class RNNoise:
-    """48 kHz inside, so a clip is resampled there and back. The library is called directly: the package's own
-    interface needs a media stack that has nothing to do with denoising.
+    """48 kHz inside: a clip of another rate is resampled there and back. The library is called directly: the package's
+    own interface needs a media stack that has nothing to do with denoising.
     """
 
     def __init__(self) -> None:
@@ -30,10 +29,16 @@ class RNNoise:
         self._library = ctypes.CDLL(str(path))
         self._library.rnnoise_create.restype = ctypes.c_void_p
         self._library.rnnoise_process_frame.restype = ctypes.c_float
-        self.info = SystemInfo("RNNoise 0.2 (pyrnnoise)", latency_ms=20.0, size_bytes=path.stat().st_size)
+        self.info = SystemInfo(
+            "RNNoise 0.2 (pyrnnoise)", latency_ms=20.0, size_bytes=path.stat().st_size, full_band=True
+        )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = RATE_HZ,
     ) -> np.ndarray:
         state = ctypes.c_void_p(self._library.rnnoise_create(None))
         pointer = ctypes.POINTER(ctypes.c_float)
@@ -46,7 +51,7 @@ class RNNoise:
             return result
 
         try:
-            wide = soxr.resample(mixture, RATE_HZ, NATIVE_RATE_HZ) * FULL_SCALE
-            return soxr.resample(by_frames(wide, FRAME, call) / FULL_SCALE, NATIVE_RATE_HZ, RATE_HZ)
+            wide = at_rate(mixture, rate_hz, NATIVE_RATE_HZ) * FULL_SCALE
+            return at_rate(by_frames(wide, FRAME, call) / FULL_SCALE, NATIVE_RATE_HZ, rate_hz)
         finally:
             self._library.rnnoise_destroy(state)

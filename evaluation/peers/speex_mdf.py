@@ -33,7 +33,11 @@ class SpeexEchoCanceller:
         )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = RATE_HZ,
     ) -> np.ndarray:
         far = np.zeros_like(mixture) if far_end is None else far_end
         library = self._library

@@ -25,7 +25,11 @@ class VoxLock:
         )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = RATE_HZ,
     ) -> np.ndarray:
         if enrollment is not None and len(enrollment) < SAMPLE_SECONDS * RATE_HZ:
             raise ValueError("it needs three seconds of enrollment")

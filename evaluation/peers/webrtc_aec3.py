@@ -24,7 +24,11 @@ class WebRtcEchoCanceller:
         )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = RATE_HZ,
     ) -> np.ndarray:
         far = np.zeros_like(mixture) if far_end is None else far_end
         return pairs_by_frames(mixture, far, RATE_HZ // 100, self._new().process)

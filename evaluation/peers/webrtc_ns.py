@@ -28,15 +28,20 @@ class WebRtcSuppressor:
     def __init__(self) -> None:
         from pywebrtc_audio import NoiseSuppressor
 
-        self._new = lambda: NoiseSuppressor(sample_rate=RATE_HZ, level=LEVEL)
+        self._new = NoiseSuppressor
         self.info = SystemInfo(
             f"WebRTC noise suppressor, level {LEVEL} (pywebrtc-audio)",
             latency_ms=10.0,
             size_bytes=library_size("pywebrtc_audio"),
+            full_band=True,
         )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = RATE_HZ,
     ) -> np.ndarray:
-        suppressor = self._new()
-        return by_frames(mixture, RATE_HZ // 100, suppressor.process)
+        suppressor = self._new(sample_rate=rate_hz, level=LEVEL)
+        return by_frames(mixture, rate_hz // 100, suppressor.process)

@@ -10,7 +10,6 @@ import numpy as np
 import soundfile
 
 from evaluation.cost import Cost
-from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.report.markdown import (
     HOW_TO_READ,
     condition_tables,
@@ -53,9 +52,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _player(label: str, samples: np.ndarray) -> str:
+def _player(label: str, samples: np.ndarray, rate_hz: int) -> str:
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(samples, -1.0, 1.0), SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, np.clip(samples, -1.0, 1.0), rate_hz, format="FLAC", subtype="PCM_16")
     uri = data_uri("audio/flac", buffer.getvalue())
     return f'<div>{escape(label)}<audio controls preload="metadata" src="{uri}"></audio></div>'
 
@@ -64,11 +63,12 @@ def _listening(clip: Clip, output: np.ndarray) -> str:
     signals = {"input": clip.mixture, "output": output}
     if clip.reference is not None:
         signals["reference"] = clip.reference
-    players = "".join(_player(name, samples) for name, samples in signals.items())
+    rate_hz = clip.scene.rate_hz
+    players = "".join(_player(name, samples, rate_hz) for name, samples in signals.items())
     enrollment = clip.enrollment("right")
     if enrollment is not None:
-        players += _player("enrollment", enrollment)
-    picture = spectrogram(signals)
+        players += _player("enrollment", enrollment, rate_hz)
+    picture = spectrogram(signals, rate_hz)
     return (
         f"<figure><figcaption>{escape(clip.scene.name)}</figcaption>"
         f'<img alt="spectrograms of {escape(clip.scene.name)}" src="{picture}">'

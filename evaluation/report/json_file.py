@@ -34,7 +34,7 @@ def _system(result: SystemResult) -> dict[str, Any]:
         "name": result.name,
         "kind": result.spec.kind,
         "info": asdict(result.info),
-        "delay_samples": result.delay_samples,
+        "delays_samples": result.delays_samples,
         "conditioning_gap": asdict(gap) if gap else None,
         "reason": result.reason,
     }

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.cost import Cost
-from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.results import SystemResult
 from evaluation.sets.scene import PROFILE_KINDS
 from evaluation.summary import conditions, main_rows, over, select
@@ -136,24 +135,25 @@ def plots(results: list[SystemResult], costs: list[Cost]) -> Iterator[str]:
     return (candidate for candidate in candidates if candidate)
 
 
-def spectrogram(signals: dict[str, np.ndarray]) -> str:
+def spectrogram(signals: dict[str, np.ndarray], rate_hz: int) -> str:
     """Spectrograms of equally long signals side by side, on one scale of levels."""
     figure = Figure(figsize=(3.4 * len(signals), 2.1))
-    window = np.hanning(512)
+    size = rate_hz * 32 // 1000
+    window = np.hanning(size)
     spectra = {}
     for name, samples in signals.items():
-        frames = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), 512)[::128]
+        frames = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), size)[:: size // 4]
         spectra[name] = 20.0 * np.log10(np.abs(np.fft.rfft(frames * window, axis=1)).T + 1e-6)
     top = max(float(spectrum.max()) for spectrum in spectra.values())
     for index, (name, spectrum) in enumerate(spectra.items(), start=1):
         axes = figure.add_subplot(1, len(spectra), index)
-        seconds = len(signals[name]) / SAMPLE_RATE_HZ
+        seconds = len(signals[name]) / rate_hz
         axes.imshow(
             spectrum,
             origin="lower",
             aspect="auto",
             cmap="magma",
-            extent=(0.0, seconds, 0.0, 8.0),
+            extent=(0.0, seconds, 0.0, rate_hz / 2000),
             vmin=top - SPECTROGRAM_RANGE_DB,
             vmax=top,
         )

@@ -16,6 +16,7 @@ from evaluation.data import data_option, data_root
 from evaluation.sets import SETS_FOLDER
 from evaluation.sets.builder import CLIP_SECONDS, INDOOR_ROOMS, SetBuilder, is_adult
 from evaluation.sets.corpus import Talker, read_manifest, read_noises, read_talkers, take
+from evaluation.sets.full_band import full_band
 from evaluation.sets.render import DEVICES, NARROW_BAND
 from evaluation.sets.scene import (
     PROFILE_KINDS,
@@ -286,6 +287,7 @@ SETS: dict[str, Callable[[SetBuilder], None]] = {
     "enrollment": enrollment,
     "voices": voices,
     "echo": echo,
+    "full-band": full_band,
     "quick": quick,
 }
 

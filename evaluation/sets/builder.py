@@ -128,9 +128,10 @@ class SetBuilder:
             alone = render(self._alone(scene, noise=replace(scene.noise, gain_db=0.0)), self.root).mixture
             gain = level - snr_db - _db(_rms(alone))
             scene = replace(scene, noise=replace(scene.noise, gain_db=round(gain, 2)))
-        return self._without_clipping(scene)
+        return self.without_clipping(scene)
 
-    def _without_clipping(self, scene: Scene) -> Scene:
+    def without_clipping(self, scene: Scene) -> Scene:
+        """All parts softer by what the mixture would be over `PEAK_LIMIT`."""
         peak = float(np.abs(render(scene, self.root).mixture).max())
         if peak <= PEAK_LIMIT:
             return scene
@@ -178,7 +179,8 @@ class SetBuilder:
         self, tags: dict[str, str], profiles: tuple[ProfileKind, ...], seconds: float = CLIP_SECONDS
     ) -> Scene:
         """An empty scene with the next running number in its name."""
-        words = [self.name, *([] if self.set_name == self.name else [self.set_name]), *tags.values()]
+        prefix = [] if self.set_name.startswith(self.name) else [self.name]
+        words = [*prefix, self.set_name, *tags.values()]
         label = "_".join(word.replace(" ", "-") for word in words)
         return Scene(f"{label}_{len(self.scenes):03d}", self.set_name, seconds, tags, profiles)
 

@@ -91,6 +91,21 @@ def read_noises(root: Path) -> list[NoiseSource]:
     return [NoiseSource(_trimmed(root, row), row["label"], row["speech"] != "no") for row in rows]
 
 
+def read_full_band(root: Path) -> tuple[list[Talker], list[NoiseSource]]:
+    """The dev talkers and noises at 48 kHz, sorted by path. All recordings of a talker are in `Talker.mixing`: they are
+    few, so a scene enrolls from those that are not in it.
+    """
+    rows = sorted(read_manifest(root, "fullband"), key=lambda row: row["path"])
+    clips: dict[tuple[str, str], list[Segment]] = defaultdict(list)
+    for row in rows:
+        if row["role"] == "speech":
+            clips[row["corpus"], row["speaker"]].append(_trimmed(root, row))
+    noises = [NoiseSource(_trimmed(root, row), "recorded", False) for row in rows if row["role"] == "noise"]
+    return [
+        Talker(speaker, corpus, None, None, tuple(of), ()) for (corpus, speaker), of in clips.items()
+    ], noises
+
+
 def take(segments: tuple[Segment, ...], seconds: float, first: int = 0) -> tuple[Segment, ...]:
     """Consecutive segments from number `first` on (around the end), cut to `seconds` in all."""
     taken: list[Segment] = []

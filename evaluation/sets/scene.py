@@ -12,8 +12,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from evaluation.metrics.signal import SAMPLE_RATE_HZ
+
 ProfileKind = Literal["right", "wrong", "none"]
 TalkType = Literal["st", "nst", "dt"]
+SyntheticKind = Literal["white", "pink", "hiss", "keyboard"]
 PROFILE_KINDS: tuple[ProfileKind, ...] = ("right", "wrong", "none")
 
 
@@ -23,6 +26,15 @@ class Segment:
 
     path: str
     start: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A stretch of noise that no recording holds: see `evaluation.sets.synthetic`."""
+
+    kind: SyntheticKind
+    seed: int
     seconds: float
 
 
@@ -41,7 +53,7 @@ class Voice:
 class Noise:
     """Background noise: one stretch, repeated to the length of the clip."""
 
-    segment: Segment
+    segment: Segment | Synthetic
     gain_db: float
 
 
@@ -96,6 +108,8 @@ class Scene:
     """A ready-made input (a pair or an echo recording); the parts above then describe only what is known."""
     reference: Segment | None = None
     """The clean side of `recording`."""
+    rate_hz: int = SAMPLE_RATE_HZ
+    """Of all signals of the clip, enrollments included."""
 
     def to_json(self) -> str:
         """One line without the fields that hold their default."""
@@ -145,7 +159,8 @@ def _segments(raw: list[dict[str, Any]]) -> tuple[Segment, ...]:
 
 
 def _noise(raw: dict[str, Any]) -> Noise:
-    return Noise(_segment(raw["segment"]), raw["gain_db"])
+    source = raw["segment"]
+    return Noise(Synthetic(**source) if "seed" in source else _segment(source), raw["gain_db"])
 
 
 def _voice(raw: dict[str, Any]) -> Voice:

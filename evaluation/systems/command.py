@@ -22,7 +22,8 @@ PLACEHOLDERS = ("noisy", "enroll", "far", "out")
 class CommandSystem:
     """Runs a template such as ``mytool {noisy} --voice {enroll} -o {out}`` once per clip, without a shell.
 
-    Files are 16 kHz mono WAV of 32-bit floats; the output may have any rate and any number of channels.
+    Files are mono WAV of 32-bit floats at the rate of the scene; the output may have any rate and any number of
+    channels.
     """
 
     alive = True
@@ -40,11 +41,19 @@ class CommandSystem:
         if not {"noisy", "out"} <= used:
             raise SystemFailure("the command template needs {noisy} and {out}")
         self.info = SystemInfo(
-            description=template, uses_profile="enroll" in used, needs_far_end="far" in used, streams=False
+            description=template,
+            uses_profile="enroll" in used,
+            needs_far_end="far" in used,
+            streams=False,
+            full_band=True,
         )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = SAMPLE_RATE_HZ,
     ) -> Output:
         """Run the command on one clip. SystemFailure if it fails, hangs, or writes nothing readable."""
         if self.info.uses_profile and enrollment is None:
@@ -54,12 +63,12 @@ class CommandSystem:
             files = {name: str(folder / f"{name}.wav") for name in PLACEHOLDERS}
             for key, samples in (("noisy", mixture), ("enroll", enrollment), ("far", far_end)):
                 if samples is not None:
-                    soundfile.write(files[key], samples, SAMPLE_RATE_HZ, subtype="FLOAT")
+                    soundfile.write(files[key], samples, rate_hz, subtype="FLOAT")
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            self._run(files, 30.0 + TIMEOUT_PER_AUDIO_SECOND * len(mixture) / SAMPLE_RATE_HZ)
+            self._run(files, 30.0 + TIMEOUT_PER_AUDIO_SECOND * len(mixture) / rate_hz)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            return Output(_read_output(Path(files["out"])), cpu)
+            return Output(_read_output(Path(files["out"]), rate_hz), cpu)
 
     def close(self) -> None:
         """Nothing stays open between clips."""
@@ -80,7 +89,7 @@ class CommandSystem:
             raise SystemFailure(f"the command ended with status {done.returncode}{last}")
 
 
-def _read_output(path: Path) -> np.ndarray:
+def _read_output(path: Path, rate_hz: int) -> np.ndarray:
     if not path.exists():
         raise SystemFailure("the command ended well but wrote no {out}")
     try:
@@ -88,4 +97,4 @@ def _read_output(path: Path) -> np.ndarray:
     except soundfile.LibsndfileError:
         raise SystemFailure("the command wrote something to {out} that is no audio file") from None
     mono = samples.mean(axis=1)
-    return mono if rate == SAMPLE_RATE_HZ else soxr.resample(mono, rate, SAMPLE_RATE_HZ)
+    return mono if rate == rate_hz else soxr.resample(mono, rate, rate_hz)

@@ -12,15 +12,17 @@ from edge_pse.enhancer import Enhancer
 from edge_pse.enrollment import conditioning
 from edge_pse.model import Model
 from edge_pse.profiles import Profile, Recording
+from edge_pse.samples import at_rate
+from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemInfo
 
 
 class ModelSystem:
     """A model file by name or path. A profile is made once per enrollment audio."""
 
-    def __init__(self, model: str, backend: str = "auto") -> None:
+    def __init__(self, model: str, backend: str = "auto", full_band: bool = True) -> None:
         self._model = Model.load(model, backend)
-        self._enhancer = Enhancer(self._model)
+        self._enhancer = Enhancer(self._model, full_band=full_band)
         self._profiles: dict[str, Profile] = {}
         contract = self._model.contract
         self.info = SystemInfo(
@@ -28,19 +30,26 @@ class ModelSystem:
             uses_profile=True,
             latency_ms=contract.latency_ms,
             size_bytes=self._model.path.stat().st_size,
+            full_band=True,
         )
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = SAMPLE_RATE_HZ,
     ) -> np.ndarray:
-        self._enhancer.profiles = None if enrollment is None else self._profile(enrollment)
-        contract = self._model.contract
-        return self._enhancer.enhance(mixture, contract.sample_rate_hz, far_end if contract.far_end else None)
+        self._enhancer.profiles = None if enrollment is None else self._profile(enrollment, rate_hz)
+        far = far_end if self._model.contract.far_end else None
+        return self._enhancer.enhance(mixture, rate_hz, far)
 
-    def _profile(self, enrollment: np.ndarray) -> Profile:
-        key = sha256(str(self._model.path).encode() + enrollment.tobytes()).hexdigest()
+    def _profile(self, enrollment: np.ndarray, rate_hz: int) -> Profile:
+        key = sha256(f"{self._model.path} {rate_hz}".encode() + enrollment.tobytes()).hexdigest()
         if key not in self._profiles:
-            embedding = self._embedding(key, enrollment)
+            embedding = self._embedding(
+                key, at_rate(enrollment, rate_hz, self._model.contract.sample_rate_hz)
+            )
             recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
             self._profiles[key] = Profile("evaluation", self._model.contract.profiles_of, (recording,))
         return self._profiles[key]

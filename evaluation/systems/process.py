@@ -55,10 +55,18 @@ class SystemProcess:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self._deadline = 0.0
         python = peers_python() if spec.kind == "peer" else sys.executable
+        band = [] if spec.full_band else ["8"]
         search = [str(PROJECT_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
         try:
             self._process = subprocess.Popen(
-                [python, "-m", "evaluation.systems.worker", spec.kind, spec.argument],
+                [
+                    python,
+                    "-m",
+                    "evaluation.systems.worker",
+                    spec.kind,
+                    spec.argument,
+                    *band,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
@@ -73,16 +81,20 @@ class SystemProcess:
         self.info = SystemInfo.from_dict(header["info"])
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = SAMPLE_RATE_HZ,
     ) -> Output:
         """Send one clip, get its output. After a failure the process may be gone: see `alive`."""
         assert self._process.stdin is not None
         arrays = {"mixture": mixture, "enrollment": enrollment, "far_end": far_end}
         try:
-            write_message(self._write, {}, arrays)
+            write_message(self._write, {"rate_hz": rate_hz}, arrays)
         except BrokenPipeError:
             raise SystemFailure(self._obituary()) from None
-        seconds = (len(mixture) + (0 if enrollment is None else len(enrollment))) / SAMPLE_RATE_HZ
+        seconds = (len(mixture) + (0 if enrollment is None else len(enrollment))) / rate_hz
         header, answer = self._receive(30.0 + TIMEOUT_PER_AUDIO_SECOND * seconds)
         if header["error"]:
             raise SystemFailure(header["error"])

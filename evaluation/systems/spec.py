@@ -24,11 +24,14 @@ class SystemSpec:
     kind: Kind
     argument: str = ""
     """The model of a model, the name of a peer, or the template of a command."""
+    full_band: bool = True
+    """False: a model without what is above its band, as ``edge-pse enhance --band 8`` gives it."""
 
     @property
     def name(self) -> str:
         """How the report calls it."""
-        return {"input": "unprocessed", "reference": "clean reference"}.get(self.kind, self.argument)
+        name = {"input": "unprocessed", "reference": "clean reference"}.get(self.kind, self.argument)
+        return name if self.full_band else f"{name} --band 8"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class SystemInfo:
     """Frame length and look-ahead as configured."""
     size_bytes: int | None = None
     """The model, or the library that holds it."""
+    full_band: bool = False
+    """Whether it takes and gives the full-band scenes, at their 48 kHz."""
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> SystemInfo:
@@ -51,12 +56,18 @@ class SystemInfo:
 
 
 class Hosted(Protocol):
-    """A system as it runs in its own process. All signals are 1-D float32 at 16 kHz."""
+    """A system as it runs in its own process. All signals are 1-D float32, at 16 kHz or, where it is full-band, at the
+    rate of the scene.
+    """
 
     info: SystemInfo
 
     def enhance(
-        self, mixture: np.ndarray, enrollment: np.ndarray | None, far_end: np.ndarray | None
+        self,
+        mixture: np.ndarray,
+        enrollment: np.ndarray | None,
+        far_end: np.ndarray | None,
+        rate_hz: int = 16_000,
     ) -> np.ndarray:
         """Enhance one clip from a fresh state; may return the output late, but always equally late."""
         ...

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evaluation.sets.build import quick
 from evaluation.sets.builder import INDOOR_ROOMS, SetBuilder
 from evaluation.sets.corpus import read_noises, read_talkers
+from evaluation.sets.full_band import RATE_HZ, full_band
 from evaluation.sets.scene import Scene
 
 SEXES = {"ls1688": "M", "ls2033": "M", "ls367": "F", "ls3080": "F"}
@@ -47,6 +48,7 @@ def lay_out(root: Path, fixtures: Path) -> Path:
     noise = {"path": "noise/dev/helicopter.opus", "label": "helicopter", "speech": "no", "seconds": 5.0}
     _manifest(root / "speech.jsonl", speech)
     _manifest(root / "noise.jsonl", [noise])
+    _lay_out_full_band(root, fixtures)
     generator = np.random.default_rng(0)
     for path in INDOOR_ROOMS:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +56,25 @@ def lay_out(root: Path, fixtures: Path) -> Path:
         response[16] = 1.0
         soundfile.write(root / path, response, 16_000)
     return root
+
+
+def _lay_out_full_band(root: Path, fixtures: Path) -> None:
+    """Recordings of 2 s whose spectrum above 8 kHz is the mirror image of that below."""
+    (root / "fullband/dev").mkdir(parents=True)
+    rows = []
+    names = {name: f"{name}_speech.opus" for name in ("ls1688", "ls2033")} | {"noise": "helicopter.opus"}
+    for name, file in names.items():
+        samples, rate_hz = soundfile.read(fixtures / file, dtype="float32")
+        for number in range(2):
+            path = f"fullband/dev/{name}_{number}.flac"
+            part = samples[2 * number * rate_hz :][: 2 * rate_hz]
+            bright = np.zeros((len(part), RATE_HZ // rate_hz), np.float32)
+            bright[:, 0] = part
+            soundfile.write(root / path, bright.ravel(), RATE_HZ)
+            role, speaker = ("noise", None) if name == "noise" else ("speech", name)
+            row = {"path": path, "corpus": "librispeech", "speaker": speaker, "role": role}
+            rows.append({**row, "seconds": len(part) / rate_hz})
+    _manifest(root / "fullband.jsonl", rows)
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +101,17 @@ def few_scenes(quick_scenes: list[Scene]) -> list[Scene]:
             wanted[scene.set] -= 1
             chosen.append(scene)
     return chosen
+
+
+@pytest.fixture(scope="session")
+def full_band_scenes(build: Callable[[str], SetBuilder]) -> dict[str, list[Scene]]:
+    """The full-band recipe over the small data folder, by what the scenes stand for."""
+    builder = build("full-band")
+    full_band(builder)
+    scenes: dict[str, list[Scene]] = {}
+    for scene in builder.scenes:
+        scenes.setdefault(scene.set, []).append(scene)
+    return scenes
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.sets import FULL_BAND_CLEAN
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -73,7 +75,7 @@ def test_the_reference_is_the_ceiling_of_every_metric(content):
 def test_the_right_profile_beats_the_wrong_one(content):
     system = next(system for system in content["systems"] if system["name"] == "pvqe-s")
     assert system["conditioning_gap"]["mean"] > 0.0
-    assert system["delay_samples"] == 0.0
+    assert system["delays_samples"] == {"16000": 0.0}
 
 
 def test_what_fails_is_a_row_with_a_reason(content):
@@ -132,6 +134,23 @@ def test_clips_of_zeros_and_silent_outputs_have_their_reasons(pair_folders, tmp_
     reasons = {row["clip"]: row["reason"] for row in rows}
     assert reasons["pairs_zeros"] == "the input is silent"
     assert "the output is silent" in reasons["pairs_ls367"]
+
+
+def test_scenes_of_two_rates_are_scored_by_what_takes_them(few_scenes, full_band_scenes, data):
+    from evaluation.run import Evaluation
+    from evaluation.systems.spec import SystemSpec
+
+    clean = full_band_scenes[FULL_BAND_CLEAN][0]
+    late = "import sys, numpy, soundfile; x, r = soundfile.read(sys.argv[1]); "
+    late += "soundfile.write(sys.argv[2], numpy.pad(x, (r // 100, 0)), r, subtype='FLOAT')"
+    command = SystemSpec("command", f'"{sys.executable}" -c "{late}" {{noisy}} {{out}}')
+    half_band = SystemSpec("model", "pvqe-s", full_band=False)
+    with Evaluation(data, [few_scenes[0], clean], 1, dnsmos=False) as evaluation:
+        results = [evaluation.run(spec) for spec in (command, half_band)]
+    assert results[0].delays_samples == {16_000: 160.0, 48_000: 480.0}
+    assert {row.set for row in results[0].rows} == {few_scenes[0].set, FULL_BAND_CLEAN}
+    assert results[0].rows[-1].metrics["si_sdr_above"] > 40.0
+    assert {row.set for row in results[1].rows} == {FULL_BAND_CLEAN}
 
 
 def test_without_data_the_command_says_what_to_do(monkeypatch):

@@ -8,7 +8,9 @@ import pytest
 from evaluation.metrics import perceptual
 from evaluation.metrics.perceptual import Unscorable
 from evaluation.metrics.signal import CEILING_DB
+from evaluation.metrics.upper_band import above
 from evaluation.scoring import score
+from evaluation.sets import FULL_BAND_CLEAN, FULL_BAND_NOISE, FULL_BAND_OTHERS, FULL_BAND_TALKERS
 from evaluation.sets.build import target_late
 from evaluation.sets.render import render
 
@@ -103,3 +105,56 @@ def test_nothing_can_be_gained_over_a_clean_input(two_talkers):
     metrics = score(clean, 0.9 * clean.mixture, "signal").metrics
     assert "si_sdr_gain" not in metrics
     assert metrics["level_change_db"] == pytest.approx(-0.9, abs=0.05)
+
+
+@pytest.fixture
+def full_band_clip(full_band_scenes, data):
+    """``full_band_clip(set_name)`` -> the first clip of it."""
+    return lambda set_name: render(full_band_scenes[set_name][0], data)
+
+
+def test_full_band_clips_are_scored_below_8_khz_as_others_are_and_above_by_themselves(full_band_clip):
+    clip = full_band_clip(FULL_BAND_TALKERS)
+    ideal = score(clip, clip.reference, "pesq").metrics
+    assert ideal["si_sdr"] > 90.0 and ideal["pesq"] > 4.6 and ideal["wrong_talker"] == 0.0
+    assert ideal["si_sdr_above"] == CEILING_DB
+    assert ideal["lsd_above_db"] == ideal["level_change_above_db"] == 0.0
+    untouched = score(clip, clip.mixture, "signal").metrics
+    assert untouched["si_sdr_gain"] == 0.0 and untouched["si_sdr_gain_above"] == pytest.approx(0.0, abs=1e-6)
+
+    band_limited = (clip.reference - above(clip.reference, 48_000)).astype(np.float32)
+    limited = score(clip, band_limited, "signal").metrics
+    assert "si_sdr_above" not in limited and "si_sdr_gain_above" not in limited
+    assert (
+        limited["si_sdr"] > 20.0
+        and limited["lsd_above_db"] > 10.0
+        and limited["level_change_above_db"] < -60.0
+    )
+
+
+def test_sound_of_others_is_taken_away_below_and_above_8_khz(full_band_clip):
+    clip = full_band_clip(FULL_BAND_OTHERS)
+    output = 0.01 * clip.mixture + 0.09 * above(clip.mixture, 48_000)
+    metrics = score(clip, output.astype(np.float32), "signal").metrics
+    assert metrics["suppression_above_db"] == pytest.approx(20.0, abs=0.1)
+    assert metrics["suppression_db"] == pytest.approx(40.0, abs=3.0)  # up to the slope at 8 kHz
+    shortfall = metrics["suppression_db"] - metrics["suppression_above_db"]
+    assert metrics["suppression_shortfall_db"] == pytest.approx(shortfall)
+
+
+def test_noise_is_measured_before_the_voice_begins(full_band_clip):
+    clip = full_band_clip(FULL_BAND_NOISE)
+    start = round(clip.scene.target.at * 48_000)
+    output = clip.mixture.copy()
+    output[:start] *= 0.1
+    metrics = score(clip, output, "signal").metrics
+    assert metrics["suppression_above_db"] == pytest.approx(20.0, abs=0.1)
+    assert metrics["suppression_shortfall_db"] == pytest.approx(0.0, abs=0.3)
+    assert metrics["level_change_above_db"] > -1.0
+
+
+def test_nothing_is_said_above_8_khz_of_recordings_that_have_nothing_there(full_band_clip):
+    clip = full_band_clip(FULL_BAND_CLEAN)
+    narrow = (clip.reference - above(clip.reference, 48_000)).astype(np.float32)
+    metrics = score(replace(clip, mixture=narrow, reference=narrow), narrow, "signal").metrics
+    assert metrics["si_sdr"] == CEILING_DB and not any("above" in name for name in metrics)

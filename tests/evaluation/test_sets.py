@@ -4,19 +4,22 @@ import os
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+import soxr
 
 from evaluation.data import DataError
 from evaluation.metrics.signal import active_rms, si_sdr, suppression_db
-from evaluation.sets import SETS_FOLDER
+from evaluation.sets import FULL_BAND_NOISE, FULL_BAND_OTHERS, FULL_BAND_TALKERS, SETS_FOLDER
 from evaluation.sets.build import SETS, quick
 from evaluation.sets.builder import SetBuilder
 from evaluation.sets.corpus import read_noises, read_talkers
 from evaluation.sets.pairs import pair_scenes
 from evaluation.sets.render import NARROW_BAND, render, render_enrollment
-from evaluation.sets.scene import Echo, Scene, Segment, read_scenes
+from evaluation.sets.scene import Echo, Scene, Segment, Synthetic, SyntheticKind, read_scenes
+from evaluation.sets.synthetic import synthetic_noise
 
 COMMITTED = {name: read_scenes(SETS_FOLDER / f"{name}.jsonl") for name in SETS}
 
@@ -52,7 +55,7 @@ def test_only_dev_recordings_are_used(name):
 def test_enrollment_recordings_are_never_in_mixtures():
     mixed, enrolled = set(), set()
     for name, scenes in COMMITTED.items():
-        if name == "voicebank":  # few recordings: there, only the clip's own is kept out
+        if name in ("voicebank", "full-band"):  # few recordings: there, only those of the clip are kept out
             continue
         for scene in scenes:
             mixed |= {segment.path for voice in _voices(scene) for segment in voice.segments}
@@ -63,6 +66,13 @@ def test_enrollment_recordings_are_never_in_mixtures():
 def test_voicebank_profiles_never_hold_the_clip_itself():
     for scene in COMMITTED["voicebank"]:
         assert scene.reference.path not in {segment.path for segment in scene.right.segments}
+
+
+def test_full_band_profiles_never_hold_a_recording_of_the_clip():
+    for scene in COMMITTED["full-band"]:
+        mixed = {segment.path for voice in _voices(scene) for segment in voice.segments}
+        assert mixed and not mixed & {segment.path for segment in scene.right.segments}
+        assert scene.rate_hz == 48_000 and scene.right.speaker != "noise"
 
 
 def test_tags_of_sexes_are_true():
@@ -103,6 +113,52 @@ def test_narrow_band_sound_is_what_eight_kilohertz_carry(few_scenes, data):
         kept = slice(0, round(0.9 * middle))
         assert np.linalg.norm(after[kept] - before[kept]) < 0.02 * np.linalg.norm(before[kept])
         assert np.linalg.norm(after[round(1.05 * middle) :]) < 1e-3 * np.linalg.norm(after)
+
+
+def test_full_band_sound_is_that_of_16_khz_and_more(full_band_scenes, data):
+    for scenes in full_band_scenes.values():
+        whole, below = render(scenes[0], data), render(replace(scenes[0], rate_hz=16_000), data)
+        resampled = soxr.resample(whole.mixture, 48_000, 16_000)
+        assert len(resampled) == len(below.mixture)
+        assert si_sdr(below.mixture, resampled) > 20.0  # but for the slopes of the two resamplers at 8 kHz
+        upper = np.abs(np.fft.rfft(whole.mixture))[len(whole.mixture) // 6 :]
+        assert np.linalg.norm(upper) > 0.1 * np.linalg.norm(np.fft.rfft(whole.mixture))
+
+
+def test_full_band_ratios_are_those_of_the_band_below_8_khz(full_band_scenes, data):
+    for scene in full_band_scenes[FULL_BAND_TALKERS]:
+        clip = render(replace(scene, rate_hz=16_000), data)
+        ratio = 20 * np.log10(active_rms(clip.reference) / active_rms(clip.interference))
+        assert scene.tags["sir"] == f"{round(ratio)} dB" and ratio == pytest.approx(round(ratio), abs=0.1)
+    for scene in full_band_scenes[FULL_BAND_NOISE]:
+        assert not render(scene, data).reference[: round(1.4 * 48_000)].any()  # the noise alone
+    absent = {
+        (scene.right.speaker, scene.interferers[0].speaker) for scene in full_band_scenes[FULL_BAND_OTHERS]
+    }
+    assert all(enrolled != heard for enrolled, heard in absent)
+
+
+@pytest.mark.parametrize("kind", get_args(SyntheticKind))
+def test_computed_noise_is_the_same_everywhere_and_has_all_of_the_band(kind):
+    noise = Synthetic(kind, 7, 4.0)
+    samples = synthetic_noise(noise, 48_000)
+    assert samples.dtype == np.float32 and len(samples) == 192_000
+    assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.1, rel=1e-4)
+    assert np.array_equal(samples, synthetic_noise(noise, 48_000))
+    assert not np.array_equal(samples, synthetic_noise(replace(noise, seed=8), 48_000))
+    powers = np.abs(np.fft.rfft(samples)) ** 2
+    hertz = np.fft.rfftfreq(len(samples), 1 / 48_000)
+    octaves = [
+        10 * np.log10(powers[(hertz >= low) & (hertz < 2 * low)].mean()) for low in (500, 1_000, 8_000)
+    ]
+    steps = np.diff(octaves)
+    # Power a hertz, in dB: even; 3 an octave down; 6 an octave up, to 4 kHz.
+    wanted = {"white": (0.0, 0.0), "pink": (-3.0, -9.0), "hiss": (6.0, 8.4)}
+    if kind in wanted:
+        np.testing.assert_allclose(steps, wanted[kind], atol=0.7)
+    assert np.max(np.abs(samples)) < (4.0 if kind == "keyboard" else 0.6)
+    below = synthetic_noise(noise, 16_000)
+    assert len(below) == 64_000
 
 
 def test_the_same_seed_draws_the_same_scenes(build, quick_scenes):
@@ -209,7 +265,7 @@ def test_folders_without_a_common_name_are_refused(pair_folders, tmp_path):
 
 
 @pytest.mark.skipif("EDGE_PSE_DATA" not in os.environ, reason="needs the dev data: set EDGE_PSE_DATA")
-@pytest.mark.parametrize("name", ["clean", "interferer-only", "voicebank"])
+@pytest.mark.parametrize("name", ["clean", "interferer-only", "voicebank", "full-band"])
 def test_the_committed_lists_are_what_the_command_builds(name):
     root = Path(os.environ["EDGE_PSE_DATA"])
     builder = SetBuilder(name, root, read_talkers(root), read_noises(root))

@@ -9,7 +9,9 @@ import pytest
 
 from edge_pse import enroll
 from edge_pse.errors import EnrollmentError
+from evaluation.metrics.upper_band import above
 from evaluation.peers import PEERS
+from evaluation.sets import FULL_BAND_TALKERS
 from evaluation.sets.render import render
 from evaluation.systems import process
 from evaluation.systems.model import ModelSystem
@@ -97,6 +99,46 @@ def test_a_missing_interpreter_for_peers_is_a_reason(monkeypatch, tmp_path):
     monkeypatch.setenv(process.PEERS_PYTHON_VARIABLE, str(tmp_path / "python"))
     with pytest.raises(SystemFailure, match="cannot start"):
         SystemProcess(SystemSpec("peer", "rnnoise"))
+
+
+@pytest.fixture(scope="module")
+def full_band_clip(full_band_scenes, data):
+    return render(full_band_scenes[FULL_BAND_TALKERS][0], data)
+
+
+@pytest.mark.parametrize(("band", "above_8_khz"), [("full", True), ("8", False)])
+def test_a_model_keeps_the_band_or_what_is_below_8_khz(full_band_clip, band, above_8_khz):
+    spec = SystemSpec("model", "pvqe-s", full_band=band == "full")
+    system = RunningSystem(spec)
+    assert spec.name == ("pvqe-s" if above_8_khz else "pvqe-s --band 8")
+    delay = system.measure_delay([full_band_clip.reference], 48_000)
+    output = system.enhance(full_band_clip, "right", delay)
+    system.close()
+    assert delay == 0.0 and len(output) == len(full_band_clip.mixture)
+    upper = above(output, 48_000)
+    assert (np.linalg.norm(upper) > 1e-3 * np.linalg.norm(output)) == above_8_khz
+
+
+def test_a_command_hears_a_full_band_clip_at_its_rate(run, full_band_clip):
+    assert np.array_equal(
+        run("command", "cp {noisy} {out}").enhance(full_band_clip, "none", 0.0), full_band_clip.mixture
+    )
+    code = "import sys, soundfile; sys.exit(str(soundfile.info(sys.argv[1]).samplerate))"
+    with pytest.raises(SystemFailure, match="48000"):
+        run("command", _python(code)).enhance(full_band_clip, "none", 0.0)
+
+
+@pytest.mark.parametrize("name", ["rnnoise", "deepfilternet3", "webrtc-ns"])
+def test_installed_full_band_peers_take_and_give_48_khz(run, name, full_band_clip):
+    try:
+        system = run("peer", name)
+    except SystemFailure as reason:
+        pytest.skip(f"{name}: {reason} (make peers installs them)")
+    assert system.info.full_band
+    delay = system.measure_delay([full_band_clip.reference], 48_000)
+    assert 0.0 <= delay < 3000.0
+    output = system.enhance(full_band_clip, "none", delay)
+    assert len(output) == len(full_band_clip.mixture) and above(output, 48_000).any()
 
 
 @pytest.mark.parametrize("name", [name for name in PEERS if name != "voxlock"])
