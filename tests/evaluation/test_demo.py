@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 PROJECT = Path(__file__).parents[2]
 WORKSHOP = (
@@ -19,6 +21,13 @@ WORKSHOP = (
     "pytest",
 )
 """What the extras have beyond the demo's; a newcomer has none of it."""
+
+
+def level_above_8_khz(path: Path) -> float:
+    samples, rate = soundfile.read(path)
+    assert rate == 48_000
+    spectrum = np.abs(np.fft.rfft(samples))
+    return float(np.sqrt(np.sum(spectrum[np.fft.rfftfreq(samples.size, 1 / rate) > 8_200] ** 2)))
 
 
 @pytest.mark.parametrize("compiler", [True, False])
@@ -40,3 +49,7 @@ def test_it_lifts_a_voice_out_with_what_a_newcomer_has(tmp_path: Path, compiler:
     assert all((row[1] == "-") != compiler for row in rows.values())
     assert ("PESQ is not installed" in done.stdout) != compiler
     assert {path.name for path in tmp_path.iterdir()} >= {"input.wav", "his-profile.wav", "spectrograms.png"}
+    levels = {
+        name: level_above_8_khz(tmp_path / f"{name}.wav") for name in ("input", "reference", "his-profile")
+    }
+    assert 0.25 * levels["reference"] < levels["his-profile"] < levels["input"]
