@@ -14,15 +14,13 @@ BLOCK_SAMPLES = 1000  # any number
 
 
 def main(noisy: str, clean: str) -> None:
-    """The stream is mono and has the rate of the model: 16 kHz."""
-    enhancer = edge_pse.Enhancer()
-    rate_hz = enhancer.sample_rate_hz
+    """The stream is mono, and ten milliseconds of it are whole samples: 8, 16, 44.1, 48, 96 kHz and so on."""
+    rate_hz = soundfile.info(noisy).samplerate
+    enhancer = edge_pse.Enhancer(rate_hz=rate_hz)
     late_samples = enhancer.delay_samples  # the output begins with so many samples of silence
     with soundfile.SoundFile(noisy) as source, soundfile.SoundFile(clean, "w", rate_hz, 1) as sink:
-        if (source.samplerate, source.channels) != (rate_hz, 1):
-            sys.exit(
-                f"{noisy} is not mono at {rate_hz} Hz: Enhancer.enhance takes any rate and any channels."
-            )
+        if source.channels != 1:
+            sys.exit(f"{noisy} is not mono: Enhancer.enhance takes any rate and any channels.")
         for block in source.blocks(BLOCK_SAMPLES, dtype="float32"):
             enhanced = enhancer.process(block)
             sink.write(enhanced[late_samples:])
@@ -36,4 +34,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("noisy")
     parser.add_argument("clean")
-    main(**vars(parser.parse_args()))
+    try:
+        main(**vars(parser.parse_args()))
+    except edge_pse.EdgePseError as error:
+        sys.exit(f"{error}")

@@ -94,6 +94,22 @@ def test_streaming_blocks_gives_what_enhance_gives(example, tmp_path, noisy, mod
     np.testing.assert_allclose(clean, expected, atol=2 / 32768)  # both files have 16 bits
 
 
+def test_streaming_blocks_keeps_the_rate_and_refuses_one_without_whole_hops(
+    example, tmp_path, full_band, model
+):
+    speech = full_band("msc4g8_speech")
+    soundfile.write(tmp_path / "noisy.wav", speech, 48_000, "FLOAT")
+    example("streaming_blocks", "noisy.wav", "clean.wav")
+    clean, rate = soundfile.read(tmp_path / "clean.wav", dtype="float32")
+    assert rate == 48_000
+    np.testing.assert_allclose(clean, Enhancer(model).enhance(speech, rate), atol=2 / 32768)
+    soundfile.write(tmp_path / "noisy.wav", speech, 22_050)
+    command = [sys.executable, EXAMPLES / "streaming_blocks.py", "noisy.wav", "clean.wav"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert re.search("22050 Hz .*whole samples", done.stderr)
+
+
 def test_profile_store_leaves_a_profile_that_keeps_its_voice(
     example, tmp_path, home, fixtures, recording, mix, si_sdr, model
 ):

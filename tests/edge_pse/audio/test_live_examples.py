@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from edge_pse.audio.pcm import to_pcm
 from tests.edge_pse.audio.running import again_if_busy, aligned
@@ -102,8 +103,8 @@ def test_live_microphone_plays_speech_without_noise_and_says_how_it_goes(played,
 
 def test_the_snippets_of_the_api_page_run(devices, tmp_path, fixtures, noisy, recording, si_sdr):
     soundfile.write(tmp_path / "me.wav", recording("ls367_enrollment"), RATE_HZ)
-    for name in ("noisy.wav", "mono-16-khz.wav"):
-        soundfile.write(tmp_path / name, noisy[1], RATE_HZ)
+    soundfile.write(tmp_path / "noisy.wav", noisy[1], RATE_HZ)
+    soundfile.write(tmp_path / "mono-48-khz.wav", soxr.resample(noisy[1], RATE_HZ, 48_000), 48_000)
     snippets = re.findall(
         r"^```python\n(.*?)^```", (PROJECT / "docs/api.md").read_text(), re.DOTALL | re.MULTILINE
     )
