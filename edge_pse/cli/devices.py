@@ -16,8 +16,6 @@ from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.output import show, table
 from edge_pse.errors import AudioError, SoundServerError
 
-_MODEL_RATE_HZ = 16_000
-
 
 @click.command()
 @click.option("--listen", is_flag=True, help="Hear each microphone for a second: which one hears you best?")
@@ -58,11 +56,10 @@ def _unheard_server(inputs: list[Device]) -> str:
 
 def _verdict(device: Device) -> str:
     try:
-        found = find_format(device, _MODEL_RATE_HZ)
+        found = find_format(device)
     except AudioError as error:
         return f"does not: {error}"
-    text = f"{found.rate_hz} Hz, {found.channels} channel{'s' if found.channels > 1 else ''}"
-    return text if found.rate_hz == _MODEL_RATE_HZ else f"{text}, resampled"
+    return f"{found.rate_hz} Hz, {found.channels} channel{'s' if found.channels > 1 else ''}"
 
 
 def _compare(microphones: list[Device]) -> None:

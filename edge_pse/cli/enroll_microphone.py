@@ -57,7 +57,7 @@ def record(model: Model, wishes: Wishes) -> Heard:
     if wishes.keep_audio is not None:
         _audio_format(wishes.keep_audio)  # before anybody has read anything
     try:
-        with quiet_libraries(), Microphone(wishes.source, model.contract.sample_rate_hz) as microphone:
+        with quiet_libraries(), Microphone(wishes.source) as microphone:
             live, name = _listen(microphone, model, wishes), microphone.device.description
     except StreamHungError as error:
         click.echo(f"Error: {error}", err=True)

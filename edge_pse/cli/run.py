@@ -50,6 +50,7 @@ _HUNG_PAUSE_S = 0.5
 @click.option(
     "--strength", type=click.FloatRange(0, 1), show_default=options.OF_TARGET, help="0 is the input."
 )
+@options.band
 @click.option("--bypass", is_flag=True, help="Begin with the input as it is, at the same delay.")
 @click.option(
     "--record",
@@ -93,6 +94,7 @@ def run(
     source: str | None,
     sink: str | None,
     strength: float | None,
+    full_band: bool,
     bypass: bool,
     record: Path | None,
     channel: int | None,
@@ -131,7 +133,7 @@ def run(
         raise click.UsageError(
             f"{model.contract.network} makes no profiles: enroll first, or leave --auto-enroll or --loopback away."
         )
-    enhancer = Enhancer(model, profiles, settings.strength)
+    enhancer = Enhancer(model, profiles, settings.strength, full_band=full_band)
     live = partial(
         Live,
         enhancer,
@@ -215,7 +217,7 @@ class _Run:
         self._recorder: Recorder | None = None
         self._recording: str | None = None
         if record is not None:
-            self._recorder = Recorder(record, enhancer.sample_rate_hz, self._say, append=resumed)
+            self._recorder = Recorder(record, self._say, append=resumed)
             self._recording = str(self._recorder.path)
         on_output = self._recorder.add if self._recorder else None
         self._live = live(say=self._say, on_output=on_output, heartbeat=self._service.alive)

@@ -19,7 +19,6 @@ from edge_pse.enrollment.verification import OTHER_VOICE_COSINE
 from edge_pse.levels import dbfs, speech_power
 from edge_pse.model import Model
 from edge_pse.profiles import Recording
-from edge_pse.resampling import Resampler
 from edge_pse.spectral import Samples
 
 NO_SOUND = "No sound arrives: is the microphone muted, or another one meant?"
@@ -62,14 +61,13 @@ class Progress:
 class LiveEnrollment:
     """A recording that is judged as it grows.
 
-    ``sample_rate_hz``: of what is added. ``wanted_seconds``: of speech; the recording ends when they are there
-    and nothing is wrong with it, or at ``limit_seconds`` of any sound, four times as much.
+    ``sample_rate_hz``: of what is added, with whole hops. ``wanted_seconds``: of speech; the recording ends when they
+    are there and nothing is wrong with it, or at ``limit_seconds`` of any sound, four times as much.
     """
 
     def __init__(self, model: Model, sample_rate_hz: int, wanted_seconds: float):
-        self._collector = FeatureCollector(model)
+        self._collector = FeatureCollector(model, sample_rate_hz)
         self._rate_hz = sample_rate_hz
-        self._resampler = Resampler(sample_rate_hz, model.contract.sample_rate_hz)
         self._blocks: list[Samples] = []
         self._wanted_seconds = wanted_seconds
         self.limit_seconds = max(_LEAST_LIMIT_SECONDS, _LONGEST_SHARE * wanted_seconds)
@@ -77,11 +75,10 @@ class LiveEnrollment:
     def add(self, samples: Samples) -> None:
         """The next samples of the microphone, (n,) float32."""
         self._blocks.append(samples)
-        self._collector.add(self._resampler.process(samples))
+        self._collector.add(samples)
 
     def finish(self) -> None:
         """The end of the recording; nothing can be added after it."""
-        self._collector.add(self._resampler.flush())
         self._collector.finish()
 
     def progress(self) -> Progress:

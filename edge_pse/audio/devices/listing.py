@@ -13,7 +13,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +22,7 @@ from typing import Any
 from edge_pse.audio.devices import sound_server
 from edge_pse.audio.devices.sound_server import Kind
 from edge_pse.errors import AudioError, SoundServerError
+from edge_pse.spectral import has_whole_hops, next_whole_hop_rate
 from edge_pse.text import shown
 
 THROUGH_SERVER = "pulse"
@@ -37,7 +38,9 @@ _ALSA_CONFIGURATION = "ALSA_CONFIG_PATH"
 _ALSA_DEFAULTS = "/usr/share/alsa/alsa.conf"
 _MOST_CHANNELS = 8
 _LONGEST_TEXT = 200
-_OTHER_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 8_000)
+_BEST_RATE_HZ = 48_000
+"""Of what can do several: all that is heard is in it, and more would only cost more."""
+_OTHER_RATES_HZ = (44_100, 32_000, 16_000, 8_000, 24_000, 96_000, 88_200, 192_000)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Device:
     monitor: bool = False
     loopback: bool = False
     """To be opened for what the loudspeaker plays, beside the microphone."""
+    beneath_hz: int | None = None
+    """Rate of what is beneath a PCM that converts, so that it does not need to."""
 
 
 @dataclass(frozen=True)
@@ -164,17 +169,22 @@ def resolve(kind: Kind, wanted: str | None = None, listed: bool = False) -> Devi
     return alsa
 
 
-def find_format(device: Device, rate_hz: int, channel: int | None = None) -> Format:
-    """A format in which the device opens: at ``rate_hz`` and mono if it can.
+def find_format(device: Device, channel: int | None = None, rate_hz: int | None = None) -> Format:
+    """A format in which the device opens: at ``rate_hz`` if it can, at a rate with whole hops in any case.
 
-    ``channel`` (from 0) must be among the channels of an input. Raises AudioError if no format works.
+    Without ``rate_hz`` at one that it has by itself, of several 48 kHz, so that nobody changes it on the way; mono if
+    it can. ``channel`` (from 0) must be among the channels of an input. Raises AudioError if no format works.
     """
+    wanted: tuple[int, ...] = (device.beneath_hz or _BEST_RATE_HZ, device.rate_hz)
+    if device.through_server:
+        wanted = (_rate_at_server(device),)
+    rates = [rate for rate in (rate_hz, *wanted, *_OTHER_RATES_HZ) if rate and has_whole_hops(rate)]
     if device.through_server and channel is None:
-        return Format(rate_hz, 1)  # the server changes rates and mixes
+        return Format(rates[0], 1)  # the server changes rates and mixes
     sd = portaudio()
     check = sd.check_input_settings if device.kind == "input" else sd.check_output_settings
     reason = ""
-    for rate in dict.fromkeys((rate_hz, device.rate_hz, *_OTHER_RATES_HZ)):
+    for rate in dict.fromkeys(rates):
         for channels in _channel_counts(device, channel):
             try:
                 with server_device(device):
@@ -266,6 +276,18 @@ def _default(kind: Kind, known: list[Device]) -> Device:
     )
 
 
+def _rate_at_server(device: Device) -> int:
+    """That of the source or sink itself, as far as its sound can be heard."""
+    name, rate_hz = device.server_name, device.rate_hz
+    if name is None:
+        rate_hz = _BEST_RATE_HZ
+        with suppress(SoundServerError):  # it changes rates anyway
+            name = sound_server.default_source() if device.kind == "input" else sound_server.default_sink()
+            known = sound_server.list_devices(device.kind)
+            rate_hz = next((served.rate_hz for served in known if served.name == name), rate_hz)
+    return min(next_whole_hop_rate(rate_hz), _BEST_RATE_HZ)
+
+
 def _channel_counts(device: Device, channel: int | None) -> list[int]:
     """Numbers of channels to try, the best first."""
     if device.kind == "output":
@@ -280,6 +302,7 @@ def _alsa_device(kind: Kind, pcm: str) -> Device | None:
     """A PCM that PortAudio does not list: it gets a name of its own, which PortAudio does list."""
     if not re.fullmatch(r"[\w:,.=-]+", pcm):
         return None
+    beneath_hz = _rate_beneath(kind, pcm)
     name = _aliases.setdefault((kind, pcm), f"edge_pse_{kind}_{len(_aliases) + 1}")
     configuration = _configuration_directory() / f"{name}.conf"
     configuration.write_text(f'pcm.{name} {{ type empty slave.pcm "{pcm}" hint.show on }}\n')
@@ -289,7 +312,19 @@ def _alsa_device(kind: Kind, pcm: str) -> Device | None:
     rescan()
     for device in list_devices(kind):
         if device.name == name:
-            return Device(kind, pcm, pcm, device.index, device.channels, device.rate_hz)
+            return replace(device, name=pcm, description=pcm, beneath_hz=beneath_hz)
+    return None
+
+
+def _rate_beneath(kind: Kind, pcm: str) -> int | None:
+    """That of the card, where ALSA would convert any other one: by straight lines between two samples, as a rule."""
+    converter, _, card = pcm.partition(":")
+    beneath = {"plughw": f"hw:{card}", "plug": card.removeprefix("SLAVE=")}.get(converter)
+    if not beneath:
+        return None
+    device = _alsa_device(kind, beneath)
+    with suppress(AudioError):  # it may be in use
+        return None if device is None else find_format(device).rate_hz
     return None
 
 

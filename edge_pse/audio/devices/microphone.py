@@ -38,14 +38,14 @@ def resolve_microphone(wanted: str | None) -> Device:
 class Microphone:
     """An open microphone; ``with`` closes it. AudioError if it does not open.
 
-    ``wanted``: see ``resolve``. ``rate_hz``: the rate to open at where the device can.
+    ``wanted``: see ``resolve``.
     """
 
-    def __init__(self, wanted: str | None, rate_hz: int):
+    def __init__(self, wanted: str | None):
         self.device = resolve_microphone(wanted)
-        found = find_format(self.device, rate_hz)
+        found = find_format(self.device)
         self.rate_hz = found.rate_hz
-        """Rate of the samples that ``read`` gives."""
+        """Rate of the samples that ``read`` gives; it has whole hops."""
         self._channels = ChannelChoice(None, found.rate_hz)
         self._blocks: SimpleQueue[Pcm] = SimpleQueue()
         self._stream = InputStream(self.device, found, _LATENCY_S, self._blocks, _QUEUE_S * BLOCKS_PER_SECOND)

@@ -16,7 +16,6 @@ from edge_pse.levels import speech_power
 
 _LATENCY_S = 0.1
 _START_S = 2.5
-_SPEECH_RATE_HZ = 16_000
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class MicrophoneLevel:
 
 def measure_level(device: Device, seconds: float) -> MicrophoneLevel:
     """Record for a moment; AudioError if the device does not open or stays silent. Nothing is kept."""
-    found = find_format(device, _SPEECH_RATE_HZ)
+    found = find_format(device)
     wanted = round(seconds * BLOCKS_PER_SECOND)
     queue: SimpleQueue[Pcm] = SimpleQueue()
     with InputStream(device, found, _LATENCY_S, queue, wanted) as stream:

@@ -24,11 +24,11 @@ DESCRIPTION = "edge-pse microphone"
 OWN_SOURCES = (SOURCE, f"{SINK}.monitor")
 """To record from these would be to hear oneself, round and round."""
 
-_RATE_HZ = 16_000
+_RATE = "rate=48000"
 _MODULES = {
     "module-null-sink": (
         f"sink_name={SINK}",
-        f"rate={_RATE_HZ}",
+        _RATE,
         "channels=1",
         "channel_map=mono",
         "sink_properties=\"device.description='edge-pse output'\"",
@@ -42,6 +42,8 @@ _MODULES = {
         f"source_properties=\"device.description='{DESCRIPTION}'\"",
     ),
 }
+_MARKS = tuple(arguments[0] for arguments in _MODULES.values())
+"""By these they are known at the server, the sink's first."""
 _INCLUDE = b".include /etc/pulse/default.pa"
 _BEGIN, _END = b"# edge-pse virtual microphone: begin", b"# edge-pse virtual microphone: end"
 _BEGINS = (_BEGIN, _BEGIN + b" (the line above had no end)")
@@ -90,6 +92,10 @@ def turn_on() -> None:
     Of the server's configuration everything stays that is not the microphone's; links are followed.
     """
     server = _server()
+    if any(
+        _MARKS[0] in text.split() and _RATE not in text.split() for text in sound_server.modules().values()
+    ):
+        _unload()  # an earlier version made it, for half of the band or less
     ensure()
     path = _pipewire_file() if server == "pipewire" else _pulseaudio_file()
     if path is None:
@@ -180,9 +186,8 @@ def _missing() -> bool:
 
 
 def _unload(doubles_only: bool = False) -> None:
-    marks = tuple(arguments[0] for arguments in _MODULES.values())
     loaded = sorted(sound_server.modules().items())
-    ours = [[number for number, text in loaded if mark in text.split()] for mark in marks]
+    ours = [[number for number, text in loaded if mark in text.split()] for mark in _MARKS]
     unwanted = {number for same in ours for number in (same[1:] if doubles_only else same)}
     # The source first: the sink's monitor is its master.
     for number in sorted(unwanted, reverse=True):

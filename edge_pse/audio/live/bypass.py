@@ -9,22 +9,26 @@ from edge_pse.spectral import Samples
 
 
 class BypassSwitch:
-    """Samples at the model's rate, through the network or past it, in whole hops and with the same delay.
+    """Whole hops at the rate that the enhancer takes, through the network or past it, to the rate that it gives.
 
-    Both ways deliver the input of one hop before, so that changing between them is a cross-fade of one hop.
+    Both ways deliver the input of one hop before, so that changing between them is a cross-fade of one hop. Past the
+    network and between equal rates, that is the input bit for bit.
     Back at the network, its first two hops are not used: its window still holds the sound of before.
     """
 
     def __init__(self, enhancer: Enhancer):
         self.enhancer = enhancer
-        hop_samples = enhancer.hop_samples
+        hop_samples = enhancer.output_hop_samples
         self._rising = np.arange(1, hop_samples + 1, dtype=np.float32) / np.float32(hop_samples)
-        self._before: Samples = np.zeros(hop_samples, np.float32)
+        self._past_network = enhancer.past_network()
         self._hops_at_network = 3
 
     def process(self, hop: Samples, past_network: bool, far_end: Samples | None = None) -> Samples:
-        """One hop, and that of the far end, (hop,) float32 -> the hop before, enhanced unless ``past_network``."""
-        dry, self._before = self._before, hop
+        """One hop, and that of the far end, float32 -> the hop before, enhanced unless ``past_network``.
+
+        (``enhancer.hop_samples``,) and (``enhancer.far_hop_samples``,) -> (``enhancer.output_hop_samples``,).
+        """
+        dry = self._past_network.process(hop)
         if past_network and not self._hops_at_network:
             return dry
         enhanced = self.enhancer.process(hop, far_end)

@@ -12,8 +12,7 @@ from collections import deque
 
 import numpy as np
 
-from edge_pse.resampling import LowDelayResampler
-from edge_pse.spectral import Samples
+from edge_pse.spectral import HOPS_PER_SECOND, RateChange, Samples
 
 LONGEST_S = 2.0
 """PulseAudio fills the buffer of a card with up to two seconds, and repeats them on the monitor at once."""
@@ -47,7 +46,7 @@ class EchoDelay:
         """The last delay that was certain, None before the first; negative if the echo comes first."""
         self.certainty = 0.0
         """Of the last update: peak of the correlation over its standard deviation."""
-        self._to_coarse = [LowDelayResampler(sample_rate_hz, _RATE_HZ) for _ in range(2)]
+        self._to_coarse = [RateChange(sample_rate_hz, _RATE_HZ) for _ in range(2)]
         self._window = round(_WINDOW_S * _RATE_HZ)
         self._after = round(-EARLIEST_S * _RATE_HZ)
         self._length = self._window + self._after + round(LONGEST_S * _RATE_HZ)
@@ -61,9 +60,9 @@ class EchoDelay:
         self._candidate_s: float | None = None
 
     def process(self, microphone: Samples, far_end: Samples) -> bool:
-        """The next samples of both, (n,) float32 -> whether ``delay_s`` has been measured anew."""
-        for resampler, new, samples in zip(self._to_coarse, self._new, (microphone, far_end), strict=True):
-            new.append(resampler.process(samples))
+        """The next hops of both, (n,) float32 -> whether ``delay_s`` has been measured anew."""
+        for rate_change, new, samples in zip(self._to_coarse, self._new, (microphone, far_end), strict=True):
+            new.append(rate_change.process(samples))
         self._waiting += self._new[0][-1].size
         if self._waiting < _UPDATE_S * _RATE_HZ:
             return False
@@ -107,9 +106,11 @@ class FarEndAligner:
     """While the echo comes so long after the far end as it is held back, it stays as it is: a change costs the
     network the memory of what it has found."""
 
-    def __init__(self, sample_rate_hz: int, hop_samples: int):
+    def __init__(self, sample_rate_hz: int):
+        """``sample_rate_hz``: of both, with whole hops."""
         self.echo = EchoDelay(sample_rate_hz)
-        self._hop_s = hop_samples / sample_rate_hz
+        self._hop_s = 1 / HOPS_PER_SECOND
+        hop_samples = sample_rate_hz // HOPS_PER_SECOND
         longest = round((LONGEST_S - self.MARGIN_S) / self._hop_s)
         silence = np.zeros(hop_samples, np.float32)
         self._history = deque([silence] * (longest + 1), maxlen=longest + 1)

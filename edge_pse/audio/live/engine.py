@@ -1,7 +1,7 @@
 """The worker between microphone and output: all that happens to the samples, on one thread.
 
-Microphone block -> one channel -> model's rate -> network, or the same delay without it -> hops added or
-given back -> output's rate -> playback buffer. The far end, if there is one, joins at the network.
+Microphone block -> one channel -> hops -> network, or the same delay without it, which takes the microphone's rate and
+gives the output's -> hops added or given back -> playback buffer. The far end, if there is one, joins at the network.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 from queue import Empty, SimpleQueue
 
 import numpy as np
@@ -24,7 +23,6 @@ from edge_pse.audio.pcm import Pcm, to_float, to_pcm
 from edge_pse.channels import ChannelChoice
 from edge_pse.enhancer import Enhancer
 from edge_pse.levels import speech_power
-from edge_pse.resampling import LowDelayResampler
 from edge_pse.spectral import Samples
 
 _WAIT_S = 0.2
@@ -60,16 +58,21 @@ class Engine:
         input_rate_hz: int,
         output_rate_hz: int,
         channel: int | None = None,
-        on_output: Callable[[Samples], None] | None = None,
+        on_output: Callable[[Samples, int], None] | None = None,
     ):
-        """``channel``: which one of the input, None for the one with most speech.
+        """``enhancer``: begins a new stream between these rates, which have whole hops; AudioError otherwise.
 
-        ``on_output`` is given what is played, in hops at the model's rate.
+        ``channel``: which one of the input, None for the one with most speech. ``on_output`` is given what is played,
+        in hops, and its rate.
         """
+        rates = input_rate_hz, output_rate_hz, input_rate_hz
+        # One that went wrong goes on passing the sound, as long as it can: anew it would only say so again.
+        if rates != (enhancer.sample_rate_hz, enhancer.output_rate_hz, enhancer.far_rate_hz):
+            enhancer.set_rates(input_rate_hz, output_rate_hz)
         self.enhancer = enhancer
         self.hop_samples = enhancer.hop_samples
         self.blocks: SimpleQueue[Pcm] = SimpleQueue()
-        self._output_hop_samples = round(self.hop_samples * output_rate_hz / enhancer.sample_rate_hz)
+        self._output_hop_samples = enhancer.output_hop_samples
         half_second = output_rate_hz // 2
         self.playback = JitterBuffer(half_second, self._output_hop_samples, np.int16)
         self.bypass = False
@@ -82,33 +85,26 @@ class Engine:
         """Mean squares where speech is, smoothed; of full scale 1."""
         self.failure: BaseException | None = None
         """What ended the worker, if it was not asked to end."""
-        self._to_model = LowDelayResampler(input_rate_hz, enhancer.sample_rate_hz)
-        self._from_model = LowDelayResampler(enhancer.sample_rate_hz, output_rate_hz)
         self._switch = BypassSwitch(enhancer)
         self._channels = ChannelChoice(channel, input_rate_hz)
-        self._splicer = Splicer(self.hop_samples)
+        self._splicer = Splicer(self._output_hop_samples)
         self._delay_controller = DelayController(self.playback, self._output_hop_samples)
         self._on_output = on_output
-        # A filter's delay in front, so that whole blocks bring out whole hops: else the last hop of each block
-        # would wait for the next one.
-        ahead = ceil(self._to_model.delay_s * enhancer.sample_rate_hz)
-        self._pending: Samples = np.zeros(ahead % self.hop_samples, np.float32)
+        self._pending: Samples = np.zeros(0, np.float32)
         self._overload = Overload()
         self._thread = threading.Thread(target=self._run, name="edge-pse worker", daemon=True)
         self._stop = False
 
     @property
     def latency_s(self) -> float:
-        """From block to playback: the network, the changes of rate, and what waits to be played.
+        """From block to playback: the network, and what waits to be played.
 
         What the devices have in their own latency does not count again: the hop of the network that a block
         fills, and what comes and goes with their bursts.
         """
-        network = self.hop_samples / self.enhancer.sample_rate_hz
         measured = self._delay_controller.waiting
         left = self.playback.level if measured is None else measured
-        waiting = left / self._output_hop_samples * self.hop_samples / self.enhancer.sample_rate_hz
-        return network + self._to_model.delay_s + self._from_model.delay_s + waiting
+        return (self.enhancer.delay_samples + left) / self.enhancer.output_rate_hz
 
     @property
     def overloaded(self) -> bool:
@@ -119,7 +115,6 @@ class Engine:
         """Run the network a little, because the first calls are slow, then begin to work."""
         for _ in range(_WARM_UP_HOPS):
             self.enhancer.process(np.zeros(self.hop_samples, np.float32))
-        # One that went wrong already goes on passing the sound: anew it would only say so again.
         if not self.enhancer.fault:
             self.enhancer.reset()
         self._thread.start()
@@ -133,7 +128,7 @@ class Engine:
     def process(self, block: Pcm) -> None:
         """One block of the microphone, (n, channels) int16, all the way to the playback buffer."""
         mono = self._channels.pick(to_float(block))
-        samples = np.concatenate([self._pending, self._to_model.process(mono)])
+        samples = np.concatenate([self._pending, mono])
         whole = samples.size - samples.size % self.hop_samples
         self._pending = samples[whole:]
         for start in range(0, whole, self.hop_samples):
@@ -146,13 +141,14 @@ class Engine:
         out = self._switch.process(hop, self.bypass or self._overload.active, far_hop)
         self.hop_times_s.append(time.perf_counter() - began)
         self.counters.hops += 1
-        power_in, power_out = speech_power(np.stack([hop, out], axis=1), self.enhancer.sample_rate_hz)
-        self.input_power += _SMOOTHING * (float(power_in) - self.input_power)
-        self.output_power += _SMOOTHING * (float(power_out) - self.output_power)
+        power_in = float(speech_power(hop, self.enhancer.sample_rate_hz))
+        power_out = float(speech_power(out, self.enhancer.output_rate_hz))
+        self.input_power += _SMOOTHING * (power_in - self.input_power)
+        self.output_power += _SMOOTHING * (power_out - self.output_power)
         for played in self._splicer.process(out):
             if self._on_output is not None:
-                self._on_output(played)
-            self.playback.write(to_pcm(self._from_model.process(played)))
+                self._on_output(played, self.enhancer.output_rate_hz)
+            self.playback.write(to_pcm(played))
 
     def _run(self) -> None:
         try:

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_FADE_SAMPLES = 80
-
 
 class JitterBuffer:
     """A ring of samples, 16 bits or floating point, with one writer and one reader on another thread.
@@ -25,6 +23,7 @@ class JitterBuffer:
 
     def __init__(self, capacity_samples: int, reserve_samples: int, dtype: type[np.int16] | type[np.float32]):
         """``capacity_samples``: most that are kept; ``reserve_samples``: how many must be there beyond those asked for.
+        Fades last half as long.
 
         ``dtype``: of the samples, the same for ``write`` and ``read_into``.
         """
@@ -34,7 +33,7 @@ class JitterBuffer:
         self._filling = True
         self._begun = False
         self._last: float = 0
-        self._rising = np.linspace(0, 1, _FADE_SAMPLES, dtype=np.float32)
+        self._rising = np.linspace(0, 1, reserve_samples // 2, dtype=np.float32)
         self.underruns = 0
         """How often the reader found too little."""
         self.dropped = 0
@@ -81,7 +80,7 @@ class JitterBuffer:
         self._read += taken
         if self._filling:
             self._filling, self._begun = False, True
-            fade = out[:_FADE_SAMPLES]
+            fade = out[: self._rising.size]
             fade[:] = fade * self._rising[: fade.size]
         if taken:
             self._last = out[taken - 1].item()
@@ -95,7 +94,7 @@ class JitterBuffer:
     def _run_dry(self, rest: NDArray[Any]) -> None:
         """A step to silence would click."""
         rest.fill(0)
-        fade = rest[:_FADE_SAMPLES]
+        fade = rest[: self._rising.size]
         fade[:] = self._last * self._rising[::-1][: fade.size]
         self._last = 0
         self._filling = True

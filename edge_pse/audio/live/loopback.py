@@ -113,12 +113,13 @@ class Loopback:
         self._next_try_s = time.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
         self._told_running = False
-        rate_hz = engine.enhancer.sample_rate_hz
         try:
             if self._device is None or self._wanted == AUTO:
                 self._device = self._find(listed=True)
-            found = find_format(self._device, rate_hz)
-            far_end = FarEnd(found.rate_hz, rate_hz, engine.hop_samples)
+            # The microphone's rate where the device can have it, because another one costs a hop of delay.
+            rate_hz = engine.enhancer.sample_rate_hz
+            found = find_format(self._device, rate_hz=rate_hz)
+            far_end = FarEnd(found.rate_hz, rate_hz)
             limit = round(_QUEUE_S * BLOCKS_PER_SECOND)
             self._stream = InputStream(self._device, found, self._latency_s, far_end.blocks, limit)
         except AudioError as error:

@@ -28,21 +28,24 @@ _REOPENED = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU")
 _MOST_FRAMES = 1 << 30
 """2 GiB: what is longer goes on in another file, because not every program reads more of a WAV file."""
 _SILENCE_FRAMES = 1 << 16
+_USUAL_RATE_HZ = 48_000
 
 
 class Recorder:
     """A file that grows while it is recorded, until ``close`` or the end of ``with``.
 
-    Hops are written on a thread of its own.
+    Hops are written on a thread of its own. The file has their rate; where another one comes, as with another output,
+    they go on in another file.
 
     Only its owner may read it. An earlier recording stays: where the name is taken the next free one is used, and told
     to ``say``. Raises AudioError if the file can't be begun. If the disk fails later, the recording ends with a
     sentence, and the stream goes on.
     """
 
-    def __init__(self, path: Path, rate_hz: int, say: Callable[[str], None], append: bool = False):
+    def __init__(self, path: Path, say: Callable[[str], None], append: bool = False):
         """``append``: ``path`` was begun before a restart, so go on with it."""
-        self._wanted, self._rate, self._say = path, rate_hz, say
+        self._wanted, self._say = path, say
+        self._rate = _USUAL_RATE_HZ  # until the first hop comes
         self._file: soundfile.SoundFile
         try:
             self._form, self._coding = format_of(path)
@@ -50,8 +53,8 @@ class Recorder:
                 self._begin()
         except (AudioError, soundfile.LibsndfileError, OSError, ValueError) as error:
             raise AudioError(f"Can't record to {path} ({error}): end the name in .wav or .flac.") from error
-        self._lost = 0
-        self._hops: SimpleQueue[Samples | int | None] = SimpleQueue()
+        self._lost = self._lost_rate = 0
+        self._hops: SimpleQueue[tuple[Samples | int, int] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="edge-pse recorder", daemon=True)
         self._thread.start()
 
@@ -61,13 +64,15 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, hop: Samples) -> None:
+    def add(self, hop: Samples, rate_hz: int) -> None:
         """The next samples, float32; if the disk is too far behind there is silence instead, which is said."""
+        if self._lost and rate_hz != self._lost_rate:
+            self._tell_lost()
         if self._hops.qsize() >= _QUEUE_HOPS:
-            self._lost += hop.size
+            self._lost, self._lost_rate = self._lost + hop.size, rate_hz
         elif self._thread.is_alive():
             self._tell_lost()
-            self._hops.put(hop)
+            self._hops.put((hop, rate_hz))
 
     def close(self) -> None:
         """Write the rest and end the file; one without a sample does not stay."""
@@ -77,7 +82,7 @@ class Recorder:
 
     def _tell_lost(self) -> None:
         if self._lost:
-            self._hops.put(self._lost)
+            self._hops.put((self._lost, self._lost_rate))
             self._lost = 0
 
     def _begin(self) -> None:
@@ -115,6 +120,7 @@ class Recorder:
         except soundfile.LibsndfileError:  # a compressed one
             os.close(self._descriptor)
             return False
+        self._rate = self._file.samplerate
         self._frames = self._file.seek(0, soundfile.SEEK_END)
         return True
 
@@ -125,7 +131,10 @@ class Recorder:
 
     def _write(self) -> None:
         try:
-            while (hop := self._hops.get()) is not None:
+            while (next_ := self._hops.get()) is not None:
+                hop, rate_hz = next_
+                if rate_hz != self._rate:
+                    self._change_rate(rate_hz)
                 if isinstance(hop, int):
                     self._write_silence(hop)
                 else:
@@ -135,6 +144,16 @@ class Recorder:
             self._say(f"The recording to {self.path} has ended early ({error}): is the disk full?")
             with suppress(soundfile.LibsndfileError, OSError):
                 self._end()
+
+    def _change_rate(self, rate_hz: int) -> None:
+        self._rate = rate_hz
+        if self._frames:
+            self._end()
+            self._begin()
+        else:
+            self._file.close()
+            os.ftruncate(self._descriptor, 0)
+            self._file = self._opened("w")
 
     def _write_hop(self, hop: Samples) -> None:
         before, self._frames = self._frames, self._frames + hop.size

@@ -97,14 +97,14 @@ class Session:
         enhancer: Enhancer,
         options: Options,
         say: Callable[[str], None],
-        on_output: Callable[[Samples], None] | None = None,
+        on_output: Callable[[Samples, int], None] | None = None,
     ):
         source, sink = resolve_microphone(options.input), _resolve_output(options.output)
         self._loopback = None
         if options.loopback is not None:
             self._loopback = Loopback(options.loopback, source, sink, options.latency_s, say)
-        source_format = find_format(source, enhancer.sample_rate_hz, options.channel)
-        sink_format = find_format(sink, enhancer.sample_rate_hz)
+        source_format = find_format(source, options.channel)
+        sink_format = find_format(sink)
         self.engine = Engine(enhancer, source_format.rate_hz, sink_format.rate_hz, options.channel, on_output)
         self.streams: list[Stream] = []
         self._say = say

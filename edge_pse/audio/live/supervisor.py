@@ -51,7 +51,7 @@ class Live:
         on_demand: bool = False,
         loopback: str | None = None,
         say: Callable[[str], None] = _LOGGER.info,
-        on_output: Callable[[Samples], None] | None = None,
+        on_output: Callable[[Samples, int], None] | None = None,
         heartbeat: Callable[[], None] = lambda: None,
     ):
         """The constructor opens nothing. AudioError or ModelError for arguments that do not go together.
@@ -64,9 +64,10 @@ class Live:
         its echo is cancelled; for a model with a far end (``Model.load(far_end=True)``).
 
         ``say`` is given one sentence for each thing that the user should know, from any thread; without it the
-        sentences are logged as information under ``edge_pse``. ``on_output`` is given what is played, (hop,) float32
-        at the model's rate, on the worker's thread, which it must not keep waiting. ``heartbeat`` is called several
-        times a second while sound moves, or while what is missing (a device, somebody who records) is waited for.
+        sentences are logged as information under ``edge_pse``. ``on_output`` is given what is played, (hop,) float32,
+        and its rate, that of the output, on the worker's thread, which it must not keep waiting. ``heartbeat`` is
+        called several times a second while sound moves, or while what is missing (a device, somebody who records) is
+        waited for.
         """
         if on_demand and output != VIRTUAL:
             raise AudioError(f"On demand the output must be {VIRTUAL!r}: only there it is known who records.")

@@ -212,27 +212,27 @@ class SoundServer:
         """Bring it back."""
         self.pactl("load-module", *self.MICROPHONE.split())
 
-    def play(self, samples: np.ndarray, sink: str = "room") -> subprocess.Popen[bytes]:
-        """Play 16-bit samples, 16 kHz mono, in the background."""
+    def play(self, samples: np.ndarray, sink: str = "room", rate_hz: int = 16_000) -> subprocess.Popen[bytes]:
+        """Play 16-bit samples, mono, in the background."""
         file = self.root / f"play-{time.monotonic_ns()}.raw"
         samples.astype("<i2").tofile(file)
         return subprocess.Popen(
-            ["paplay", "--raw", "--format=s16le", "--rate=16000", "--channels=1", "--latency-msec=50",
+            ["paplay", "--raw", "--format=s16le", f"--rate={rate_hz}", "--channels=1", "--latency-msec=50",
              "-d", sink, str(file)],
             env=self.env,
         )  # fmt: skip
 
-    def record(self, source: str, seconds: float) -> np.ndarray:
-        """What another program hears at 16 kHz, mono, 16 bits."""
+    def record(self, source: str, seconds: float, rate_hz: int = 16_000) -> np.ndarray:
+        """What another program hears, mono, 16 bits."""
         process = subprocess.Popen(
-            ["parec", "--raw", "--format=s16le", "--rate=16000", "--channels=1", "--latency-msec=50",
+            ["parec", "--raw", "--format=s16le", f"--rate={rate_hz}", "--channels=1", "--latency-msec=50",
              "-d", source],
             env=self.env,
             stdout=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None
         try:
-            return np.frombuffer(process.stdout.read(round(seconds * 32000)), np.int16)
+            return np.frombuffer(process.stdout.read(2 * round(seconds * rate_hz)), np.int16)
         finally:
             process.terminate()
             process.wait()

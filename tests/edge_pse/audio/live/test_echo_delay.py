@@ -37,7 +37,7 @@ class Watched:
     """An aligner fed hop by hop, and what it said in each."""
 
     def __init__(self, microphone, far):
-        aligner = FarEndAligner(RATE_HZ, HOP)
+        aligner = FarEndAligner(RATE_HZ)
         delays, held, out = [], [], []
         for start in range(0, far.size - HOP + 1, HOP):
             hop = slice(start, start + HOP)
@@ -142,24 +142,30 @@ def test_an_echo_before_the_far_end_is_seen_and_nothing_held_back(far, echo):
     assert not watched.applied_delay_s.any()
 
 
-@pytest.mark.parametrize(("rate_hz", "channels", "skew"), [(16_000, 1, 200e-6), (48_000, 2, -200e-6)])
-def test_a_device_with_a_clock_of_its_own_stays_in_step(recording, rate_hz, channels, skew):
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "microphone_hz", "skew"),
+    [(16_000, 1, 16_000, 200e-6), (44_100, 2, 48_000, -200e-6)],
+)
+def test_a_device_with_a_clock_of_its_own_stays_in_step(recording, rate_hz, channels, microphone_hz, skew):
     """The far end in bursts from a card that is too fast or too slow, the microphone hop by hop, without waiting."""
     seconds = 60
     far = voices(recording, FAR_VOICES, seconds)
     microphone = delayed(np.convolve(far, room_response(0.4))[: far.size].astype(np.float32), 0.3)
     card = to_pcm(soxr.resample(far, RATE_HZ, rate_hz * (1 + skew)))
-    far_end = FarEnd(rate_hz, RATE_HZ, HOP)
-    burst = rate_hz // 25
+    microphone = soxr.resample(microphone, RATE_HZ, microphone_hz)
+    far_end = FarEnd(rate_hz, microphone_hz)
+    burst, hop = rate_hz // 25, microphone_hz // 100
     given, taken = [], 0
-    for index in range(far.size // HOP):
-        now = index * HOP / RATE_HZ
+    for index in range(100 * seconds):
+        now = index / 100
         while taken + burst <= min(now * rate_hz * (1 + skew), card.size):
             far_end.blocks.put(np.repeat(card[taken : taken + burst, None], channels, axis=1))
             taken += burst
-        given.append(far_end.next_hop(microphone[index * HOP : (index + 1) * HOP]))
+        given.append(far_end.next_hop(microphone[index * hop : (index + 1) * hop]))
         far_end.control_delay(now)
-    given = np.concatenate(given)
+    given, microphone = (
+        soxr.resample(sound, microphone_hz, RATE_HZ) for sound in (np.concatenate(given), microphone)
+    )
     # Piece by piece: how long before its echo does the far end come?
     for begin in range(10 * RATE_HZ, given.size - 2 * RATE_HZ, 5 * RATE_HZ):
         ahead_s = lag_s(given[begin : begin + 2 * RATE_HZ], microphone[begin : begin + 2 * RATE_HZ])
@@ -171,7 +177,7 @@ def test_a_device_with_a_clock_of_its_own_stays_in_step(recording, rate_hz, chan
 def test_what_waits_is_given_back_unless_the_echo_is_known_to_come_late_enough(far, echo, known):
     """Dropping hops would cost the network the place of the echo for nothing."""
     microphone = delayed(echo, 0.4) if known else np.zeros_like(far)
-    far_end, given, pcm = FarEnd(RATE_HZ, RATE_HZ, HOP), [], to_pcm(far)[:, None]
+    far_end, given, pcm = FarEnd(RATE_HZ, RATE_HZ), [], to_pcm(far)[:, None]
     backlog = 0
     for start in range(0, far.size - 20 * HOP, HOP):
         if start == 8 * RATE_HZ:

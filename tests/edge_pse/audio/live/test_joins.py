@@ -6,12 +6,14 @@ import pytest
 from edge_pse import Enhancer
 from edge_pse.audio.live.bypass import BypassSwitch
 from edge_pse.audio.live.splicing import Splicer
+from edge_pse.spectral import RateChange
+from tests.edge_pse.treble import with_treble
 
 HOP = 160
 PATIENCE = 100
 
 
-def assert_no_step(out, one, other):
+def assert_no_step(out, one, other, hop_samples):
     """``out`` goes from one sound to the other, both at its place, in a hop or more.
 
     Then no two samples in a row differ by more than they do in the steeper of the two sounds, and by a hop's
@@ -19,7 +21,7 @@ def assert_no_step(out, one, other):
     """
     slope = np.maximum(np.abs(np.diff(one)), np.abs(np.diff(other)))
     apart = np.abs(one - other)
-    bound = slope + np.maximum(apart[1:], apart[:-1]) / HOP + 1e-6
+    bound = slope + np.maximum(apart[1:], apart[:-1]) / hop_samples + 1e-6
     assert (np.abs(np.diff(out)) <= bound).all()
 
 
@@ -93,13 +95,17 @@ def test_in_unbroken_noise_the_cut_waits_no_longer_than_its_patience_and_in_sile
     assert counts.index(2) == 60
 
 
-def test_past_the_network_and_back_keeps_the_delay_and_has_no_step(model, recording, mix):
+@pytest.mark.parametrize(("rate", "output_rate"), [(16_000, 16_000), (48_000, 48_000), (44_100, 48_000)])
+def test_past_the_network_and_back_keeps_the_delay_and_has_no_step(model, recording, mix, rate, output_rate):
     noisy = mix(recording("ls367_speech")[: 200 * HOP], recording("helicopter"), 0)
-    hops = noisy.reshape(-1, HOP)
-    switch, network = BypassSwitch(Enhancer(model)), Enhancer(model)
+    hops = with_treble(noisy, rate).reshape(200, -1)
+    switch, network = (BypassSwitch(enhancer(model, rate, output_rate)), enhancer(model, rate, output_rate))
     past = range(50, 100)
     out = np.stack([switch.process(hop, index in past) for index, hop in enumerate(hops)])
-    dry = np.concatenate([np.zeros((1, HOP), np.float32), hops[:-1]])
+    change = RateChange(rate, output_rate)
+    dry = np.stack([change.process(hop) for hop in hops])
+    if rate == output_rate:
+        np.testing.assert_array_equal(dry[1:], hops[:-1])
     enhanced = dry.copy()
     for index, hop in enumerate(hops):
         if index not in past[1:]:
@@ -108,6 +114,10 @@ def test_past_the_network_and_back_keeps_the_delay_and_has_no_step(model, record
     # Back at the network, its window still holds the sound of before for two hops.
     np.testing.assert_array_equal(out[51:102], dry[51:102])
     np.testing.assert_array_equal(out[103:], enhanced[103:])
-    assert_no_step(out.ravel(), dry.ravel(), enhanced.ravel())
+    assert_no_step(out.ravel(), dry.ravel(), enhanced.ravel(), output_rate // 100)
     for fade, before, after in ((50, enhanced, dry), (102, dry, enhanced)):
         assert np.abs(before[fade] - after[fade]).max() > 0.01, "else a step would not be seen"
+
+
+def enhancer(model, rate_hz, output_rate_hz):
+    return Enhancer(model, rate_hz=rate_hz, output_rate_hz=output_rate_hz)

@@ -20,7 +20,7 @@ def in_use(card):
 enhancer = edge_pse.Enhancer(strength=0)
 said, hops = [], []
 live = edge_pse.Live(
-    enhancer, input="mic", output="speaker", latency_ms=200, say=said.append, on_output=hops.append
+    enhancer, input="mic", output="speaker", latency_ms=200, say=said.append, on_output=lambda *hop: hops.append(hop)
 )
 assert live.status() is None and not in_use("out.raw")
 with live:
@@ -31,6 +31,7 @@ with live:
     assert live.counters.hops > 300 and live.counters.hops - len(hops) in (0, 1)
     live.bypass, enhancer.strength = True, 1.0
     live.wait(0.2)
+assert {(hop.shape, rate_hz) for hop, rate_hz in hops} == {((160,), 16_000)}
 assert said[0] == "Running: mic to speaker.", said
 hops_then = live.counters.hops
 assert live.status() is None and not in_use("out.raw"), "the devices are closed"
@@ -45,7 +46,7 @@ for devices in ({"input": "unplugged", "output": "other"}, {"input": "mic", "out
         print(error)
 assert not in_use("other.raw")
 
-def fail(hop):
+def fail(hop, rate_hz):
     raise RuntimeError("of the user")
 
 try:

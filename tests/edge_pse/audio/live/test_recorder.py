@@ -19,9 +19,9 @@ from edge_pse.errors import AudioError
 
 
 def record(path, samples, say, append=False):
-    recorder = Recorder(path, 16_000, say, append)
+    recorder = Recorder(path, say, append)
     for start in range(0, samples.size, 160):
-        recorder.add(to_float(samples[start : start + 160]))
+        recorder.add(to_float(samples[start : start + 160]), 16_000)
     recorder.close()
     return recorder.path
 
@@ -35,12 +35,37 @@ def test_what_was_played_is_in_the_file_bit_by_bit(tmp_path, speech_pcm):
     assert (rate, said) == (16_000, [])
 
 
+@pytest.mark.parametrize("name", ["talk.wav", "talk.flac"])
+def test_sound_of_another_rate_goes_on_in_another_file(tmp_path, speech_pcm, name):
+    said = []
+    recorder = Recorder(tmp_path / name, said.append)
+    rates = (44_100, 16_000, 48_000)
+    for rate in rates:
+        for start in range(0, 100 * rate // 100, rate // 100):
+            recorder.add(to_float(speech_pcm[start : start + rate // 100]), rate)
+    recorder.close()
+    assert recorder.path.stem == "talk-3" and len(said) == 2
+    for number, rate in zip(("", "-2", "-3"), rates, strict=True):
+        recorded, its_rate = soundfile.read((tmp_path / name).with_stem(f"talk{number}"), dtype="int16")
+        assert its_rate == rate
+        np.testing.assert_array_equal(recorded, speech_pcm[:rate])
+
+
+def test_a_recording_that_goes_on_at_another_rate_keeps_what_was_there(tmp_path, speech_pcm):
+    first = record(tmp_path / "talk.wav", speech_pcm[:16_000], print)
+    recorder = Recorder(first, print, append=True)
+    recorder.add(to_float(speech_pcm[:480]), 48_000)
+    recorder.close()
+    assert recorder.path != first and soundfile.info(recorder.path).samplerate == 48_000
+    np.testing.assert_array_equal(soundfile.read(first, dtype="int16")[0], speech_pcm[:16_000])
+
+
 def test_a_full_disk_ends_the_recording_with_a_sentence(small_disk, fill, speech_pcm):
     said = []
-    recorder = Recorder(small_disk / "out.wav", 16_000, said.append)
+    recorder = Recorder(small_disk / "out.wav", said.append)
     fill(small_disk)
     for _ in range(20):
-        recorder.add(to_float(speech_pcm[:16_000]))
+        recorder.add(to_float(speech_pcm[:16_000]), 16_000)
     recorder.close()
     assert len(said) == 1
     assert "has ended early" in said[0]
@@ -86,7 +111,7 @@ def test_only_its_owner_may_read_it(tmp_path, speech_pcm):
 
 
 def test_a_stream_without_a_sample_leaves_no_file(tmp_path):
-    Recorder(tmp_path / "out.wav", 16_000, print).close()
+    Recorder(tmp_path / "out.wav", print).close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -94,7 +119,7 @@ def test_a_stream_without_a_sample_leaves_no_file(tmp_path):
 def test_nothing_but_a_file_is_recorded_to(tmp_path, make):
     make(tmp_path / "out.wav")
     with pytest.raises(AudioError, match=r"Can't record to .*it is not a file"):
-        Recorder(tmp_path / "out.wav", 16_000, print)
+        Recorder(tmp_path / "out.wav", print)
     assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
 
 
@@ -103,9 +128,9 @@ import sys, time, numpy, pathlib
 from edge_pse.audio.live import recorder as recorder_module
 from edge_pse.audio.files import AudioReader
 from edge_pse.audio.live.recorder import Recorder
-recorder = Recorder(pathlib.Path(sys.argv[1]), 16_000, print)
+recorder = Recorder(pathlib.Path(sys.argv[1]), print)
 for _ in range(500):
-    recorder.add(numpy.full(160, 0.5, numpy.float32))
+    recorder.add(numpy.full(160, 0.5, numpy.float32), 16_000)
 while recorder._hops.qsize():
     time.sleep(0.01)
 print("written", flush=True)
@@ -128,15 +153,15 @@ def test_after_a_kill_other_programs_read_all_but_the_last_seconds(tmp_path):
 def test_what_a_slow_disk_loses_is_silence_and_said(tmp_path, monkeypatch):
     monkeypatch.setattr(recorder_module, "_QUEUE_HOPS", 10)
     said = []
-    recorder = Recorder(tmp_path / "out.wav", 16_000, said.append)
+    recorder = Recorder(tmp_path / "out.wav", said.append)
     write, slow = recorder._write_hop, [0.3]
     monkeypatch.setattr(
         recorder, "_write_hop", lambda hop: (time.sleep(slow.pop() if slow else 0), write(hop))
     )
     for _ in range(30):
-        recorder.add(np.full(160, 0.5, np.float32))
+        recorder.add(np.full(160, 0.5, np.float32), 16_000)
     time.sleep(0.5)
-    recorder.add(np.full(160, 0.5, np.float32))
+    recorder.add(np.full(160, 0.5, np.float32), 16_000)
     recorder.close()
     recorded, _ = soundfile.read(tmp_path / "out.wav")
     assert recorded.size == 31 * 160
@@ -160,4 +185,4 @@ def test_what_is_too_long_for_one_file_goes_on_in_another(tmp_path, monkeypatch,
 @pytest.mark.parametrize("name", ["nowhere/out.wav", "out", "out.txt"])
 def test_a_file_that_cannot_be_begun_is_refused(tmp_path, name):
     with pytest.raises(AudioError, match="Can't record to"):
-        Recorder(tmp_path / name, 16_000, print)
+        Recorder(tmp_path / name, print)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from edge_pse.audio.devices.virtual_mic import DESCRIPTION, SOURCE
+from edge_pse.audio.pcm import to_float, to_pcm
+from edge_pse.profiles import ProfileStore
 from tests.edge_pse.audio.running import (
     Command,
     Pauses,
@@ -16,8 +19,10 @@ from tests.edge_pse.audio.running import (
     aligned,
     need_pulseaudio,
 )
+from tests.edge_pse.treble import treble_db, with_treble
 
 LATENCY = ("--latency", "100")
+RATE_HZ = 48_000
 PACED_SECONDS = 30
 RETURN_SECONDS = 3
 TRIES = 3  # where the machine was busy with something else
@@ -79,6 +84,32 @@ def test_another_program_records_what_was_said(paced_server, paced, speech_pcm):
     assert DESCRIPTION in paced_server.pactl("list", "sources")
 
 
+def test_a_program_that_records_hears_the_treble_of_the_voice_that_is_kept_and_not_that_of_others(
+    sound_server, start_command, recording, female_profile
+):
+    ProfileStore(sound_server.root / "edge-pse" / "profiles").create(female_profile)
+    run = start_command(
+        "run", "--input", "desk", "--output", "virtual", "--profile", "ls367", *LATENCY, env=sound_server.env
+    )
+    run.wait_for("Running")
+    own, other = (with_treble(recording(f"ls{name}_speech"), RATE_HZ) for name in (367, 2033))
+
+    def listen():
+        player = sound_server.play(to_pcm(np.concatenate([own, other])), rate_hz=RATE_HZ)
+        heard = to_float(sound_server.record(SOURCE, 12, RATE_HZ))
+        player.kill()
+        products = np.fft.irfft(np.fft.rfft(heard) * np.conj(np.fft.rfft(own, heard.size)))
+        begin = int(np.argmax(products[: 2 * RATE_HZ]))
+        kept = heard[begin + RATE_HZ : begin + own.size]
+        since = round(3.8 * RATE_HZ)  # until then the network has found out who speaks
+        taken = heard[begin + own.size + since : begin + own.size + since + RATE_HZ]
+        assert treble_db(kept, RATE_HZ) > treble_db(own[RATE_HZ:], RATE_HZ) - 4
+        assert treble_db(taken, RATE_HZ) < treble_db(other[since : since + RATE_HZ], RATE_HZ) - 15
+
+    again_if_busy(listen)
+    assert run.stop()["restarts"] == 0
+
+
 def test_the_virtual_microphone_comes_and_goes_and_outlives_the_server(sound_server, start_command):
     env = sound_server.env
 
@@ -128,18 +159,32 @@ def test_every_fault_of_the_server_is_said_and_survived(sound_server, start_comm
     assert run.stop()["restarts"] >= 4
 
 
-def test_an_output_that_is_unplugged_is_used_again_once_it_is_back(sound_server, start_command):
-    plugged = ("module-null-sink", "sink_name=headset", "rate=16000", "channels=1")
-    module = sound_server.pactl("load-module", *plugged)
-    run = start_command("run", "--input", "desk", "--output", "headset", *LATENCY, env=sound_server.env)
+def test_an_output_that_is_unplugged_is_used_again_once_it_is_back_at_another_rate_too(
+    sound_server, start_command, tmp_path
+):
+    """As a headset has it, which is one for music first and one for talk then; the recording goes on beside."""
+
+    def plugged(rate_hz):
+        return "module-null-sink", "sink_name=headset", f"rate={rate_hz}", "channels=1"
+
+    module = sound_server.pactl("load-module", *plugged(48_000))
+    recorded = ("--record", str(tmp_path / "talk.wav"))
+    run = start_command(
+        "run", "--input", "desk", "--output", "headset", *recorded, *LATENCY, env=sound_server.env
+    )
     run.wait_for("Running")
+    time.sleep(0.5)
     sound_server.pactl("unload-module", module)
     run.wait_for("Waiting for", 3)
     time.sleep(1)
-    sound_server.pactl("load-module", *plugged)
+    sound_server.pactl("load-module", *plugged(16_000))
     back = time.monotonic()
     assert run.wait_for("Running again") - back < RETURN_SECONDS
+    time.sleep(0.5)
     assert run.stop()["restarts"] >= 1
+    files = [soundfile.info(tmp_path / name) for name in ("talk.wav", "talk-2.wav")]
+    assert [file.samplerate for file in files] == [48_000, 16_000]
+    assert all(file.frames for file in files)
 
 
 def test_streams_at_the_default_devices_may_be_moved(sound_server, start_command):
