@@ -1,14 +1,57 @@
-"""What lies above the band of the network, 8 kHz: it goes or stays with what the network does just below."""
+"""What lies above the band of the network, 8 kHz: it stays and goes with what the network does just below.
+
+Two gains are made of each hop, and the lesser one counts.
+
+- How much of 4 to 7.25 kHz the network kept, for all that is above alike. Voices and noise that it takes away go with
+  what they have below, and sibilants stay.
+- In each of some bands, how far the sound is above the steady noise there, for which the least of the last second is
+  taken (minimum statistics: R. Martin, IEEE Trans. Speech and Audio Processing 9(5), 2001; spectral subtraction:
+  S. F. Boll, IEEE Trans. ASSP 27(2), 1979). While somebody speaks, the first gain is near 1; noise that goes on
+  meanwhile, or that there is above 8 kHz only, goes by the second.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_pse.spectral import Samples, Spectra
 
-_LOWEST_HZ, _HIGHEST_HZ = 4_000.0, 7_500.0
-_FALL = 0.6  # of a gain, a hop; it rises at once, so that sibilants begin as sharp as they are
-_FAINT = 1e-12
+_FAINT = 1e-10
+"""Of powers: less than the last of 24 bits leaves."""
+_PARTS = 3
+_LEAST_BINS = 20  # of a band: fewer say little of noise in a single hop
+
+
+@dataclass(frozen=True)
+class UpperBandRule:
+    """The constants of the two gains."""
+
+    lowest_hz: float = 4_000.0
+    """Of what is looked at below. Sibilants are there; vowels, which are below, would open the gain for all noise."""
+    highest_hz: float = 7_250.0
+    """Above that, what the network is given fades out, see ``edge_pse.transforms``."""
+    forgiven: float = 1.0
+    """What is kept counts as ``kept * (1 + forgiven * kept)``: networks take something of every voice, too."""
+    fall: float = 0.5
+    """Of the first gain, a hop. It rises at once: sibilants begin as sharp as they are."""
+    noise_edges_hz: tuple[float, ...] = (8_000.0, 10_000.0, 12_000.0, 16_000.0, 20_000.0, 40_000.0)
+    """Of the bands of the second gain; the last has all that is above."""
+    subtracted: float = 2.0
+    """Times the noise, of the power of a band: its least is less than its mean."""
+    least: float = 0.1
+    """Of the second gain. What is left of noise covers what becomes of it."""
+    noise_gain_fall: float = 0.5
+    """Of the second gain, a hop; it rises at once, too."""
+    smoothing: float = 0.4
+    """Of powers, a hop, before the least is taken."""
+    part_hops: int = 40
+    """Noise is the least of so many hops, and of two times as many before them: nobody hisses for so long."""
+
+
+SHIPPED = UpperBandRule()
 
 
 class UpperBand:
@@ -18,25 +61,74 @@ class UpperBand:
     ``upper_from`` up: the first of them it has in part.
     """
 
-    def __init__(self, bins: int, first_bin: int, upper_from: int, upper_bins: int, spacing_hz: float):
-        self._below = slice(
-            round(_LOWEST_HZ / spacing_hz) - first_bin, round(_HIGHEST_HZ / spacing_hz) - first_bin
-        )
+    def __init__(
+        self,
+        bins: int,
+        first_bin: int,
+        upper_from: int,
+        upper_bins: int,
+        spacing_hz: float,
+        rule: UpperBandRule = SHIPPED,
+    ):
+        self._rule = rule
+        below = (round(hz / spacing_hz) - first_bin for hz in (rule.lowest_hz, rule.highest_hz))
+        self._below = slice(*below)
+        edges = (max(round(hz / spacing_hz), first_bin + bins) - upper_from for hz in rule.noise_edges_hz)
+        starts = [edge for edge in edges if edge + _LEAST_BINS <= upper_bins] or [0]
+        self._starts = np.array(starts)
+        self._sizes = np.diff([*starts, upper_bins]).astype(np.float32)
+        # From gains of bands to those of bins, in straight lines between their middles.
+        middles = self._starts + (self._sizes - 1) / 2
+        self._spread = np.stack(
+            [np.interp(np.arange(upper_bins), middles, one) for one in np.eye(len(starts))]
+        ).astype(np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream."""
         self._gain = 0.0
+        bands = len(self._starts)
+        self._hops = 0
+        self._smoothed = np.zeros(bands, np.float32)
+        # Of the part that runs, and of those before.
+        self._minima = np.full((_PARTS, bands), np.inf, np.float32)
+        self._noise = np.zeros(bands, np.float32)
+        self._noise_gains = np.ones(bands, np.float32)
 
     def __call__(self, given: Samples, enhanced: Samples, upper: Spectra) -> None:
         """Scale ``upper``, (hops, upper bins), in place by what became of ``given``, the input of the network.
 
         ``given`` and ``enhanced``: (hops, 1, 2, 1, bins).
         """
-        before, after = (
-            np.square(spectra[..., self._below]).sum(axis=(1, 2, 3, 4)) for spectra in (given, enhanced)
-        )
-        wanted = np.sqrt(np.minimum(after / (before + _FAINT), 1))
-        for hop, gain in enumerate(wanted.tolist()):
-            self._gain = max(gain, _FALL * self._gain + (1 - _FALL) * gain)
-            upper[hop] *= np.float32(self._gain)
+        before, after = (spectra[:, 0, :, 0, self._below] for spectra in (given, enhanced))
+        powers = np.add.reduceat(np.square(upper.real) + np.square(upper.imag), self._starts, axis=1)
+        powers /= self._sizes
+        for hop, power in enumerate(powers):
+            common, whole = np.vdot(before[hop], after[hop]), np.vdot(before[hop], before[hop])
+            # What of the input is in the output, by least squares. What else is there, the network has made up.
+            kept = min(max(float(common) / (float(whole) + _FAINT), 0.0), 1.0)
+            kept = min(kept * (1 + self._rule.forgiven * kept), 1.0)
+            self._gain = max(kept, self._gain + self._rule.fall * (kept - self._gain))
+            self._follow_noise(power)
+            gains = np.minimum(self._over_noise(power), np.float32(self._gain))
+            upper[hop] *= np.minimum(gains @ self._spread, np.float32(1))
 
-    def reset(self) -> None:
-        """Begin a new stream."""
-        self._gain = 0.0
+    def _follow_noise(self, power: NDArray[np.float32]) -> None:
+        """From one hop more; as long as the stream is too short to tell, there is none."""
+        self._hops += 1
+        self._smoothed += np.float32(self._rule.smoothing) * (power - self._smoothed)
+        np.minimum(self._minima[0], self._smoothed, out=self._minima[0])
+        if self._hops >= self._rule.part_hops:
+            self._noise = self._minima.min(axis=0)
+            if self._hops % self._rule.part_hops == 0:
+                self._minima[1:] = self._minima[:-1]
+                self._minima[0] = self._smoothed
+
+    def _over_noise(self, power: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The second gain of each band."""
+        rule = self._rule
+        share = 1 - np.float32(rule.subtracted) * self._noise / (power + np.float32(_FAINT))
+        wanted = np.sqrt(np.maximum(share, np.float32(rule.least**2)))
+        falling = self._noise_gains + np.float32(rule.noise_gain_fall) * (wanted - self._noise_gains)
+        self._noise_gains = np.maximum(wanted, falling)
+        return self._noise_gains
