@@ -30,6 +30,7 @@ from edge_pse.errors import ControlError, ProfileError, StreamHungError
 from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.service import Service
 from edge_pse.speakers import ERRORS
+from edge_pse.spectral import Samples
 
 _STRENGTH_STEP = 0.1
 _SWITCH_INTERVAL_S = 0.001
@@ -219,8 +220,12 @@ class _Run:
         if record is not None:
             self._recorder = Recorder(record, self._say, append=resumed)
             self._recording = str(self._recorder.path)
-        on_output = self._recorder.add if self._recorder else None
-        self._live = live(say=self._say, on_output=on_output, heartbeat=self._service.alive)
+        self._live = live(
+            say=self._say,
+            on_output=self._take_output,
+            on_input=self._desk.hearing.before.add,
+            heartbeat=self._service.alive,
+        )
         self._live.bypass = bypass
 
     def until_stopped(self) -> None:
@@ -249,6 +254,12 @@ class _Run:
             os.execv(sys.executable, sys.orig_argv)
         finally:
             self._end_recording()
+
+    def _take_output(self, hop: Samples, rate_hz: int) -> None:
+        self._desk.hearing.after.add(hop, rate_hz)
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.add(hop, rate_hz)
 
     def _say_paces(self) -> None:
         source, sink = self._live.clock_ratios

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from edge_pse.control import protocol
 from edge_pse.errors import ControlError
@@ -57,7 +58,19 @@ class Control:
             )
         return status
 
+    @contextmanager
+    def hearing(self) -> Iterator[Callable[[], dict[str, Any]]]:
+        """While in here, the stream keeps its last ten seconds; what this gives asks for them: ``Hearing.latest``."""
+        with self._connected() as stream, stream.makefile("rb") as lines:
+            self._exchange(stream, lines, {"do": "hear"})
+            yield lambda: self._exchange(stream, lines, {"do": "hear"})
+
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._connected() as stream, stream.makefile("rb") as lines:
+            return self._exchange(stream, lines, request)
+
+    @contextmanager
+    def _connected(self) -> Iterator[socket.socket]:
         if not hasattr(socket, "AF_UNIX"):
             raise ControlError("Streams can't be controlled here: this system has no Unix sockets.")
         with socket.socket(socket.AF_UNIX) as stream:
@@ -67,12 +80,15 @@ class Control:
                 protocol.connect(stream, self._path)
             except OSError as error:
                 raise ControlError(_NONE) from error
-            try:
-                stream.sendall(protocol.encode(request))
-                with stream.makefile("rb") as lines:
-                    line = lines.readline(protocol.MOST_LINE_BYTES)
-            except OSError as error:
-                raise ControlError("The stream does not answer: start it again.") from error
+            yield stream
+
+    @staticmethod
+    def _exchange(stream: socket.socket, lines: IO[bytes], request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            stream.sendall(protocol.encode(request))
+            line = lines.readline(protocol.MOST_ANSWER_BYTES)
+        except OSError as error:
+            raise ControlError("The stream does not answer: start it again.") from error
         if not line:
             raise ControlError("The stream has ended.")
         answer = protocol.decode(line)

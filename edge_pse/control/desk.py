@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from edge_pse.audio.live import Live
+from edge_pse.control.hearing import Hearing
 from edge_pse.diagnosis.machine import NOW, firmware_bits, hottest_c
 from edge_pse.errors import ControlError
 from edge_pse.profiles import Profile, ProfileStore
@@ -34,6 +35,8 @@ class Desk:
     ):
         self._live = live
         self._load, self._stop, self._given, self._speaks = load, stop, tuple(given), speaks
+        self.hearing = Hearing()
+        """Is to be given the sound before and after the network."""
         self._began_s = time.monotonic()
         self._sentences: deque[tuple[float, str]] = deque(maxlen=_KEPT_SENTENCES)
         self._changing = threading.Lock()

@@ -4,15 +4,7 @@ Lines of JSON go through a Unix socket that is its user's alone. A request is an
 of this protocol, ``do``, what is wanted, and what that needs. The answer is one line: ``protocol``, ``ok``, and either
 what was asked for or ``error``, a sentence for people. Requests of one connection are answered in their order.
 
-====================  ==========================================  =======================================
-``do``                takes                                       answers
-====================  ==========================================  =======================================
-``status``                                                        ``status``, see ``Desk.status``
-``set``               any of ``bypass``, ``strength``,            ``status``, as it is after that
-                      ``profiles`` (a list of names, empty for
-                      every voice); all or nothing is changed
-``stop``                                                          nothing more; the stream ends
-====================  ==========================================  =======================================
+``docs/control.md`` says what each request takes and what it answers.
 
 What a program does not know it leaves alone: answers may have more fields than these. Another number of the protocol is
 for what would be misunderstood.
@@ -37,6 +29,9 @@ from edge_pse.profiles.folder import HOME_VARIABLE
 
 VERSION = 1
 MOST_LINE_BYTES = 1 << 18
+"""Of a request."""
+MOST_ANSWER_BYTES = 1 << 25
+"""Ten seconds of sound at 192 kHz, twice, take 10 MB."""
 _SOCKET = "control.sock"
 _MOST_ADDRESS_BYTES = 100
 _BY_DESCRIPTOR = Path("/proc/self/fd")

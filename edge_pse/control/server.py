@@ -95,18 +95,38 @@ class ControlServer:
     def _serve(self, client: socket.socket) -> None:
         try:
             client.settimeout(None)
-            with client, client.makefile("rb") as lines, contextlib.suppress(OSError):
+            with (
+                client,
+                client.makefile("rb") as lines,
+                contextlib.suppress(OSError),
+                _Conversation(self._desk) as conversation,
+            ):
                 if not _of_this_user(client):
                     return
                 while line := lines.readline(protocol.MOST_LINE_BYTES):
-                    client.sendall(protocol.encode(self._answer(line)))
+                    client.sendall(protocol.encode(conversation.answer(line)))
                     if not line.endswith(b"\n"):
                         return
         finally:
             self._open.discard(client)
             self._clients.release()
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+
+class _Conversation:
+    """With one client, until its connection closes, which is the end of ``with``."""
+
+    def __init__(self, desk: Desk):
+        self._desk = desk
+        self._hears = contextlib.ExitStack()
+        self._hears_already = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hears.close()
+
+    def answer(self, line: bytes) -> dict[str, Any]:
         try:
             return {"ok": True, **self._do(protocol.decode(line))}
         except EdgePseError as error:
@@ -115,16 +135,25 @@ class ControlServer:
             return {"ok": False, "error": f"That can't be done: {error or type(error).__name__}."}
 
     def _do(self, request: dict[str, Any]) -> dict[str, Any]:
-        what = request["do"] if isinstance(request.get("do"), str) else ""
         wanted = {name: value for name, value in request.items() if name not in ("protocol", "do")}
-        if what == "set":
-            self._desk.set(**_checked(wanted))
-        elif wanted or what not in ("status", "stop"):
-            raise ControlError("This stream does not know what that means: it is of another release.")
-        if what == "stop":
-            self._desk.stop()
-            return {}
-        return {"status": self._desk.status()}
+        match request.get("do"), bool(wanted):
+            case "set", _:
+                self._desk.set(**_checked(wanted))
+                return {"status": self._desk.status()}
+            case "status", False:
+                return {"status": self._desk.status()}
+            case "hear", False:
+                return self._hear()
+            case "stop", False:
+                self._desk.stop()
+                return {}
+        raise ControlError("This stream does not know what that means: it is of another release.")
+
+    def _hear(self) -> dict[str, Any]:
+        if not self._hears_already:
+            self._hears.enter_context(self._desk.hearing.kept())
+            self._hears_already = True
+        return self._desk.hearing.latest()
 
 
 def _checked(wanted: dict[str, Any]) -> dict[str, Any]:

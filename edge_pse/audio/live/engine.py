@@ -59,11 +59,12 @@ class Engine:
         output_rate_hz: int,
         channel: int | None = None,
         on_output: Callable[[Samples, int], None] | None = None,
+        on_input: Callable[[Samples, int], None] | None = None,
     ):
         """``enhancer``: begins a new stream between these rates, which have whole hops; AudioError otherwise.
 
         ``channel``: which one of the input, None for the one with most speech. ``on_output`` is given what is played,
-        in hops, and its rate.
+        in hops, and its rate; ``on_input`` what came in, alike.
         """
         rates = input_rate_hz, output_rate_hz, input_rate_hz
         # One that went wrong goes on passing the sound, as long as it can: anew it would only say so again.
@@ -89,7 +90,7 @@ class Engine:
         self._channels = ChannelChoice(channel, input_rate_hz)
         self._splicer = Splicer(self._output_hop_samples)
         self._delay_controller = DelayController(self.playback, self._output_hop_samples)
-        self._on_output = on_output
+        self._on_output, self._on_input = on_output, on_input
         self._pending: Samples = np.zeros(0, np.float32)
         self._overload = Overload()
         self._thread = threading.Thread(target=self._run, name="edge-pse worker", daemon=True)
@@ -135,6 +136,8 @@ class Engine:
             self._process_hop(samples[start : start + self.hop_samples])
 
     def _process_hop(self, hop: Samples) -> None:
+        if self._on_input is not None:
+            self._on_input(hop, self.enhancer.sample_rate_hz)
         began = time.perf_counter()
         far_end = self.far_end
         far_hop = None if far_end is None else far_end.next_hop(hop)

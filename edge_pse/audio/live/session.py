@@ -98,6 +98,7 @@ class Session:
         options: Options,
         say: Callable[[str], None],
         on_output: Callable[[Samples, int], None] | None = None,
+        on_input: Callable[[Samples, int], None] | None = None,
     ):
         source, sink = resolve_microphone(options.input), _resolve_output(options.output)
         self._loopback = None
@@ -105,7 +106,9 @@ class Session:
             self._loopback = Loopback(options.loopback, source, sink, options.latency_s, say)
         source_format = find_format(source, options.channel)
         sink_format = find_format(sink)
-        self.engine = Engine(enhancer, source_format.rate_hz, sink_format.rate_hz, options.channel, on_output)
+        self.engine = Engine(
+            enhancer, source_format.rate_hz, sink_format.rate_hz, options.channel, on_output, on_input
+        )
         self.streams: list[Stream] = []
         self._say = say
         self._subscription: sound_server.Subscription | None = None

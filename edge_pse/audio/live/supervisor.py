@@ -52,6 +52,7 @@ class Live:
         loopback: str | None = None,
         say: Callable[[str], None] = _LOGGER.info,
         on_output: Callable[[Samples, int], None] | None = None,
+        on_input: Callable[[Samples, int], None] | None = None,
         heartbeat: Callable[[], None] = lambda: None,
     ):
         """The constructor opens nothing. AudioError or ModelError for arguments that do not go together.
@@ -65,9 +66,9 @@ class Live:
 
         ``say`` is given one sentence for each thing that the user should know, from any thread; without it the
         sentences are logged as information under ``edge_pse``. ``on_output`` is given what is played, (hop,) float32,
-        and its rate, that of the output, on the worker's thread, which it must not keep waiting. ``heartbeat`` is
-        called several times a second while sound moves, or while what is missing (a device, somebody who records) is
-        waited for.
+        and its rate, that of the output, on the worker's thread, which it must not keep waiting; ``on_input`` alike
+        what comes from the microphone. ``heartbeat`` is called several times a second while sound moves, or while what
+        is missing (a device, somebody who records) is waited for.
         """
         if on_demand and output != VIRTUAL:
             raise AudioError(f"On demand the output must be {VIRTUAL!r}: only there it is known who records.")
@@ -89,7 +90,7 @@ class Live:
         None before that is known."""
         self._bypass = False
         self._say = say
-        self._on_output = on_output
+        self._on_output, self._on_input = on_output, on_input
         self._heartbeat = heartbeat
         self._session: Session | None = None
         self._past = Counters()
@@ -210,7 +211,7 @@ class Live:
 
     def _run_session(self, stop: threading.Event, demand: Demand | None) -> bool:
         """One session from its opening to its end -> whether it ever ran."""
-        session = Session(self.enhancer, self._options, self._say, self._on_output)
+        session = Session(self.enhancer, self._options, self._say, self._on_output, self._on_input)
         session.engine.bypass = self._bypass
         self._session = session
         self._opened.set()

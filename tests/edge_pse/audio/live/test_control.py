@@ -1,10 +1,14 @@
 """``edge-pse ctl`` and its protocol, with a stream that runs between simulated cards."""
 
+import base64
 import dataclasses
+import io
 import json
 import socket
 import stat
 import subprocess
+import time
+import wave
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ import pytest
 from edge_pse import ProfileStore
 from edge_pse.control import Control, protocol
 from edge_pse.errors import ControlError
-from tests.edge_pse.audio.running import COMMAND
+from tests.edge_pse.audio.running import COMMAND, share_found
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,14 @@ def ctl(env, *arguments, status=0):
     )  # fmt: skip
     assert done.returncode == status, done.stdout + done.stderr
     return (done.stderr if status else done.stdout).strip()
+
+
+def decoded(kept):
+    """Samples of what is heard, int16."""
+    with wave.open(io.BytesIO(base64.b64decode(kept["wav"]))) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        assert file.getframerate() == kept["rate_hz"] == 16_000
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
 @pytest.fixture
@@ -127,6 +139,25 @@ def test_one_connection_may_ask_again_and_many_may_be_open(raw, control):
     assert control.status()["profiles"] == ["anna"]
     for stream in idle:
         stream.close()
+
+
+def test_who_asks_hears_the_last_seconds_before_and_after_as_long_as_the_connection_is_open(
+    control, speech_pcm
+):
+    control.set(strength=0, profiles=[])
+    with control.hearing() as latest:
+        assert latest()["before"] is None or len(decoded(latest()["before"])) < 16_000
+        time.sleep(3)
+        heard = latest()
+    before, after = decoded(heard["before"]), decoded(heard["after"])
+    assert 2 * 16_000 < before.size < 5 * 16_000
+    loop = np.resize(speech_pcm, 3 * speech_pcm.size)
+    assert share_found(before[-16_000:], loop) > 0.9
+    assert share_found(after[-16_000:], loop) > 0.9
+    with control.hearing() as latest:
+        time.sleep(0.2)
+        assert decoded(latest()["before"]).size < 2 * 16_000, "what was kept for others is gone"
+    control.set(strength=1, profiles=["anna"])
 
 
 def test_nobody_else_can_reach_it(control):
