@@ -23,7 +23,8 @@ MOST_WAITING = 4  # blocks; what a hiccup leaves beyond these is dropped, or the
 def main(microphone: str | None = None, output: str | None = None, profile: str | None = None) -> None:
     """A device is named by a part of its name, a profile as for ``edge-pse enroll``."""
     voice = None if profile is None else edge_pse.ProfileStore().load(profile)
-    enhancer = edge_pse.Enhancer(profile=voice)
+    rate_hz = int(sounddevice.query_devices(microphone, "input")["default_samplerate"])
+    enhancer = edge_pse.Enhancer(profile=voice, rate_hz=rate_hz)
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
     enhanced: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -34,9 +35,7 @@ def main(microphone: str | None = None, output: str | None = None, profile: str 
         outdata[:, 0] = 0 if enhanced.empty() else enhanced.get_nowait()
 
     rest = np.zeros(0, np.float32)
-    with sounddevice.Stream(
-        enhancer.sample_rate_hz, BLOCK_SAMPLES, (microphone, output), 1, "float32", callback=callback
-    ):
+    with sounddevice.Stream(rate_hz, BLOCK_SAMPLES, (microphone, output), 1, "float32", callback=callback):
         while True:
             rest = np.concatenate([rest, enhancer.process(heard.get())])
             while rest.size >= BLOCK_SAMPLES:

@@ -290,12 +290,13 @@ def _rate_at_server(device: Device) -> int:
 
 def _channel_counts(device: Device, channel: int | None) -> list[int]:
     """Numbers of channels to try, the best first."""
-    if device.kind == "output":
-        return list(dict.fromkeys((1, 2, min(device.channels, _MOST_CHANNELS))))
     if channel is not None:
         return [channel + 1, device.channels]
-    # All channels of a card, so that the one with most speech can be found.
-    return list(dict.fromkeys((min(device.channels, _MOST_CHANNELS), 1, 2)))
+    several = min(device.channels, _MOST_CHANNELS)
+    # All channels of a microphone, so that the one with most speech can be found.
+    wanted = (1, 2, several) if device.kind == "output" else (several, 1, 2)
+    # PortAudio would write on stderr about the others.
+    return [count for count in dict.fromkeys(wanted) if count <= device.channels]
 
 
 def _alsa_device(kind: Kind, pcm: str) -> Device | None:

@@ -81,7 +81,7 @@ def test_the_laptop_part_as_written(home, sound_server):
             assert "fail  microphone" not in done.stdout, done.stdout
     assert "--profile me" in options.read_text()
     heard, rate_hz = soundfile.read(directory / "heard.wav")
-    assert rate_hz == 16_000
+    assert rate_hz == 48_000
     assert np.abs(heard).max() > 0.05
 
 
