@@ -88,13 +88,14 @@ def test_with_its_rate_nothing_is_said(model, slow):
         enroll(slow, 48_000, model=model)
 
 
-def test_the_command_says_it_in_a_line(run, tmp_path, slow):
-    soundfile.write(tmp_path / "slow.wav", slow, 16_000)
+@pytest.mark.parametrize("declared_hz", [44_100, 16_000])
+def test_the_command_says_it_in_a_line(run, tmp_path, slow, declared_hz):
+    soundfile.write(tmp_path / "slow.wav", soxr.resample(slow, 16_000, declared_hz), declared_hz)
     result = run("enhance", tmp_path / "slow.wav", "-o", tmp_path / "out.wav")
     assert result.exit_code == 0
     assert [line for line in result.stderr.splitlines() if line] == [
-        "Warning: The speech sounds slowed down, as if it was recorded at a higher rate than 16000 Hz: give the "
-        "rate of the recording."
+        f"Warning: The speech sounds slowed down, as if it was recorded at a higher rate than {declared_hz} Hz: give "
+        "the rate of the recording."
     ]
     result = run("enroll", "me", "--from", tmp_path / "slow.wav")
     assert "Warning: The speech sounds slowed down" in result.stderr

@@ -60,6 +60,18 @@ def test_a_far_end_of_another_length_is_filled_up_or_cut(enhanced, far, cancelle
     np.testing.assert_allclose(enhanced(far, 16_000, other, 16_000)[:, 0], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("far_rate", [44_100, 22_050, 96_000])
+def test_the_last_part_of_a_hop_has_its_far_end(enhanced, full_band, far_rate):
+    # It ends in the middle of speech, a third of a hop after a whole one.
+    heard = full_band("msc4g8_enrollment")[: 48_000 + 160]
+    played = soxr.resample(full_band("msc4g8_enrollment")[:96_000], 48_000, far_rate)
+    left = enhanced(heard, 48_000, played, far_rate)[:, 0]
+    low = [soxr.resample(sound, 48_000, 8_000) for sound in (left, heard)]
+    for last in (slice(-120, -5), slice(-30, -5)):
+        assert np.std(low[1][last]) > 0.01
+        assert np.std(low[0][last]) < 0.1 * np.std(low[1][last])
+
+
 def test_every_channel_has_the_same_far_end(enhanced, far):
     stereo = np.stack([far, 0.5 * far], axis=1)
     left = enhanced(stereo, 16_000, np.stack([far, far], axis=1), 16_000, keep_channels=True)
