@@ -1,7 +1,8 @@
 """Writes what ``install.sh`` installs, each file with its hashes: ``python targets/lock.py``; needs ``pip install uv``.
 
-One file for each inference runtime, one for what builds the wheel, one for what speaks with assistants, and one for
-what the learner of personal weights needs beside PyTorch, of which each machine needs another build. All lie beside
+One file for each inference runtime, one for what builds the wheel, one for what speaks with assistants, one for what
+serves the panel, and one for what the learner of personal weights needs beside PyTorch, of which each machine needs
+another build. All lie beside
 this script. They hold for Python 3.11 and later on x86_64 and aarch64. Versions that are locked stay as long as they
 fit; ``--upgrade`` takes the newest.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RUNTIMES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
 """As ``install.sh --backend`` calls them -> the distribution."""
-BUILD, PERSONAL, ASSISTANT = "build", "personal", "assistant"
+BUILD, PERSONAL, ASSISTANT, PANEL = "build", "personal", "assistant", "panel"
 # Its later versions are not for Python 3.11 and newer, which uv does not look at, and pip does.
 _NEEDED_BY_LITERT = "backports-strenum<1.3"
 _ELSEWHERE = ("torch", "edge-pse")
@@ -23,7 +24,7 @@ _HEADER = "# Written by targets/lock.py; see `python targets/lock.py --help`.\n"
 
 
 def file_of(name: str) -> Path:
-    """The lock file of a runtime, of what builds the wheel, of an assistant, or of the learner."""
+    """The lock file of a runtime, of what builds the wheel, of an assistant, of the panel, or of the learner."""
     return HERE / f"requirements-{name}.txt"
 
 
@@ -39,7 +40,8 @@ def requirements() -> dict[str, list[str]]:
         runtime = next(line for line in asked if line.startswith(distribution))
         wanted[name] = [*others, runtime.partition(";")[0].strip()]
     wanted["litert"].append(_NEEDED_BY_LITERT)
-    wanted[ASSISTANT] = project["optional-dependencies"][ASSISTANT]
+    for extra in (ASSISTANT, PANEL):
+        wanted[extra] = project["optional-dependencies"][extra]
     learner = project["optional-dependencies"][PERSONAL]
     wanted[PERSONAL] = [*wanted["onnx"], *(line for line in learner if not line.startswith(_ELSEWHERE))]
     return wanted

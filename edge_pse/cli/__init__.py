@@ -19,6 +19,7 @@ from edge_pse.cli.enhance import enhance
 from edge_pse.cli.enroll import enroll
 from edge_pse.cli.info import info
 from edge_pse.cli.output import warnings_said
+from edge_pse.cli.panel import panel
 from edge_pse.cli.personalise import personalise
 from edge_pse.cli.profiles import profiles
 from edge_pse.cli.run import run
@@ -57,6 +58,7 @@ for _command in (
     stream,
     run,
     ctl,
+    panel,
     wyoming,
     virtual_mic,
     devices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -18,7 +19,8 @@ _COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @click.command()
-def doctor() -> None:
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each finding, as it comes.")
+def doctor(as_json: bool) -> None:
     """Check this machine for live sound; each line says what to do.
 
     Changes nothing and needs no root. The exit status is 1 if something fails.
@@ -28,12 +30,16 @@ def doctor() -> None:
     with quiet_libraries():
         for name, finding in examine():
             counted[finding.status] += 1
+            if as_json:
+                click.echo(json.dumps({"name": name, **finding._asdict()}))
+                continue
             status = click.style(f"{finding.status:<4}", fg=_COLOURS[finding.status])
             click.echo(f"{status}  {name:<{width}}  {shown(finding.sentence)}")
             if finding.advice:
                 click.echo(f"{'':<{width + 6}}  {shown(finding.advice)}")
     failures, warnings = counted["fail"], counted["warn"]
-    click.echo(f"\n{_number(failures, 'failure')}, {_number(warnings, 'warning')}.")
+    if not as_json:
+        click.echo(f"\n{_number(failures, 'failure')}, {_number(warnings, 'warning')}.")
     _leave(1 if failures else 0)
 
 

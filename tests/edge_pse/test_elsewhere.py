@@ -66,6 +66,13 @@ def test_what_only_unix_has_is_not_needed(platform, tmp_path, fixtures):
 
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_what_needs_unix_sockets_says_so_in_one_sentence(platform, tmp_path):
+    for status, said in run(platform, ("panel",), ("ctl", "status"), EDGE_PSE_HOME=str(tmp_path)):
+        assert status == 1
+        assert "Unix sockets" in said and said.startswith("Error: ") and said.count("\n") == 1, said
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
 def test_the_doctor_does_not_ask_for_what_only_linux_has(platform, tmp_path):
     ((_, said),) = run(platform, ("doctor",), EDGE_PSE_HOME=str(tmp_path))
     assert "The check itself failed" not in said

@@ -15,9 +15,9 @@ CACHE = PROJECT / ".cache"
 SHIPPED = ("edge_pse", "targets", "pyproject.toml", "README.md", "LICENSE")
 LOCKS = {
     name: PROJECT / f"targets/requirements-{name}.txt"
-    for name in ("litert", "onnx", "build", "personal", "assistant")
+    for name in ("litert", "onnx", "build", "personal", "assistant", "panel")
 }
-"""What is installed, builds the wheel, learns and speaks with assistants; ``targets/lock.py`` writes them."""
+"""What is installed, builds the wheel, learns, speaks with assistants, serves pages; by ``targets/lock.py``."""
 PYTHON = {"bookworm": "3.11", "trixie": "3.13"}
 
 

@@ -1,0 +1,248 @@
+"""``edge-pse panel`` as a browser meets it, with streams between simulated cards that it starts and ends."""
+
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_pse import ProfileStore
+from tests.edge_pse.audio.on_the_panel import Panel
+from tests.edge_pse.audio.running import COMMAND
+
+pytest.importorskip("uvicorn", reason="the panel needs: pip install starlette uvicorn")
+
+MOST_RESIDENT_MB = 60
+
+
+@pytest.fixture(scope="module")
+def env(cards, tmp_path_factory, speech_pcm, female_profile, male_profile):
+    folder = tmp_path_factory.mktemp("panel")
+    np.resize(speech_pcm, 120 * 16_000).tofile(folder / "mic.raw")
+    env = cards(
+        folder,
+        mic=f'infile "{folder}/mic.raw" rate 16000 channels 1',
+        one=f'outfile "{folder}/one.raw" rate 16000 channels 1',
+        two=f'outfile "{folder}/two.raw" rate 16000 channels 1',
+    )
+    store = ProfileStore(folder / "edge-pse" / "profiles")
+    for name, profile in (("anna", female_profile), ("ben", male_profile)):
+        store.save(dataclasses.replace(profile, name=name))
+    configuration = folder / "configuration" / "edge-pse"
+    configuration.mkdir(parents=True)
+    (configuration / "service.conf").write_text(
+        "EDGE_PSE_OPTIONS=--input mic --output one --latency 200 --profile anna\n"
+    )
+    # No service of whoever runs this.
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "systemctl").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "systemctl").chmod(0o755)
+    return {
+        **env,
+        "XDG_CONFIG_HOME": str(folder / "configuration"),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+
+
+@pytest.fixture(scope="module")
+def panel(env, start_command):
+    panel = Panel(start_command, env)
+    panel.enter()
+    yield panel
+    subprocess.run([*COMMAND, "ctl", "stop"], env=env, capture_output=True)
+
+
+@pytest.fixture
+def options(env):
+    return Path(env["XDG_CONFIG_HOME"]) / "edge-pse/service.conf"
+
+
+def test_the_page_comes_whole_and_may_load_nothing_from_elsewhere(panel):
+    for path, kind in (
+        ("/", "html"),
+        ("/panel.js", "javascript"),
+        ("/panel.css", "css"),
+        ("/icon.svg", "svg"),
+    ):
+        status, headers, body = panel.request("GET", path, headers={"Cookie": None, "X-Edge-Pse-Key": None})
+        assert (status, kind in headers["content-type"]) == (200, True)
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+        assert not any(name.lower().startswith("access-control") for name in headers)
+        assert panel.token.encode() not in body
+        assert "server" not in headers
+        text = body.decode().replace("http://www.w3.org/2000/svg", "")
+        assert "http:" not in text and "https:" not in text and "//cdn" not in text
+    assert panel.request("GET", "/../panel/access.py")[0] in (401, 404)
+    assert panel.request("GET", "/page/index.html")[0] == 404
+
+
+def test_the_cookie_is_for_no_script_and_no_other_site(panel):
+    cookie = panel.enter()["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=strict" in cookie
+    assert panel.token.lower() not in cookie
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Cookie": None}, 401),
+        ({"X-Edge-Pse-Key": None}, 401),
+        ({"X-Edge-Pse-Key": "0" * 64}, 401),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": None}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Length": "9999999"}, 413),
+        ({"Content-Length": None, "Transfer-Encoding": "chunked"}, 413),
+    ],
+)
+def test_nobody_else_drives_it(panel, options, headers, expected):
+    before = options.read_text()
+    body = b'{"profiles": []}' if "Transfer-Encoding" not in headers else b"2\r\n{}\r\n0\r\n\r\n"
+    status, _, answer = panel.request("POST", "/api/set", headers=headers, body=body)
+    assert (status, b"error" in answer) == (expected, True)
+    assert options.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["state"])
+def test_nobody_else_sees_anything(panel, name):
+    for headers in (
+        {"Cookie": None},
+        {"X-Edge-Pse-Key": None},
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+    ):
+        status, _, body = panel.request("GET", f"/api/{name}", headers=headers)
+        assert status in (401, 403) and b"status" not in body
+
+
+def test_a_wrong_token_lets_nobody_in(panel):
+    for token in (panel.token[:-1], None):
+        status, headers, _ = panel.request("POST", "/api/enter", {"token": token})
+        assert (status, "set-cookie" in headers) == (401, False)
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+        assert panel.request("POST", "/api/enter", {"token": panel.token}, headers)[0] == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{", b'{"strength": 2}', b'{"strength": NaN}', b'{"strength": true}', b'{"profiles": "anna"}',
+        b'{"profiles": [1]}', b'{"volume": 1}', b"[" * 9000,
+    ],
+)  # fmt: skip
+def test_what_the_page_never_says_is_refused(panel, options, body):
+    before = options.read_text()
+    assert panel.request("POST", "/api/set", body=body)[0] == 400
+    assert options.read_text() == before
+
+
+def test_there_is_one_for_each_user_and_another_start_prints_its_link(panel, env, start_command):
+    again = start_command("panel", "--listen", "127.0.0.1:0", env=env)
+    assert again.process.wait(20) == 0
+    assert again.lines == [f"The panel is at {panel.link}"]
+    other = start_command("panel", "--new-link", env=env)
+    assert other.process.wait(20) == 1
+    assert "end it, then make a new link" in other.lines[-1]
+
+
+def test_a_place_that_is_taken_is_told_and_a_new_link_makes_the_old_one_useless(
+    panel, env, start_command, tmp_path
+):
+    elsewhere = {**env, "XDG_CONFIG_HOME": str(tmp_path)}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = start_command("panel", "--listen", place, env=elsewhere)
+        assert command.process.wait(20) == 1
+    assert f"Error: Can't listen on {place}" in command.lines[-1] and "--listen" in command.lines[-1]
+    first = Panel(start_command, elsewhere)
+    first.command.process.send_signal(signal.SIGTERM)
+    assert first.command.process.wait(10) == 0
+    second = Panel(start_command, elsewhere, "--new-link")
+    assert second.token != first.token
+    assert second.request("POST", "/api/enter", {"token": first.token})[0] == 401
+    second.command.process.send_signal(signal.SIGINT)
+    assert second.command.process.wait(10) == 0
+    assert len(second.command.lines) == 1, "nothing else is written, and no token"
+
+
+def test_opened_to_the_network_it_says_what_that_means(env, start_command, tmp_path):
+    command = start_command("panel", "--listen", "0.0.0.0:0", env={**env, "XDG_CONFIG_HOME": str(tmp_path)})
+    command.wait_for("The panel is at http://")
+    assert "whoever can listen on that network can take the link from it" in command.lines[0]
+    command.kill()
+
+
+def test_a_stream_is_started_changed_and_stopped_and_goes_on_without_the_panel(
+    panel, env, options, start_command
+):
+    state = panel.ask("state")
+    assert state["status"] is None and "No stream runs" in state["trouble"]
+    assert state["profiles"] == ["anna", "ben"] and state["options"]["input"] == "mic"
+    assert panel.tell("set", profiles=["ben"]) is None, "what is set before counts when it starts"
+    assert panel.tell("start") is None
+    state = panel.wait_for(lambda state: state["status"]["stream"] and state["status"]["sentences"])
+    assert state["status"]["profiles"] == ["ben"] and state["status"]["stream"]["input"] == "mic"
+    assert "Running: mic to one." in [sentence["text"] for sentence in state["status"]["sentences"]]
+    panel.tell("set", profiles=["anna", "ben"], strength=0.5, bypass=True)
+    status = panel.ask("state")["status"]
+    assert (status["profiles"], status["strength"], status["bypass"]) == (["anna", "ben"], 0.5, True)
+    kept = options.read_text()
+    assert "--profile anna --profile ben --strength 0.5" in kept and "--latency 200" in kept
+    assert "no profile 'nobody'" in panel.tell("set", 409, profiles=["nobody"])
+    assert options.read_text() == kept
+    assert panel.tell("options", output="two") is None
+    status = panel.wait_for(lambda state: (state["status"] or {}).get("stream"))["status"]
+    assert status["stream"]["output"] == "two"
+    assert (status["profiles"], status["strength"], status["bypass"]) == (["anna", "ben"], 0.5, True)
+    points = panel.ask("state")["points"]
+    assert points and points[-1][0] > 1e9 and len(points[-1]) == 7
+    assert all(point[0] > points[-1][0] for point in panel.ask(f"state?after={points[-1][0]}")["points"])
+    assert resident_mb(panel.command.process.pid) < MOST_RESIDENT_MB
+
+
+def test_devices_that_do_not_open_are_told_and_what_was_there_before_goes_on(panel):
+    assert "There is no output device 'nowhere' now" in panel.tell("options", 409, output="nowhere")
+    state = panel.wait_for(lambda state: (state["status"] or {}).get("stream"))
+    assert state["options"]["output"] == "two" and state["status"]["stream"]["output"] == "two"
+
+
+def test_a_stream_that_ends_beneath_it_is_told_and_found_again(panel, env, start_command):
+    done = subprocess.run([*COMMAND, "ctl", "stop"], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    panel.wait_for(lambda state: state["status"] is None)
+    command = start_command("run", "--input", "mic", "--latency", "200", "--output", "one", env=env)
+    command.wait_for("Running")
+    assert panel.wait_for(lambda state: state["status"])["status"]["profiles"] == []
+    assert panel.tell("stop") is None
+    assert panel.ask("state")["status"] is None
+    assert command.process.wait(10) == 0
+
+
+def test_the_doctor_tells_all_who_look(panel):
+    assert panel.ask("state")["doctor"] is None
+    panel.tell("doctor")
+    panel.tell("doctor")
+    done = panel.wait_for(lambda state: state["doctor"]["done"], 120)["doctor"]
+    names = [finding["name"] for finding in done["findings"]]
+    assert len(names) == len(set(names)) > 10 and "model in time" in names
+    assert {finding["status"] for finding in done["findings"]} <= {"ok", "warn", "fail"}
+
+
+def resident_mb(process_id):
+    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1000
