@@ -5,6 +5,8 @@ A constant offset of a microphone and mains hum are below the band of speech, an
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,9 +82,16 @@ def speech_power(samples: NDArray[np.floating], sample_rate_hz: float) -> NDArra
     size = len(samples)
     if size < 2:
         return np.zeros(samples.shape[1:])
-    window = np.hanning(size + 1)[:size]
+    window, energy = _hann(size)
     spectra = np.fft.rfft(samples.T * window)[..., int(np.ceil(LOWEST_HZ * size / sample_rate_hz)) :]
-    return np.asarray(2 / (size * np.sum(window**2)) * np.square(np.abs(spectra)).sum(axis=-1))
+    return np.asarray(2 / (size * energy) * np.square(np.abs(spectra)).sum(axis=-1))
+
+
+@lru_cache(maxsize=2)  # the hops of a microphone and of an output
+def _hann(size: int) -> tuple[NDArray[np.float64], float]:
+    """A window of ``size`` samples, and the sum of its squares."""
+    window = np.hanning(size + 1)[:size]
+    return window, float(np.sum(window**2))
 
 
 class LevelRange:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from edge_pse.enhancer import Enhancer
@@ -21,6 +23,8 @@ class BypassSwitch:
         hop_samples = enhancer.output_hop_samples
         self._rising = np.arange(1, hop_samples + 1, dtype=np.float32) / np.float32(hop_samples)
         self._past_network = enhancer.past_network()
+        self._recent: deque[Samples] = deque(maxlen=2)
+        """Hops that only the network was given, as far as the way past it needs them."""
         self._hops_at_network = 3
 
     def process(self, hop: Samples, past_network: bool, far_end: Samples | None = None) -> Samples:
@@ -28,7 +32,10 @@ class BypassSwitch:
 
         (``enhancer.hop_samples``,) and (``enhancer.far_hop_samples``,) -> (``enhancer.output_hop_samples``,).
         """
-        dry = self._past_network.process(hop)
+        if not past_network and self._hops_at_network >= 3:
+            self._recent.append(hop)
+            return self.enhancer.process(hop, far_end)
+        dry = self._dry(hop)
         if past_network and not self._hops_at_network:
             return dry
         enhanced = self.enhancer.process(hop, far_end)
@@ -38,6 +45,10 @@ class BypassSwitch:
         self._hops_at_network += 1
         if self._hops_at_network <= 2:
             return dry
-        if self._hops_at_network == 3:
-            return dry + self._rising * (enhanced - dry)
-        return enhanced
+        return dry + self._rising * (enhanced - dry)
+
+    def _dry(self, hop: Samples) -> Samples:
+        for before in self._recent:
+            self._past_network.process(before)
+        self._recent.clear()
+        return self._past_network.process(hop)

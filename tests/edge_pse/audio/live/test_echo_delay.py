@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import soxr
 
+from edge_pse import Enhancer
 from edge_pse.audio.live.echo_delay import FarEndAligner
+from edge_pse.audio.live.engine import Engine
 from edge_pse.audio.live.far_end import FarEnd
-from edge_pse.audio.pcm import to_pcm
+from edge_pse.audio.pcm import to_float, to_pcm
 from tests.edge_pse.audio.rooms import (
     FAR_VOICES,
     NEAR_VOICES,
@@ -16,6 +18,7 @@ from tests.edge_pse.audio.rooms import (
     room_response,
     voices,
 )  # fmt: skip
+from tests.edge_pse.graphs import adaptive_filter_model
 
 HOP = 160
 DIRECT_S = 0.0044
@@ -171,6 +174,29 @@ def test_a_device_with_a_clock_of_its_own_stays_in_step(recording, rate_hz, chan
         ahead_s = lag_s(given[begin : begin + 2 * RATE_HZ], microphone[begin : begin + 2 * RATE_HZ])
         assert 0 < ahead_s < 0.2, begin / RATE_HZ
     assert far_end.power > 1e-5
+
+
+@pytest.mark.parametrize(("microphone_hz", "far_hz"), [(48_000, 44_100), (16_000, 48_000)])
+def test_the_echo_goes_at_whatever_rates_microphone_and_far_end_are(tmp_path, far, microphone_hz, far_hz):
+    """With a classical canceller, for which all must be in time."""
+    seconds = 12
+    echo = delayed(0.5 * np.convolve(far, room_response(0.2))[: far.size].astype(np.float32), 0.3)
+    heard, played = (
+        to_pcm(soxr.resample(sound[: seconds * RATE_HZ], RATE_HZ, rate_hz))[:, None].reshape(
+            100 * seconds, -1, 1
+        )
+        for sound, rate_hz in ((echo, microphone_hz), (far, far_hz))
+    )
+    out = []
+    enhancer = Enhancer(adaptive_filter_model(tmp_path / "adaptive.onnx", step=0.3))
+    engine = Engine(enhancer, microphone_hz, 48_000, on_output=lambda hop, _: out.append(hop))
+    engine.far_end = FarEnd(far_hz, microphone_hz)
+    for block, far_block in zip(heard, played, strict=True):
+        engine.far_end.blocks.put(far_block)
+        engine.process(block)
+    half = seconds // 2
+    left = np.mean(np.concatenate(out)[half * 48_000 :] ** 2)
+    assert 10 * np.log10(np.mean(to_float(heard).ravel()[half * microphone_hz :] ** 2) / left) > 10
 
 
 @pytest.mark.parametrize("known", [False, True])

@@ -121,9 +121,13 @@ def test_the_virtual_microphone_comes_and_goes_and_outlives_the_server(sound_ser
 
     assert "microphone     not there" in virtual_mic("status")
     script = (sound_server.root / ".config/pulse/default.pa").read_text()
+    # Of an earlier version.
+    sound_server.pactl("load-module", "module-null-sink", "sink_name=edge_pse", "rate=16000", "channels=1")
     virtual_mic("on")
     virtual_mic("on")  # twice is as good as once
-    assert sound_server.pactl("list", "short", "sources").count(f"\t{SOURCE}\t") == 1
+    sources = sound_server.pactl("list", "short", "sources").splitlines()
+    (ours,) = (line for line in sources if f"\t{SOURCE}\t" in line)
+    assert "48000Hz" in ours
     sound_server.kill()
     sound_server.start()
     assert virtual_mic("status")[1:3] == ["microphone     there", "after restart  there"]
