@@ -87,7 +87,7 @@ class Transforms:
         upper_from = contract.first_bin + contract.bins - slope_bins
         self._upper_bins = min(self.hop_samples, self.output_hop_samples) + 1 - upper_from
         self._upper = None
-        if full_band and slope_bins:
+        if full_band and slope_bins and self._upper_bins > 0:  # which an output of 8 kHz has not
             self._upper = UpperBand(
                 contract.bins, contract.first_bin, upper_from, self._upper_bins, spacing_hz
             )

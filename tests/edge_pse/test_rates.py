@@ -68,7 +68,7 @@ def test_a_stream_of_any_rate_gives_what_the_same_stream_gives_at_16_khz(
 
 
 @pytest.mark.parametrize(
-    ("rate_hz", "output_rate_hz"), [(48_000, 16_000), (44_100, 48_000), (16_000, 44_100)]
+    ("rate_hz", "output_rate_hz"), [(48_000, 16_000), (44_100, 48_000), (16_000, 44_100), (48_000, 8_000)]
 )
 def test_what_comes_out_may_have_another_rate(model, mixture, rate_hz, output_rate_hz):
     samples = soxr.resample(mixture, 16_000, rate_hz)

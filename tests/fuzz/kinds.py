@@ -152,7 +152,7 @@ FORMATS = (
 def audio(random: Random, folder: Path) -> bool:
     """A recording that was changed: read, enhanced, and enrolled from."""
     form, coding = random.choice(FORMATS)
-    channels, rate = random.choice((1, 1, 2)), random.choice((8000, 16_000, 44_100))
+    channels, rate = random.choice((1, 1, 2)), random.choice((8000, 16_000, 22_050, 44_100, 48_000))
     at = random.randrange(speech().size - 16_000)
     content = io.BytesIO()
     block = np.repeat(speech()[at : at + 16_000, None], channels, axis=1)
@@ -206,7 +206,12 @@ def streams(random: Random, folder: Path) -> bool:
     samples = speech()[random.randrange(10_000) :][: random.randrange(1, 24_000)]
     profile = made(random, "anna", model().contract.profiles_of) if random.random() < 0.5 else None
     strength = random.choice((1.0, 1.0, 0.5))
-    once, pieces = Enhancer(model(), profile, strength), Enhancer(model(), profile, strength)
+    rate, output_rate = (random.choice((8000, 16_000, 16_000, 44_100, 48_000)) for _ in range(2))
+    band = random.random() < 0.7
+    once, pieces = (
+        Enhancer(model(), profile, strength, rate, output_rate_hz=output_rate, full_band=band)
+        for _ in range(2)
+    )
     whole = np.concatenate([once.process(samples), once.flush()])
     out, at = [], 0
     while at < samples.size:
