@@ -67,6 +67,13 @@ def decoded(kept):
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
+def sounding(latest):
+    """What is heard as soon as there is something on both sides."""
+    while None in (heard := latest()).values():
+        time.sleep(0.02)
+    return heard
+
+
 @pytest.fixture
 def raw(control):
     """A function: bytes to the socket -> all that it answers until it closes, or to the end of a line."""
@@ -146,17 +153,18 @@ def test_who_asks_hears_the_last_seconds_before_and_after_as_long_as_the_connect
 ):
     control.set(strength=0, profiles=[])
     with control.hearing() as latest:
-        assert latest()["before"] is None or len(decoded(latest()["before"])) < 16_000
-        time.sleep(3)
-        heard = latest()
+        heard = sounding(latest)
+        first = decoded(heard["before"]).size
+        while decoded(heard["after"]).size < 3 * 16_000:
+            time.sleep(0.1)
+            heard = latest()
     before, after = decoded(heard["before"]), decoded(heard["after"])
-    assert 2 * 16_000 < before.size < 5 * 16_000
-    loop = np.resize(speech_pcm, 3 * speech_pcm.size)
-    assert share_found(before[-16_000:], loop) > 0.9
-    assert share_found(after[-16_000:], loop) > 0.9
+    assert first < before.size <= 10 * 16_000
+    loop = np.resize(speech_pcm, 4 * speech_pcm.size)
+    assert share_found(before, loop) > 0.9
+    assert share_found(after[-32_000:], loop) > 0.6, "but where hops were added or dropped"
     with control.hearing() as latest:
-        time.sleep(0.2)
-        assert decoded(latest()["before"]).size < 2 * 16_000, "what was kept for others is gone"
+        assert decoded(sounding(latest)["before"]).size < before.size, "what was kept for others is gone"
     control.set(strength=1, profiles=["anna"])
 
 
