@@ -40,7 +40,7 @@ def above(samples, rate):
 
 def difference_db(one, other):
     size = min(one.size, other.size)
-    return 20 * np.log10(np.std(one[:size] - other[:size]) / np.std(other))
+    return 20 * np.log10(np.std(one[:size] - other[:size]) / np.std(other) + 1e-9)
 
 
 def loss_db(out, given):
