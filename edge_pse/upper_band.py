@@ -8,6 +8,8 @@ Two gains are made of each hop, and the lesser one counts.
   taken (minimum statistics: R. Martin, IEEE Trans. Speech and Audio Processing 9(5), 2001; spectral subtraction:
   S. F. Boll, IEEE Trans. ASSP 27(2), 1979). While somebody speaks, the first gain is near 1; noise that goes on
   meanwhile, or that there is above 8 kHz only, goes by the second.
+
+``python -m studies upper-band`` chose the constants; docs/full-band.md says what else was tried.
 """
 
 from __future__ import annotations
@@ -35,14 +37,16 @@ class UpperBandRule:
     """Above that, what the network is given fades out, see ``edge_pse.transforms``."""
     forgiven: float = 1.0
     """What is kept counts as ``kept * (1 + forgiven * kept)``: networks take something of every voice, too."""
+    least_kept: float = 0.003
+    """Of the first gain: less is left of no steady noise below, and what is left is then as steady as it was."""
     fall: float = 0.5
     """Of the first gain, a hop. It rises at once: sibilants begin as sharp as they are."""
     noise_edges_hz: tuple[float, ...] = (8_000.0, 10_000.0, 12_000.0, 16_000.0, 20_000.0, 40_000.0)
     """Of the bands of the second gain; the last has all that is above."""
     subtracted: float = 2.0
     """Times the noise, of the power of a band: its least is less than its mean."""
-    least: float = 0.1
-    """Of the second gain. What is left of noise covers what becomes of it."""
+    least_over_noise: float = 0.05
+    """Of the second gain: what is left of noise covers what becomes of it."""
     noise_gain_fall: float = 0.5
     """Of the second gain, a hop; it rises at once, too."""
     smoothing: float = 0.4
@@ -104,14 +108,20 @@ class UpperBand:
         powers = np.add.reduceat(np.square(upper.real) + np.square(upper.imag), self._starts, axis=1)
         powers /= self._sizes
         for hop, power in enumerate(powers):
-            common, whole = np.vdot(before[hop], after[hop]), np.vdot(before[hop], before[hop])
-            # What of the input is in the output, by least squares. What else is there, the network has made up.
-            kept = min(max(float(common) / (float(whole) + _FAINT), 0.0), 1.0)
-            kept = min(kept * (1 + self._rule.forgiven * kept), 1.0)
+            kept = self.kept(before[hop], after[hop])
+            kept = max(min(kept * (1 + self._rule.forgiven * kept), 1.0), self._rule.least_kept)
             self._gain = max(kept, self._gain + self._rule.fall * (kept - self._gain))
             self._follow_noise(power)
             gains = np.minimum(self._over_noise(power), np.float32(self._gain))
             upper[hop] *= np.minimum(gains @ self._spread, np.float32(1))
+
+    def kept(self, given: Samples, enhanced: Samples) -> float:
+        """How much of the sound below the network kept in one hop, 0 to 1; both (2, bins that are looked at).
+
+        What of the one is in the other by least squares: what else there is, the network has made up.
+        """
+        common, whole = float(np.vdot(given, enhanced)), float(np.vdot(given, given))
+        return min(max(common / (whole + _FAINT), 0.0), 1.0)
 
     def _follow_noise(self, power: NDArray[np.float32]) -> None:
         """From one hop more; as long as the stream is too short to tell, there is none."""
@@ -128,7 +138,7 @@ class UpperBand:
         """The second gain of each band."""
         rule = self._rule
         share = 1 - np.float32(rule.subtracted) * self._noise / (power + np.float32(_FAINT))
-        wanted = np.sqrt(np.maximum(share, np.float32(rule.least**2)))
+        wanted = np.sqrt(np.maximum(share, np.float32(rule.least_over_noise**2)))
         falling = self._noise_gains + np.float32(rule.noise_gain_fall) * (wanted - self._noise_gains)
         self._noise_gains = np.maximum(wanted, falling)
         return self._noise_gains

@@ -69,6 +69,18 @@ STUDIES = {
         "the results files",
         "a second",
     ),
+    "upper-band": Study(
+        "upper_band.command",
+        "By which rule is sound above 8 kHz best kept or taken away?",
+        f"{_DATA}, and further voices of 44.1 kHz or more, to try the rules on others than they were chosen by",
+        "five minutes",
+    ),
+    "upper-band-page": Study(
+        "upper_band.page",
+        "What is known of the band above 8 kHz? Writes docs/full-band.md.",
+        "the results file",
+        "a second",
+    ),
     "microphones": Study(
         "microphones",
         "What becomes of an enrolled voice behind microphones unlike those of the training?",
