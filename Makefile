@@ -16,7 +16,7 @@ CHECKS_INT8 := $(NETWORKS:%=check-int8-%)
 
 AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 
-.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-satellite test-arm test-install footprint soak fuzz mutants
+.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-panel test-satellite test-arm test-install footprint soak fuzz mutants
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
@@ -39,6 +39,10 @@ test-pipewire: $(VENV)/.development
 
 test-browser: $(VENV)/.development
 	$(AUDIO_TESTS)/on_chromium.py
+
+# The panel from beginning to end; make test-panel PICTURES=docs makes the pictures of its page anew.
+test-panel: $(VENV)/.development
+	$(if $(PICTURES),EDGE_PSE_PICTURES=$(PICTURES)) $(AUDIO_TESTS)/on_panel.py
 
 # The satellite wants an older wyoming than its neighbours.
 test-satellite: $(VENV)/.development

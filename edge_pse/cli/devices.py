@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
 import click
 
 from edge_pse.audio.devices import (
     THROUGH_SERVER,
     Device,
+    Levels,
     find_format,
     list_devices,
     measure_level,
     sound_server,
+    virtual_mic,
 )
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.output import show, table
 from edge_pse.errors import AudioError, SoundServerError
 
+_LEVELS_EVERY_S = 0.25
+
 
 @click.command()
 @click.option("--listen", is_flag=True, help="Hear each microphone for a second: which one hears you best?")
-def devices(listen: bool) -> None:
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="As a line of JSON; with --listen a further one with levels, four times a second, until this is ended.",
+)
+def devices(listen: bool, as_json: bool) -> None:
     """List microphones and outputs, and whether they will work."""
+    if as_json:
+        with quiet_libraries():
+            _say_json(list_devices("input"), list_devices("output"), listen)
+        return
     with quiet_libraries():
         inputs, outputs = list_devices("input"), list_devices("output")
         trouble = _unheard_server(inputs)
@@ -42,6 +62,47 @@ def devices(listen: bool) -> None:
     show(rows)
     if listen:
         _compare([device for device in inputs if not device.monitor])
+
+
+def _say_json(inputs: Sequence[Device], outputs: Sequence[Device], listen: bool) -> None:
+    """Devices that a person may choose, and levels: of a microphone, and of an output what its monitor hears."""
+    microphones = [
+        one
+        for one in inputs
+        if not one.monitor and one.name != THROUGH_SERVER and one.server_name not in virtual_mic.OWN_SOURCES
+    ]
+    monitors = {one.server_name: one for one in inputs if one.monitor}
+    players = [one for one in outputs if one.server_name != virtual_mic.SINK and one.name != THROUGH_SERVER]
+    heard = {one.name: monitors.get(f"{one.server_name}.monitor") for one in players}
+    click.echo(
+        json.dumps(
+            {
+                "inputs": [_described(one) for one in microphones],
+                "outputs": [_described(one) for one in players],
+                "trouble": _unheard_server(list(inputs)),
+            }
+        )
+    )
+    if not listen:
+        return
+    named = {monitor.name: name for name, monitor in heard.items() if monitor is not None}
+    with Levels([*microphones, *(monitor for monitor in heard.values() if monitor is not None)]) as levels:
+        while True:
+            time.sleep(_LEVELS_EVERY_S)
+            now = levels.read()
+            click.echo(
+                json.dumps(
+                    {
+                        "inputs": {name: level for name, level in now.items() if name not in named},
+                        "outputs": {named[name]: level for name, level in now.items() if name in named},
+                    }
+                )
+            )
+            sys.stdout.flush()
+
+
+def _described(device: Device) -> dict[str, Any]:
+    return {"name": device.name, "description": device.description, "opens": _verdict(device)}
 
 
 def _unheard_server(inputs: list[Device]) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import click
@@ -11,10 +15,10 @@ from edge_pse.audio.files import read_recordings
 from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
 from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
-from edge_pse.cli.reading import languages
 from edge_pse.enrollment import Verdict, extract_recording, verify
 from edge_pse.errors import EnrollmentError, ProfileError
 from edge_pse.profiles import Profile, Recording
+from edge_pse.reading import languages
 
 # Ten seconds are plenty; whoever gives more than this gave the wrong file.
 _MAX_SECONDS = 600
@@ -53,6 +57,9 @@ _MAX_SECONDS = 600
     "--insist", is_flag=True, help="With --add: even if it sounds like another voice, as whispering does."
 )
 @click.option("--verify", "verifying", is_flag=True, help="Change nothing; say whether it is that voice.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Say in lines of JSON how it goes; from the microphone."
+)
 @options.model
 @options.backend
 def enroll(
@@ -69,6 +76,7 @@ def enroll(
     add: bool,
     insist: bool,
     verifying: bool,
+    as_json: bool,
     model_name: str,
     backend: str,
 ) -> None:
@@ -84,8 +92,10 @@ def enroll(
         raise click.UsageError("Give only one of --replace, --add and --verify.")
     if insist and not add:
         raise click.UsageError("--insist is for --add: it adds what does not sound like the profile.")
-    if paths and (source or keep_audio or language):
-        raise click.UsageError("--input, --language and --keep-audio are for the microphone, not for files.")
+    if paths and (source or keep_audio or language or as_json):
+        raise click.UsageError(
+            "--input, --language, --keep-audio and --json are for the microphone, not for files."
+        )
     if channel is not None and not paths:
         raise click.UsageError(
             "--channel is for files: of a microphone the channel with most speech is taken."
@@ -102,19 +112,33 @@ def enroll(
     model = edge_pse.Model.load(model_name, backend).profile_network()
     if known is not None:
         known.check_model(model.contract.model_id)
-    if not verifying:
+    if not verifying and not as_json:
         announce_loss(name, learnt_by(store, name, fitting=add))
     if paths:
         audio, sample_rate_hz = read_recordings(paths, _MAX_SECONDS, channel)
         recording = extract_recording(audio, sample_rate_hz, model, microphone or "")
     else:
-        recording = record(model, Wishes(source, seconds, language, keep_audio, microphone)).recording
-    if verifying and known is not None:
-        _say_verdict(known, verify(known, recording, model.contract.voice_space))
-    elif add:
-        _add(store, name, recording, model, insist)
-    else:
-        _enroll(store, name, recording, model, replace)
+        recording = record(
+            model, Wishes(source, seconds, language, keep_audio, microphone, as_json)
+        ).recording
+    with _said(as_json):
+        if verifying and known is not None:
+            _say_verdict(known, verify(known, recording, model.contract.voice_space))
+        elif add:
+            _add(store, name, recording, model, insist)
+        else:
+            _enroll(store, name, recording, model, replace)
+
+
+@contextmanager
+def _said(as_json: bool) -> Iterator[None]:
+    """As sentences, or as one line of JSON with all of them."""
+    if not as_json:
+        yield
+        return
+    with redirect_stdout(io.StringIO()) as sentences:
+        yield
+    click.echo(json.dumps({"said": sentences.getvalue().splitlines()}))
 
 
 def _enroll(

@@ -15,11 +15,11 @@ from edge_pse.audio.devices import Microphone
 from edge_pse.audio.pcm import to_pcm
 from edge_pse.cli.enroll_screen import view
 from edge_pse.cli.libraries import quiet_libraries
-from edge_pse.cli.reading import language_of_locale, sentences
 from edge_pse.enrollment import LiveEnrollment
 from edge_pse.errors import AudioError, StreamHungError
 from edge_pse.model import Model
 from edge_pse.profiles import Recording
+from edge_pse.reading import language_of_locale, sentences
 from edge_pse.spectral import Samples
 
 _LOOK_S = 0.2
@@ -36,6 +36,8 @@ class Wishes:
     keep_audio: Path | None
     microphone: str | None
     """What to call it; its own name otherwise."""
+    as_json: bool = False
+    """Say all in lines of JSON."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def record(model: Model, wishes: Wishes) -> Heard:
 def _listen(microphone: Microphone, model: Model, wishes: Wishes) -> LiveEnrollment:
     live = LiveEnrollment(model, microphone.rate_hz, wishes.seconds)
     text = sentences(wishes.language or language_of_locale(), wishes.seconds)
-    with view(text, microphone.device.description) as screen:
+    with view(text, microphone.device.description, wishes.as_json) as screen:
         finished = False
         while not finished:
             live.add(microphone.read(_LOOK_S))

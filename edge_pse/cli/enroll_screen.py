@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
@@ -74,6 +76,24 @@ class Lines:
         sys.stdout.flush()
 
 
+class Json:
+    """A line of JSON for the text, and one for each state; for other programs."""
+
+    def __init__(self, sentences: Sequence[str], microphone: str):
+        self._begin = {"text": list(sentences), "microphone": microphone}
+
+    def __enter__(self) -> Self:
+        click.echo(json.dumps(self._begin))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, progress: Progress) -> None:
+        """Print it."""
+        click.echo(json.dumps(asdict(progress)))
+
+
 class Screen:
     """The text, the level, how much is missing and what to do better, in place."""
 
@@ -119,6 +139,6 @@ class Screen:
         return self._sentences if few else [" ".join(self._sentences)]
 
 
-def view(sentences: Sequence[str], microphone: str) -> View:
-    """The one that fits where it is shown."""
-    return (Screen if is_terminal(sys.stdout) else Lines)(sentences, microphone)
+def view(sentences: Sequence[str], microphone: str, as_json: bool = False) -> View:
+    """The one that fits where it is shown, unless it is for another program."""
+    return (Json if as_json else Screen if is_terminal(sys.stdout) else Lines)(sentences, microphone)

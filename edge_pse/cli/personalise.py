@@ -16,7 +16,6 @@ from edge_pse.audio.files import read_recordings
 from edge_pse.cli.enroll_microphone import Wishes, record
 from edge_pse.cli.personalise_screen import view
 from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
-from edge_pse.cli.reading import languages
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.errors import ProfileError
 from edge_pse.model import DEFAULT_MODEL, Model
@@ -30,6 +29,7 @@ from edge_pse.personalisation.voice import (
     Reading,
 )
 from edge_pse.profiles import Profile, ProfileStore
+from edge_pse.reading import languages
 from edge_pse.samples import at_rate
 from edge_pse.spectral import Samples
 

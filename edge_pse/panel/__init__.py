@@ -3,7 +3,8 @@
 ``server`` answers HTTP, and only who ``access`` lets in. ``watch`` asks the stream how it goes and remembers the last
 minutes. ``stream`` starts and ends it, with the options that ``options`` keeps in a file. ``commands`` runs other
 commands of edge-pse, which end with what they were asked. ``serving`` is the process. The page itself is in ``page``:
-as it is there it is sent, and it loads nothing from elsewhere. ``parts`` is all that it can ask and tell.
+as it is there it is sent, and it loads nothing from elsewhere. ``parts`` is all that it can ask and tell:
+the stream, ``devices`` with levels, ``enrolling``, ``hearing`` and ``examination``, which is the doctor's.
 
 The stream is another process: the panel knows it through ``edge_pse.control`` alone, and ends without it.
 ``pip install 'edge-pse[panel]'`` brings Starlette and uvicorn, which only these modules import.

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
+from edge_pse import reading
 from edge_pse.control import Control
+from edge_pse.errors import EdgePseError
+from edge_pse.panel.devices import Devices
+from edge_pse.panel.enrolling import Enrolling, Wish
 from edge_pse.panel.examination import Examination
+from edge_pse.panel.hearing import Hearing
 from edge_pse.panel.stream import Stream
 from edge_pse.panel.watch import Watch
+from edge_pse.profiles import ProfileStore
 
 Action = Callable[[dict[str, Any]], Any]
+
+_HOW = ("", "add", "replace")
+_LEAST_S, _MOST_S = 2, 120
+"""Of speech, as ``edge-pse enroll`` takes it."""
 
 
 class Parts:
@@ -21,8 +32,15 @@ class Parts:
         """``alive`` is called now and then, as long as the panel is well."""
         self._control = Control()
         self._stream = Stream(self._control)
-        self._watch = Watch(self._control, alive)
-        self._examination = Examination()
+        self._hearing = Hearing(self._control)
+        self._watch = Watch(self._control, self._looked)
+        self._examination, self._devices = Examination(), Devices()
+        self._enrolling = Enrolling(self._enrolled, self._stream.runs)
+        self._alive = alive
+
+    def _looked(self) -> None:
+        self._hearing.end_if_unwanted(self._watch.known["status"] is not None)
+        self._alive()
 
     def begin(self) -> None:
         """From now on there is something to see."""
@@ -31,11 +49,18 @@ class Parts:
     def end(self) -> None:
         """The stream goes on; all else ends."""
         self._watch.end()
-        self._examination.end()
+        self._hearing.end()
+        self._enrolling.cancel()
+        for command in (self._devices, self._examination):
+            command.end()
 
     def questions(self) -> dict[str, Action]:
         """Name -> what answers it, given the words of the query."""
-        return {"state": self._state}
+        return {
+            "state": self._state,
+            "heard": lambda _: self._hearing.heard(),
+            "texts": lambda _: self._texts(),
+        }
 
     def actions(self) -> dict[str, Action]:
         """Name -> what does it, given the fields of the request."""
@@ -45,6 +70,11 @@ class Parts:
             "set": self._set,
             "options": self._options,
             "doctor": lambda _: self._examination.begin(),
+            "devices": self._look_at_devices,
+            "enroll": self._enroll,
+            "cancel": lambda _: self._enrolling.cancel(),
+            "hear": lambda _: self._hearing.begin(),
+            "forget": lambda _: self._hearing.end(),
         }
 
     def _state(self, query: dict[str, str]) -> dict[str, Any]:
@@ -63,6 +93,9 @@ class Parts:
             },
             "points": self._watch.points(float(query.get("after", "0"))),
             "doctor": self._examination.state(),
+            "devices": self._devices.state(),
+            "enrollment": self._enrolling.state(),
+            "heard_s": self._hearing.seconds(query.get("hears") == "1"),
         }
 
     def _set(self, wanted: dict[str, Any]) -> None:
@@ -91,7 +124,42 @@ class Parts:
             values["on_demand"] = []
         self._started(lambda: self._stream.change(**values))
 
+    def _look_at_devices(self, wanted: dict[str, Any]) -> None:
+        _check(wanted, listen=bool)
+        self._devices.begin(wanted.get("listen", False))
+
+    def _enroll(self, wanted: dict[str, Any]) -> None:
+        _check(wanted, name=str, seconds=(int, float), language=str, microphone=str, how=str)
+        wish = Wish(
+            **{
+                "seconds": 10.0,
+                "language": reading.language_of_locale(),
+                "microphone": "",
+                "how": "",
+                **wanted,
+            }
+        )
+        fits = (
+            wish.language in reading.languages() and wish.how in _HOW and _LEAST_S <= wish.seconds <= _MOST_S
+        )
+        if not fits or not wish.microphone.isprintable() or not wish.name.isprintable():
+            raise ValueError("the enrollment")
+        ProfileStore().files(wish.name)  # a name that is none is refused before anybody reads
+        self._devices.end()  # it may hold the microphone
+        self._enrolling.begin(wish)
+
+    def _enrolled(self, name: str) -> None:
+        """Whoever has kept every voice until now wanted this one."""
+        with contextlib.suppress(EdgePseError):
+            if not self._stream.options().get("--profile"):
+                self._set({"profiles": [name]})
+
+    @staticmethod
+    def _texts() -> dict[str, Any]:
+        return {"languages": reading.languages(), "language": reading.language_of_locale()}
+
     def _started(self, change: Callable[[], None]) -> None:
+        self._devices.end()  # it may hold what the stream is to open
         try:
             change()
         finally:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge_pse import strict_json
-from edge_pse.errors import ControlError, EdgePseError
+from edge_pse.errors import EdgePseError
 from edge_pse.panel.access import Access
 from edge_pse.panel.parts import Parts
 
@@ -154,14 +154,10 @@ async def _answered(do: Callable[[], Any]) -> Response:
     """On a thread: it may wait."""
     try:
         content = await run_in_threadpool(do)
-    except ControlError as error:
-        return _refused(str(error), 409)
     except EdgePseError as error:
         return _refused(str(error), 409)
     except (KeyError, TypeError, ValueError):
         return _refused("That is nothing that the page says.", 400)
-    if isinstance(content, bytes):
-        return Response(content, media_type="audio/wav")
     return JSONResponse({} if content is None else content)
 
 

@@ -25,7 +25,8 @@ class Watch:
         """``alive`` is called now and then, as long as this watches."""
         self._control, self._alive = control, alive
         self._points: deque[list[float | None]] = deque(maxlen=_MOST_POINTS)
-        self._known: dict[str, Any] = {"status": None, "trouble": "", "profiles": []}
+        self.known: dict[str, Any] = {"status": None, "trouble": "", "profiles": []}
+        """As ``state``, of the last time that the stream was asked."""
         self._looked_s = float("-inf")
         self._wake, self._ending = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="edge-pse panel watch", daemon=True)
@@ -44,7 +45,7 @@ class Watch:
         """``status`` of the stream, None and ``trouble`` in a sentence without one; names of all ``profiles``."""
         self._looked_s = time.monotonic()
         self._wake.set()
-        return self._known
+        return self.known
 
     def points(self, after_s: float) -> list[list[float | None]]:
         """Later than ``after_s``, seconds since 1970.
@@ -64,7 +65,7 @@ class Watch:
             profiles = ProfileStore().list()
         except EdgePseError as error:
             profiles, trouble = [], trouble or str(error)
-        self._known = {"status": status, "trouble": trouble, "profiles": profiles}
+        self.known = {"status": status, "trouble": trouble, "profiles": profiles}
 
     def _run(self) -> None:
         underruns, pointed_s = None, float("-inf")
@@ -82,7 +83,7 @@ class Watch:
 
     def _point(self, underruns_before: int | None) -> int | None:
         """Remember how it goes -> underruns until now."""
-        status = self._known["status"]
+        status = self.known["status"]
         if status is None:
             self._points.append([time.time(), *[None] * 6])
             return None

@@ -20,7 +20,7 @@ from edge_pse.audio.devices.listing import (
     resolve,
 )
 from edge_pse.audio.devices.microphone import Microphone, resolve_microphone
-from edge_pse.audio.devices.microphone_level import MicrophoneLevel, measure_level
+from edge_pse.audio.devices.microphone_level import Levels, MicrophoneLevel, measure_level
 from edge_pse.audio.devices.streams import (
     BLOCKS_PER_SECOND,
     InputStream,
@@ -36,6 +36,7 @@ __all__ = [
     "Device",
     "Format",
     "InputStream",
+    "Levels",
     "Microphone",
     "MicrophoneLevel",
     "OutputStream",

@@ -1,10 +1,13 @@
-"""Hears each microphone for a moment, to tell which one hears the user best."""
+"""How loud it is at microphones: for a moment, to tell which one hears the user best, or as long as somebody looks."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Self
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from edge_pse.audio.devices.listing import Device, find_format
 from edge_pse.audio.devices.streams import BLOCKS_PER_SECOND, InputStream
 from edge_pse.audio.pcm import Pcm, to_float
 from edge_pse.errors import AudioError
-from edge_pse.levels import speech_power
+from edge_pse.levels import dbfs, speech_power
 
 _LATENCY_S = 0.1
 _START_S = 2.5
@@ -48,3 +51,35 @@ def measure_level(device: Device, seconds: float) -> MicrophoneLevel:
     power = np.array([speech_power(to_float(block), found.rate_hz).max() for block in blocks])
     soft, loud = 10 * np.log10(np.maximum(np.percentile(power, [10, 90]), 1e-12))
     return MicrophoneLevel(float(loud), float(soft))
+
+
+class Levels:
+    """Levels of several devices to record from, as long as it is entered; without those that don't open."""
+
+    def __init__(self, devices: Iterable[Device]):
+        self._devices = list(devices)
+        self._open = ExitStack()
+        self._heard: list[tuple[Device, int, SimpleQueue[Pcm]]] = []
+
+    def __enter__(self) -> Self:
+        for device in self._devices:
+            blocks: SimpleQueue[Pcm] = SimpleQueue()
+            try:
+                found = find_format(device)
+                self._open.enter_context(InputStream(device, found, _LATENCY_S, blocks, BLOCKS_PER_SECOND))
+            except AudioError:
+                continue
+            self._heard.append((device, found.rate_hz, blocks))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def read(self) -> dict[str, float]:
+        """Name -> level of the speech that came since the last time, dBFS, of the loudest channel."""
+        levels = {}
+        for device, rate_hz, blocks in self._heard:
+            sound = [to_float(blocks.get()) for _ in range(blocks.qsize())]
+            if sound:
+                levels[device.name] = dbfs(float(speech_power(np.concatenate(sound), rate_hz).max()))
+        return levels

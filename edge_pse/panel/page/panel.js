@@ -99,6 +99,68 @@ function showStream(state) {
   }
 }
 
+function showDevices(state) {
+  const found = state.devices, {input, output} = state.options;
+  choices(the("input"), input, [["", "The default one"]], found?.inputs ?? []);
+  choices(the("output"), output, [["virtual", "The virtual microphone, for calls"], ["", "The default output"]], found?.outputs ?? []);
+  the("listen").ariaPressed = String(found?.listens ?? false);
+  text(the("listen"), found?.listens ? "Close the microphones" : "Show their levels");
+  text(the("devices-state"), found ? found.known ? found.trouble : found.trouble || "Looking for devices." : "");
+  const rows = found?.listens ? [...Object.entries(found.levels.inputs ?? {}).map(row => ["in", ...row]),
+    ...Object.entries(found.levels.outputs ?? {}).map(row => ["out", ...row])] : [];
+  const list = the("device-levels"), names = JSON.stringify(rows.map(([way, name]) => [way, name]));
+  if (list.dataset.names !== names) {
+    list.dataset.names = names;
+    list.replaceChildren(...rows.flatMap(([way, name]) => {
+      const described = [...found.inputs, ...found.outputs].find(device => device.name === name)?.description ?? name;
+      return [element("dt", {textContent: way}),
+        element("dd", {}, element("meter", {min: -60, max: 0, ariaLabel: `Level of ${described}`}), ` ${described}`)];
+    }));
+  }
+  rows.forEach(([, , dbfs], index) => { list.querySelectorAll("meter")[index].value = dbfs; });
+}
+
+function choices(select, chosen, first, devices) {
+  const all = [...first, ...devices.map(({name, description, opens}) =>
+    [name, opens.startsWith("does not") && name !== chosen ? `${description} (does not open now)` : description])];
+  if (!all.some(([value]) => value === chosen)) all.push([chosen, chosen]);
+  const known = JSON.stringify(all);
+  if (select.dataset.known !== known && select !== document.activeElement) {
+    select.dataset.known = known;
+    select.replaceChildren(...all.map(([value, shown]) => element("option", {value, textContent: shown})));
+    select.value = chosen;
+  }
+  if (!doing) set(select, "value", chosen);
+}
+
+const CALM = ["Good, go on.", "Read on, please."];
+let enrolls = false;
+function showEnrollment(state) {
+  const now = state.enrollment, progress = now?.progress, open = Boolean(now && !now.done);
+  the("known").hidden = !state.profiles.includes(the("name").value);
+  the("enroll").hidden = open;
+  the("enrolling").hidden = !open;
+  if (open) {
+    const parts = now.text.length > 4 ? [now.text.join(" ")] : now.text;
+    if (the("text").dataset.known !== JSON.stringify(parts)) {
+      the("text").dataset.known = JSON.stringify(parts);
+      the("text").replaceChildren(...parts.map(part => element("p", {textContent: part})));
+    }
+    the("enroll-level").value = progress?.level_dbfs ?? -60;
+    the("enroll-progress").max = progress ? progress.speech_seconds + progress.missing_seconds || 1 : 1;
+    the("enroll-progress").value = progress?.speech_seconds ?? 0;
+    text(the("enroll-left"), progress ? `${progress.missing_seconds.toFixed(0)} s to go` : "");
+    const advice = progress?.advice ?? "Opening the microphone.";
+    text(the("advice"), advice);
+    the("advice").classList.toggle("calm", CALM.includes(advice));
+    text(the("enrolled"), "");
+  } else if (now) {
+    text(the("enrolled"), now.error || now.said.join(" "));
+    if (enrolls) the("enrolled").focus();
+  }
+  enrolls = open;
+}
+
 function showProfiles(state) {
   const kept = state.status?.profiles ?? state.options.profiles;
   const names = [...new Set([...state.profiles, ...kept])].sort();
@@ -174,6 +236,107 @@ function showCurves(state) {
   });
 }
 
+// ---- hearing it
+
+const HEARD_S = 10;
+let hears = false;
+function showHearing(state) {
+  const ready = !the("heard").hidden;
+  the("hear").disabled = !state.status || hears && !ready;
+  the("forget").hidden = !hears;
+  if (hears && state.heard_s === null) { forget("What was kept is gone: the stream has ended, or was forgotten on another page."); return; }
+  if (hears && !ready) {
+    const left = Math.ceil(HEARD_S - state.heard_s);
+    text(the("hear-state"), left > 0 ? `Speak: ${left} s to go.` : "The sound is on its way.");
+    if (left <= 0) fetchHeard();
+  }
+}
+
+let fetching = false;
+async function fetchHeard() {
+  if (fetching) return;
+  fetching = true;
+  try {
+    const heard = await ask("heard");
+    if (!heard.before || !heard.after) {
+      forget("There is no sound: the microphone is closed. Choose that it is always open, or let a program record.");
+      act("forget");
+      return;
+    }
+    for (const which of ["before", "after"]) {
+      const bytes = Uint8Array.from(atob(heard[which].wav), character => character.charCodeAt(0));
+      URL.revokeObjectURL(the(`${which}-sound`).src);
+      the(`${which}-sound`).src = URL.createObjectURL(new Blob([bytes], {type: "audio/wav"}));
+      spectrogram(the(`${which}-picture`), bytes, heard[which].rate_hz);
+    }
+    the("heard").hidden = false;
+    text(the("hear"), "Send me the last ten seconds again");
+    text(the("hear-state"), "Ten seconds, before and after; low sounds are below, up to 12 kHz.");
+  } catch (error) {
+    forget(error instanceof Refused ? error.message : "The panel does not answer.");
+  } finally {
+    fetching = false;
+  }
+}
+
+function forget(sentence) {
+  hears = false;
+  the("heard").hidden = true;
+  text(the("hear"), "Send me ten seconds of sound");
+  text(the("hear-state"), sentence);
+  for (const which of ["before", "after"]) {
+    URL.revokeObjectURL(the(`${which}-sound`).src);
+    the(`${which}-sound`).removeAttribute("src");
+    the(`${which}-sound`).load();
+    the(`${which}-picture`).getContext("2d").clearRect(0, 0, 320, 160);
+  }
+}
+
+const WAV_HEADER_BYTES = 44, SIZE = 1024, TOP_HZ = 12000, FLOOR_DB = -95, RANGE_DB = 70;
+function spectrogram(canvas, bytes, rateHz) {
+  const samples = new Int16Array(bytes.buffer, WAV_HEADER_BYTES, (bytes.length - WAV_HEADER_BYTES) >> 1);
+  const {width, height} = canvas, context = canvas.getContext("2d"), image = context.createImageData(width, height);
+  const slope = Float64Array.from({length: SIZE}, (_, at) => 0.5 - 0.5 * Math.cos(2 * Math.PI * at / SIZE));
+  for (let column = 0; column < width; column++) {
+    const start = Math.round(column * Math.max(0, samples.length - SIZE) / width);
+    const real = new Float64Array(SIZE), imaginary = new Float64Array(SIZE);
+    for (let at = 0; at < SIZE; at++) real[at] = (samples[start + at] ?? 0) / 32768 * slope[at];
+    transform(real, imaginary);
+    for (let row = 0; row < height; row++) {
+      const bin = Math.round((1 - (row + 0.5) / height) * TOP_HZ * SIZE / rateHz);
+      const power = bin < SIZE / 2 ? (real[bin] ** 2 + imaginary[bin] ** 2) * (4 / SIZE) ** 2 : 0;
+      const share = Math.min(1, Math.max(0, (10 * Math.log10(power + 1e-12) - FLOOR_DB) / RANGE_DB));
+      image.data.set([255 * Math.min(1, 1.6 * share), 255 * share ** 1.5, 255 * (0.25 + 0.5 * share) * Math.min(1, 4 * share), 255],
+        4 * (row * width + column));
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
+
+function transform(real, imaginary) {  // of a size that is a power of two, in place
+  const size = real.length;
+  for (let at = 1, other = 0; at < size; at++) {
+    let bit = size >> 1;
+    for (; other & bit; bit >>= 1) other ^= bit;
+    other ^= bit;
+    if (at < other) {
+      [real[at], real[other]] = [real[other], real[at]];
+      [imaginary[at], imaginary[other]] = [imaginary[other], imaginary[at]];
+    }
+  }
+  for (let length = 2; length <= size; length *= 2) {
+    for (let step = 0; step < length / 2; step++) {
+      const angle = -2 * Math.PI * step / length, cosine = Math.cos(angle), sine = Math.sin(angle);
+      for (let low = step; low < size; low += length) {
+        const high = low + length / 2;
+        const r = real[high] * cosine - imaginary[high] * sine, i = real[high] * sine + imaginary[high] * cosine;
+        real[high] = real[low] - r; imaginary[high] = imaginary[low] - i;
+        real[low] += r; imaginary[low] += i;
+      }
+    }
+  }
+}
+
 function showDoctor(doctor) {
   the("examine").disabled = Boolean(doctor && !doctor.done);
   if (!doctor) return;
@@ -200,11 +363,25 @@ function showSentences(sentences) {
   }));
 }
 
+let began = false;
+async function begin(state) {  // what is asked once
+  began = true;
+  const {languages, language} = await ask("texts");
+  const names = new Intl.DisplayNames(["en"], {type: "language"});
+  the("language").replaceChildren(...languages.map(code => element("option", {value: code, textContent: names.of(code)})));
+  the("language").value = languages.includes(navigator.language.slice(0, 2)) ? navigator.language.slice(0, 2) : language;
+  if (!state.devices) await ask("devices", {listen: false});
+}
+
 function show(state) {
+  if (!began) begin(state).catch(() => { began = false; });
   the("enter").hidden = true;
   the("main").hidden = false;
   text(the("summary"), summary(state));
   showStream(state);
+  showDevices(state);
+  showEnrollment(state);
+  showHearing(state);
   showProfiles(state);
   showCurves(state);
   showDoctor(state.doctor);
@@ -213,11 +390,12 @@ function show(state) {
 
 // ---- the loop: as long as the page is seen
 
-let unanswered = false;
+let unanswered = false, options = {};
 async function look() {
-  const state = await ask(`state?after=${points.at(-1)?.[0] ?? 0}`);
+  const state = await ask(`state?after=${points.at(-1)?.[0] ?? 0}&hears=${Number(hears)}`);
   points = [...points, ...state.points.filter(point => point[0] > (points.at(-1)?.[0] ?? 0))]
     .filter(point => point[0] > state.time_s - MINUTES_S);
+  options = state.options;
   if (unanswered) { unanswered = false; complain(""); }
   show(state);
 }
@@ -282,6 +460,24 @@ the("on-demand").addEventListener("change", () => act("options", {on_demand: tru
 the("always").addEventListener("change", () => act("options", {on_demand: false}));
 the("echo").addEventListener("change", () => act("options", {loopback: the("echo").checked ? "auto" : ""}));
 the("examine").addEventListener("click", () => act("doctor"));
+the("input").addEventListener("change", () => act("options", {input: the("input").value}));
+the("output").addEventListener("change", () => act("options", {output: the("output").value}));
+the("look").addEventListener("click", () => act("devices", {listen: false}));
+the("listen").addEventListener("click", () => act("devices", {listen: the("listen").ariaPressed !== "true"}));
+the("enroll").addEventListener("submit", event => {
+  event.preventDefault();
+  act("enroll", {name: the("name").value, language: the("language").value, microphone: options.input,
+                 how: the("known").hidden ? "" : the("how").value});
+});
+the("name").addEventListener("input", () => look().catch(() => {}));
+the("cancel").addEventListener("click", () => act("cancel"));
+the("hear").addEventListener("click", async () => {
+  if (hears) { fetchHeard(); return; }
+  text(the("hear-state"), "");
+  if (await act("hear")) { hears = true; await look(); }
+});
+the("forget").addEventListener("click", () => { forget("Forgotten."); act("forget"); });
+addEventListener("pagehide", () => { if (hears) forget(""); });
 addEventListener("hashchange", arrive);
 addEventListener("visibilitychange", () => { if (!document.hidden && the("enter").hidden) look().catch(() => {}); });
 

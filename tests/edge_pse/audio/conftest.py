@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from ctypes.util import find_library
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,3 +85,41 @@ def sound_server(portaudio: None, tmp_path: Path) -> Iterator[SoundServer]:
 def speech_pcm(recording: Callable[[str], np.ndarray]) -> np.ndarray:
     """Real speech as 16-bit samples, 16 kHz."""
     return to_pcm(recording("ls367_speech"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real one, without a window, driven by Playwright."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="driving a browser needs: pip install playwright"
+    )
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("a browser is missing: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """``open_page(link)`` -> a page of a visitor of its own, as wide as a small phone; errors of its script fail."""
+    visitors, errors = [], []
+
+    def opened(link: str, **how: object) -> Any:
+        visitors.append(
+            browser.new_context(**{"viewport": {"width": 320, "height": 640}, "locale": "en-GB", **how})
+        )
+        page = visitors[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(link)
+        return page
+
+    yield opened
+    for visitor in visitors:
+        visitor.close()
+    assert not errors

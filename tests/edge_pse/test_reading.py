@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_pse.cli.reading import language_of_locale, languages, sentences
+from edge_pse.reading import language_of_locale, languages, sentences
 
 LONG_ENOUGH = 250
 """Characters that take more than 15 seconds to read; Chinese packs two or three into one."""

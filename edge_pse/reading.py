@@ -7,7 +7,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-_FILE = Path(__file__).parents[1] / "reading_texts.json"
+_FILE = Path(__file__).parent / "reading_texts.json"
 _DEFAULT = "en"
 _SHORT_S = 20.0
 
