@@ -557,9 +557,13 @@ class Enhancer:
         self._loudest = max(given, _FORGOTTEN * self._loudest)
         most = _MOST_GAIN * self._loudest + _FAINT_POWER
         each: list[Samples] = []
+        noise = self._transforms.comfort_noise
+        # What is said of a stream without a profile, and becomes one, is said of the stream alone.
+        shown = spectrum if self._voices[0].profile is None else noise.filled(spectrum)
         for number, voice in enumerate(self._voices):
             step = self._step if voice.personal is None else voice.personal.backend.step
-            kept, embedding, self._states[number] = step(spectrum, voice.embedding, self._states[number], far)
+            kept, embedding, self._states[number] = step(shown, voice.embedding, self._states[number], far)
+            kept = noise.emptied(kept)
             kept_power = self._power(kept)
             if not kept_power <= most:  # as of NaN
                 self._go_wrong(voice)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_pse.comfort_noise import ComfortNoise
 from edge_pse.contract import Contract
 from edge_pse.errors import AudioError
 from edge_pse.spectral import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Analysis, RateChange, Samples, Synthesis
@@ -91,6 +92,9 @@ class Transforms:
             self._upper = UpperBand(
                 contract.bins, contract.first_bin, upper_from, self._upper_bins, spacing_hz
             )
+        there = min(contract.bins, self.hop_samples + 1 - contract.first_bin)
+        self.comfort_noise = ComfortNoise(contract, there)
+        """For what the stream does not have of the network's band."""
         hop = self.output_hop_samples
         self.rising = np.arange(1, hop + 1, dtype=np.float32) / np.float32(hop)
         """Weights of a cross-fade over one hop of the output."""
@@ -145,7 +149,15 @@ class Transforms:
 
     def reset(self) -> None:
         """Begin a new stream."""
-        for part in (self._analysis, self._far_analysis, self._synthesis, self._dry, self._upper):
+        parts = (
+            self._analysis,
+            self._far_analysis,
+            self._synthesis,
+            self._dry,
+            self._upper,
+            self.comfort_noise,
+        )
+        for part in parts:
             if part is not None:
                 part.reset()
 

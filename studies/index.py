@@ -87,6 +87,18 @@ STUDIES = {
         _DATA,
         "a quarter of an hour",
     ),
+    "narrow-band": Study(
+        "narrow_band.measuring",
+        "What should the network be shown of a stream of 8 kHz where nothing is?",
+        _DATA,
+        "half an hour",
+    ),
+    "narrow-band-page": Study(
+        "narrow_band.page",
+        "What is known of streams of 8 kHz? Writes docs/narrow-band.md.",
+        "the results file",
+        "a second",
+    ),
     "assistant": Study(
         "assistant",
         "What does a recogniser understand of commands while a television talks?",

@@ -73,7 +73,7 @@ def test_from_the_fault_on_the_input_passes_without_a_step_and_it_is_said_once(
     np.testing.assert_array_equal(out[:at], wet[:at])
     np.testing.assert_array_equal(out[at + HOP :], dry[at + HOP :])
     # What of the last good hop overlaps the next one is what the network gave, or nearly.
-    assert_no_step(out[: at + 2 * HOP], wet[: at + 2 * HOP], dry[: at + 2 * HOP])
+    assert_no_step(out[: at + 2 * HOP], wet[: at + 2 * HOP], dry[: at + 2 * HOP], HOP)
     assert backend.steps == FAULTY_FROM + 1, "nobody asks a network that went wrong"
 
 

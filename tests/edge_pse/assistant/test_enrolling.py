@@ -4,9 +4,11 @@ import asyncio
 
 import numpy as np
 import pytest
+import soxr
 
 from edge_pse import Enhancer, EnrollmentError, ProfileStore, enroll
 from edge_pse.assistant.enrolling import CommandEnrollment
+from edge_pse.enrollment import verify
 from tests.edge_pse.assistant.services import Scripted, answers, client, proxy, serving, speak
 from tests.edge_pse.learnt import weights_of, with_personal
 
@@ -83,6 +85,18 @@ def test_a_profile_that_is_there_gets_the_recording_if_it_is_the_same_voice(enro
     for command in commands(recording("ls367_enrollment"))[:2]:
         same.add(command, RATE)
     assert same.done and len(ProfileStore().load("me").recordings) == 2
+
+
+def test_commands_of_any_rate_make_one_profile(enrolling, model, recording):
+    """The first one decides at which rate the voice is enrolled."""
+    enrollment, profiles = enrolling(6.0)
+    spoken = commands(recording("ls367_enrollment"))
+    for rate_hz, command in zip((48_000, 22_050, 8_000, 48_000), spoken, strict=False):
+        assert "not taken" not in enrollment.add(soxr.resample(command, RATE, rate_hz), rate_hz)
+    (profile,) = profiles
+    at_16_khz = enroll(recording("ls367_enrollment"), RATE, model=model)
+    answer = verify(at_16_khz, profile.recordings[0], model.contract.voice_space).answer
+    assert answer == "match"
 
 
 def test_what_a_network_has_learnt_is_not_spoilt(enrolling, model, recording):
