@@ -34,7 +34,8 @@ class Live:
     ...     live.wait()  # until Ctrl-C
 
     ``with`` opens the devices, streams on threads of its own until the block ends, and closes them. A device that does
-    not open is an AudioError where the block is entered; one that fails later is said, and waited for. Meanwhile
+    not open is an AudioError where the block is entered; one that fails later is said, and waited for. The rates of the
+    enhancer become those of the devices, each time they are opened (``Enhancer.set_rates``). Meanwhile
     ``bypass``, and ``profile`` and ``strength`` of the enhancer, may be set from any thread. What ends the stream
     for good is raised by ``wait``, or at the end of the block: StreamHungError, after which only a new process can
     open devices, or what ``on_output`` raised.
