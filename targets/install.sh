@@ -12,13 +12,14 @@ PACKAGES="python3 python3-venv libportaudio2 libasound2-plugins pulseaudio-utils
 
 usage() {
     cat <<END
-Usage: install.sh [--wheel FILE] [--backend onnx|litert] [--personal] [--assistant] [--no-service]
+Usage: install.sh [--wheel FILE] [--backend onnx|litert] [--personal] [--assistant] [--panel] [--no-service]
        install.sh --uninstall [--purge]
 
   --wheel FILE   install this wheel; without it, the checkout that this script lies in
   --backend B    the one inference runtime to install: litert (smaller and faster), unless onnx is asked for
   --personal     also what learns a voice: \`edge-pse personalise\`. It is large, because PyTorch is
   --assistant    also what stands before the speech-to-text of Home Assistant, as a service of its own
+  --panel        also a page in the browser, as a service: \`edge-pse panel\`
   --no-service   no virtual microphone and no service
   --uninstall    remove it; profiles and the service's options are kept,
   --purge        unless this is given, too
@@ -44,11 +45,12 @@ find_places() {
     SERVICE_VOICES=${SERVICE_VOICES:-${SERVICE_DATA:-$HOME/.local/share}/edge-pse}
 }
 
-# Where things of one of the two services are: edge-pse and edge-pse-wyoming.
+# Where things of one of the services are: edge-pse, edge-pse-wyoming and edge-pse-panel.
 of_service() {
     SERVICE=$1
     case $SERVICE in
     edge-pse) CALL="run \$EDGE_PSE_OPTIONS" OPTIONS=$CONFIGURATION/edge-pse/service.conf ;;
+    edge-pse-panel) CALL='' OPTIONS=$CONFIGURATION/edge-pse/panel.conf ;;
     *) CALL="wyoming \$EDGE_PSE_WYOMING_OPTIONS" OPTIONS=$CONFIGURATION/edge-pse/wyoming.conf ;;
     esac
     UNIT=$CONFIGURATION/systemd/user/$SERVICE.service
@@ -68,7 +70,7 @@ fail() {
 }
 
 main() {
-    wheel='' backend=litert service=yes personal=no assistant=no action=install purge=no
+    wheel='' backend=litert service=yes personal=no assistant=no panel=no action=install purge=no
     while [ $# -gt 0 ]; do
         case $1 in
         --wheel) [ $# -gt 1 ] || fail "--wheel needs the name of a file."; wheel=$2; shift ;;
@@ -76,6 +78,7 @@ main() {
         --no-service) service=no ;;
         --personal) personal=yes ;;
         --assistant) assistant=yes ;;
+        --panel) panel=yes ;;
         --uninstall) action=uninstall ;;
         --purge) purge=yes ;;
         -h | --help) usage; exit ;;
@@ -84,9 +87,10 @@ main() {
         shift
     done
     find_places
-    # An installation that can learn a voice goes on to, and so does one before an assistant.
+    # An installation that can learn a voice goes on to, and so does one before an assistant, or with a panel.
     [ ! -d "$VENV/share/edge-pse" ] || personal=yes
     [ ! -e "$CONFIGURATION/systemd/user/edge-pse-wyoming.service" ] || assistant=yes
+    [ ! -e "$CONFIGURATION/systemd/user/edge-pse-panel.service" ] || panel=yes
     [ -z "${SUDO_USER:-}" ] || fail "Run this as yourself, without sudo; it asks for sudo where it needs it."
     if [ "$action" = uninstall ]; then
         uninstall
@@ -112,6 +116,7 @@ install() {
     if [ "$assistant" = yes ]; then
         install_assistant
     fi
+    [ "$panel" = no ] || install_panel
     case :$PATH: in
     *":$HOME/.local/bin:"*) ;;
     *) echo "Log in again, so that ~/.local/bin is in your PATH; until then call $COMMAND." ;;
@@ -218,7 +223,7 @@ install_learner() {
 }
 
 install_protocol() {
-    [ "$assistant" = no ] || install_locked assistant
+    { [ "$assistant" = no ] || install_locked assistant; } && { [ "$panel" = no ] || install_locked panel; }
 }
 
 # What a lock file names (targets/lock.py writes it), and nothing whose hash is another. Uncompiled: what is used
@@ -263,6 +268,12 @@ END
     echo "PrivateNetwork=no" >>"$PLACES"
     start_service
     echo "Home Assistant finds edge-pse at port 10350; where its speech-to-text is, and whose voice is kept, say in $OPTIONS."
+}
+
+install_panel() {
+    listens=$(sed -n "s/^EDGE_PSE_PANEL_OPTIONS=//p" "$CONFIGURATION/edge-pse/panel.conf" 2>/dev/null) || true
+    # shellcheck disable=SC2086  # one word for each
+    "$COMMAND" panel --install $listens || fail "The panel could not be installed: see above."
 }
 
 # The unit, and its options as they come on standard input, unless there are some.
@@ -326,7 +337,10 @@ escaped() {
 
 uninstall() {
     recorded=$(sed -n 's/^Environment="EDGE_PSE_HOME=\(.*\)"$/\1/p' "$PLACES" 2>/dev/null | sed 's/%%/%/g; s/\\\(.\)/\1/g')
-    for name in edge-pse-wyoming edge-pse; do
+    if [ -e "$CONFIGURATION/systemd/user/edge-pse-panel.service" ] && [ -x "$COMMAND" ]; then
+        "$COMMAND" panel --uninstall >/dev/null 2>&1 || true
+    fi
+    for name in edge-pse-panel edge-pse-wyoming edge-pse; do
         of_service "$name"
         [ "$purge" = no ] || rm -f "$OPTIONS"
         [ -e "$UNIT" ] || continue

@@ -38,9 +38,14 @@ _BY_DESCRIPTOR = Path("/proc/self/fd")
 
 
 def folder() -> Path:
-    """Where the socket of this user's stream lies: ``$EDGE_PSE_HOME/run``, or that for sockets of this user."""
-    home = os.environ.get(HOME_VARIABLE)
-    return Path(home).expanduser() / "run" if home else Path(platformdirs.user_runtime_dir("edge-pse"))
+    """Where the socket of this user's stream lies: that for sockets of this user, or ``$EDGE_PSE_HOME/run``.
+
+    ``$EDGE_PSE_HOME`` counts if it is another place than without it: the service has it in any case.
+    """
+    home = Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("edge-pse")).expanduser()
+    if home != Path(platformdirs.user_data_dir("edge-pse")):
+        return home / "run"
+    return Path(platformdirs.user_runtime_dir("edge-pse"))
 
 
 def socket_path() -> Path:

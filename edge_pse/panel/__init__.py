@@ -6,6 +6,8 @@ commands of edge-pse, which end with what they were asked. ``serving`` is the pr
 as it is there it is sent, and it loads nothing from elsewhere. ``parts`` is all that it can ask and tell:
 the stream, ``devices`` with levels, ``enrolling``, ``hearing`` and ``examination``, which is the doctor's.
 
+``installation`` makes the panel a service.
+
 The stream is another process: the panel knows it through ``edge_pse.control`` alone, and ends without it.
 ``pip install 'edge-pse[panel]'`` brings Starlette and uvicorn, which only these modules import.
 """

@@ -228,6 +228,27 @@ def test_the_assistant_is_a_service_of_its_own_that_may_listen(machine):
     assert not options.exists()
 
 
+def test_the_panel_is_installed_by_the_command_and_goes_on_to_be(machine):
+    program = "#!/bin/sh\n"
+    machine.answer(
+        "python3", MACHINE["python3"].replace(program, f'{program}echo "$0 $@" >>"$HOME/called.log"\n')
+    )
+    wheel = ("--wheel", str(TARGETS / "install.sh"))
+    machine.script(*wheel, "--panel")
+    called = (machine.home / "called.log").read_text()
+    assert "requirements-panel.txt" in called and "edge-pse panel --install\n" in called
+    # What the command leaves.
+    unit = machine.home / ".config/systemd/user/edge-pse-panel.service"
+    unit.touch()
+    options = machine.home / ".config/edge-pse/panel.conf"
+    options.write_text("EDGE_PSE_PANEL_OPTIONS=--listen 0.0.0.0:10360\n")
+    machine.script(*wheel)
+    assert "edge-pse panel --install --listen 0.0.0.0:10360\n" in (machine.home / "called.log").read_text()
+    machine.script("--uninstall", "--purge")
+    assert "edge-pse panel --uninstall\n" in (machine.home / "called.log").read_text()
+    assert not unit.exists() and not options.exists()
+
+
 def test_without_namespaces_the_service_runs_without_them(machine):
     machine.answer(
         "systemctl",

@@ -9,9 +9,9 @@ class Refused extends Error {
 
 // ---- what is said to the machine
 
-async function ask(name, sent) {
+async function ask(name, sent, more = {}) {
   const headers = {"X-Edge-Pse-Key": localStorage.getItem(KEY) ?? ""};
-  const options = {headers, cache: "no-store", credentials: "same-origin", redirect: "error"};
+  const options = {headers, cache: "no-store", credentials: "same-origin", redirect: "error", ...more};
   if (sent !== undefined) {
     headers["Content-Type"] = "application/json";
     Object.assign(options, {method: "POST", body: JSON.stringify(sent)});
@@ -21,7 +21,7 @@ async function ask(name, sent) {
     const said = await answer.json().catch(() => ({}));
     throw new Refused(said.error ?? `The panel answers ${answer.status}.`, answer.status);
   }
-  return answer.headers.get("Content-Type")?.startsWith("audio/") ? answer.arrayBuffer() : answer.json();
+  return answer.json();
 }
 
 let trouble = "";
@@ -477,7 +477,11 @@ the("hear").addEventListener("click", async () => {
   if (await act("hear")) { hears = true; await look(); }
 });
 the("forget").addEventListener("click", () => { forget("Forgotten."); act("forget"); });
-addEventListener("pagehide", () => { if (hears) forget(""); });
+addEventListener("pagehide", () => {
+  if (!hears) return;
+  forget("");
+  ask("forget", {}, {keepalive: true}).catch(() => {});  // the stream would, too, some seconds later
+});
 addEventListener("hashchange", arrive);
 addEventListener("visibilitychange", () => { if (!document.hidden && the("enter").hidden) look().catch(() => {}); });
 

@@ -80,6 +80,7 @@ def test_from_installed_to_only_i_am_heard(sound_server, env, start_command, ope
     other = other * np.float32(np.sqrt(np.mean(mine**2) / np.mean(other**2)))
     mine, other = np.tile(to_pcm(mine), 4), np.tile(to_pcm(other), 4)
     panel = Panel(start_command, env)
+    panel.enter()
     asked = []
     page = open_page(panel.link, viewport={"width": 360, "height": 640}, device_scale_factor=1)
     page.on("request", lambda request: asked.append(request.url))
@@ -148,6 +149,16 @@ def test_from_installed_to_only_i_am_heard(sound_server, env, start_command, ope
     person.waits_until(lambda: page.locator("#input-level").evaluate("one => one.value > -45"))
     person.picture("stream")
     player.kill()
+
+    # A page that hears it and is closed.
+    second = page.context.new_page()
+    second.goto(panel.origin)
+    second.get_by_role("button", name="Send me ten seconds of sound").click()
+    second.locator("#hear-state").filter(has_text="Speak").wait_for()
+    assert panel.ask("state")["heard_s"] is not None
+    second.goto("about:blank")
+    second.close()
+    panel.wait_for(lambda state: state["heard_s"] is None, 10)
 
     # Two pages, and a reload.
     second = page.context.new_page()
