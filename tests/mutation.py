@@ -42,7 +42,9 @@ TESTS = {
     "audio/live/echo_delay": ("audio/live/echo_delay",),
     "audio/files/reading": ("audio/files/files", "audio/files/offline"),
     "audio/files/enhancing": ("audio/files/offline", "audio/files/far_end_files"),
-    "resampling": ("audio/files/offline", "audio/live/engine"),
+    "audio/stream": ("pcm_stream",),
+    "resampling": ("resampling", "pcm_stream", "audio/files/offline"),
+    "comfort_noise": ("comfort_noise",),
 }
 """Module of ``edge_pse`` -> the test files that are asked, the quickest first."""
 
