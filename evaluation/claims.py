@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from evaluation.file_cost import DEFAULT, OPTIONS
 from evaluation.published import POOLED, Published
+from evaluation.sets import FULL_BAND_CLEAN, FULL_BAND_NOISE, FULL_BAND_OTHERS, FULL_BAND_TALKERS
 from evaluation.sets.scene import ProfileKind
 from evaluation.summary import METRICS
 
@@ -156,6 +157,19 @@ CLAIMS = (
         RESULTS,
         "There {} % of the voice's frames are lost",
         of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE),
+    ),
+    Claim(RESULTS, "a clean one changes by {} dB below", of(S, FULL_BAND_CLEAN, "level_change_db")),
+    Claim(RESULTS, "below 8 kHz and by {} dB above.", of(S, FULL_BAND_CLEAN, "level_change_above_db")),
+    Claim(
+        RESULTS,
+        "Others alone are taken away by {} dB less",
+        of(S, FULL_BAND_OTHERS, "suppression_shortfall_db"),
+    ),
+    Claim(RESULTS, "and noise by {} dB less.", of(S, FULL_BAND_NOISE, "suppression_shortfall_db")),
+    Claim(RESULTS, "SI-SDR above 8 kHz changes by {} dB.", of(S, FULL_BAND_TALKERS, "si_sdr_gain_above")),
+    Claim(RESULTS, "8 kHz gains {} dB in noise,", of(S, FULL_BAND_NOISE, "si_sdr_gain_above")),
+    Claim(
+        RESULTS, "and {} dB with DeepFilterNet3.", of("deepfilternet3", FULL_BAND_NOISE, "si_sdr_gain_above")
     ),
     Claim(RESULTS, "cost at most {} dB of SI-SDR gain", int8_of(S, "si_sdr_gain_loss_db", max, 2)),
     Claim(RESULTS, "and {} of PESQ-WB (", int8_of(S, "pesq_loss", max, 3)),

@@ -190,7 +190,7 @@ def key(profile: str, metric: str, tags: dict[str, str]) -> str:
     return " ".join([profile, metric, *(f"{name}={value}" for name, value in sorted(tags.items()))])
 
 
-_CONDITIONS = ("sir", "sexes", "band", "situation", "source", "talk")
+_CONDITIONS = ("sir", "sexes", "band", "situation", "source", "talk", "noise")
 _PAIRS_OF_CONDITIONS = (("sir", "sexes"), ("band", "situation"), ("source", "talk"))
 
 

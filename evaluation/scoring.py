@@ -104,24 +104,23 @@ def _above(clip: Clip, output: np.ndarray) -> dict[str, float]:
     rate_hz, mixture = clip.scene.rate_hz, clip.mixture
     reference = np.zeros_like(mixture) if clip.reference is None else clip.reference
     other = mixture - reference
-    wanted, unwanted, heard = (upper_band.above(part, rate_hz) for part in (reference, other, output))
-    parts = [(whole, part) for whole, part in ((reference, wanted), (other, unwanted)) if whole.any()]
+    wanted, given, heard = (upper_band.above(part, rate_hz) for part in (reference, mixture, output))
+    parts = [(whole, part) for whole, part in ((reference, wanted), (other, given - wanted)) if whole.any()]
     if not parts or not all(upper_band.carries(*both) for both in parts):
         return {}
     if not reference.any():
-        return _taken_away(mixture, output, unwanted, heard, rate_hz)
+        return _taken_away(mixture, output, given, heard, rate_hz)
     metrics = {
         "si_sdr_above": upper_band.si_sdr_above(wanted, heard),
         "lsd_above_db": upper_band.log_spectral_distance_db(wanted, heard, rate_hz),
         "level_change_above_db": level_change_db(wanted, heard, rate_hz),
     }
     if other.any():
-        before = upper_band.si_sdr_above(wanted, wanted + unwanted)
-        metrics["si_sdr_gain_above"] = metrics["si_sdr_above"] - before
+        metrics["si_sdr_gain_above"] = metrics["si_sdr_above"] - upper_band.si_sdr_above(wanted, given)
     if clip.scene.noise and clip.scene.target:
         # Noise alone comes first, as long as the target waits.
         alone = slice(round(clip.scene.target.at * rate_hz))
-        metrics |= _taken_away(mixture[alone], output[alone], unwanted[alone], heard[alone], rate_hz)
+        metrics |= _taken_away(mixture[alone], output[alone], given[alone], heard[alone], rate_hz)
     return metrics
 
 

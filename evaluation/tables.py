@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -19,7 +20,8 @@ from evaluation.claims import CLAIMS
 from evaluation.metrics.statistics import Summary
 from evaluation.published import GAP, POOLED, PUBLISHED, Published
 from evaluation.report.markdown import table
-from evaluation.sets.scene import PROFILE_KINDS, ProfileKind
+from evaluation.sets import FULL_BAND_CLEAN, FULL_BAND_NOISE, FULL_BAND_OTHERS, FULL_BAND_TALKERS
+from evaluation.sets.scene import PROFILE_KINDS, ProfileKind, SyntheticKind
 from evaluation.summary import METRICS, PROFILE_LINES, formatted
 
 ROOT = Path(__file__).parents[1]
@@ -37,10 +39,14 @@ SYSTEMS = (
 )  # fmt: skip
 SUMMARY_SYSTEMS = tuple(name for name in SYSTEMS if name not in ("speex-ns", "noisereduce"))
 ECHO_SYSTEMS = ("unprocessed", "pvqe-s-far", "pvqe-s-far.fp32", "webrtc-aec3", "speex-mdf")
+FULL_BAND_SYSTEMS = (
+    "unprocessed", "pvqe-s", "pvqe-s --band 8", "pvqe-xs", "rnnoise", "webrtc-ns", "deepfilternet3",
+)  # fmt: skip
 COST_SYSTEMS = ("pvqe-s", "rnnoise", "webrtc-ns", "nsnet2", "deepfilternet3")
 NAMES = {
     "pvqe-s": "**edge-pse, pvqe-s**",
     "pvqe-xs": "edge-pse, pvqe-xs",
+    "pvqe-s --band 8": "the same with `--band 8`",
     "pvqe-s-far": "**edge-pse, pvqe-s-far**",
     "pvqe-s-far.fp32": "the same in fp32",
 }
@@ -123,6 +129,41 @@ ECHO_CARD: dict[str, Cell] = {
     "near end known: SI-SDR, dB": mean("echo", "si_sdr"),
     "near end known: PESQ-WB": mean("echo", "pesq"),
 }
+FULL_BAND_VOICE: dict[str, Cell] = {
+    "clean: level below 8 kHz, dB": mean(FULL_BAND_CLEAN, "level_change_db"),
+    "above": mean(FULL_BAND_CLEAN, "level_change_above_db"),
+    "clean: LSD above": mean(FULL_BAND_CLEAN, "lsd_above_db"),
+    "two talkers: SI-SDR gain below, dB": mean(FULL_BAND_TALKERS, "si_sdr_gain"),
+    "gain above": mean(FULL_BAND_TALKERS, "si_sdr_gain_above"),
+    "two talkers: LSD above": mean(FULL_BAND_TALKERS, "lsd_above_db"),
+    "noise: SI-SDR gain below, dB": mean(FULL_BAND_NOISE, "si_sdr_gain"),
+    "its gain above": mean(FULL_BAND_NOISE, "si_sdr_gain_above"),
+    "noise: LSD above": mean(FULL_BAND_NOISE, "lsd_above_db"),
+}
+FULL_BAND_TAKEN: dict[str, Cell] = {
+    "only others: taken away below 8 kHz, dB": mean(FULL_BAND_OTHERS, "suppression_db"),
+    "above": mean(FULL_BAND_OTHERS, "suppression_above_db"),
+    "less above than below": mean(FULL_BAND_OTHERS, "suppression_shortfall_db"),
+    "only noise: taken away below, dB": mean(FULL_BAND_NOISE, "suppression_db"),
+    "noise above": mean(FULL_BAND_NOISE, "suppression_above_db"),
+    "less noise above than below": mean(FULL_BAND_NOISE, "suppression_shortfall_db"),
+}
+
+
+def _below_and_above(set_name: str, below: str, above: str) -> Cell:
+    cells = [mean(set_name, metric, interval=False) for metric in (below, above)]
+    return lambda found, system: " / ".join(cell(found, system) for cell in cells)
+
+
+FULL_BAND: dict[str, Cell] = {
+    "clean voice: level, dB": _below_and_above(FULL_BAND_CLEAN, "level_change_db", "level_change_above_db"),
+    "only noise: taken away, dB": _below_and_above(FULL_BAND_NOISE, "suppression_db", "suppression_above_db"),
+    "only others talk: taken away, dB": _below_and_above(
+        FULL_BAND_OTHERS, "suppression_db", "suppression_above_db"
+    ),
+    "noise: SI-SDR gain, dB": _below_and_above(FULL_BAND_NOISE, "si_sdr_gain", "si_sdr_gain_above"),
+    "noise: LSD above 8 kHz, dB": mean(FULL_BAND_NOISE, "lsd_above_db", interval=False),
+}
 
 
 def _rows(found: Published, systems: Iterable[str], cells: dict[str, Cell]) -> Content:
@@ -162,6 +203,31 @@ def _sirs(found: Published, system: str) -> Content:
         clips = _clips(found.find(system, "two-talkers", "si_sdr_gain", tags={"sir": sir}))
         lines.append([sir, clips, *(cell(found, system) for cell in (gain, *sexes, wrong))])
     return ["SIR", "clips", "SI-SDR gain dB", "same-sex", "cross-sex", "wrong talker %"], lines
+
+
+def _below_beside_above(found: Published, system: str) -> Content:
+    """A network's figures at 48 kHz: those of what it hears, and of what goes with that."""
+    lines = [
+        ("clean: level, dB", FULL_BAND_CLEAN, "level_change_db", "level_change_above_db"),
+        ("two talkers: SI-SDR gain, dB", FULL_BAND_TALKERS, "si_sdr_gain", "si_sdr_gain_above"),
+        ("noise: SI-SDR gain, dB", FULL_BAND_NOISE, "si_sdr_gain", "si_sdr_gain_above"),
+        ("only noise: taken away, dB", FULL_BAND_NOISE, "suppression_db", "suppression_above_db"),
+        ("only others: taken away, dB", FULL_BAND_OTHERS, "suppression_db", "suppression_above_db"),
+    ]
+    return ["at 48 kHz", "below 8 kHz", "above"], [
+        [label, *(mean(set_name, metric)(found, system) for metric in metrics)]
+        for label, set_name, *metrics in lines
+    ]
+
+
+def _noises(found: Published, system: str) -> Content:
+    lines = []
+    for kind in ("recorded", *get_args(SyntheticKind)):
+        metrics = ("si_sdr_gain", "si_sdr_gain_above", "suppression_shortfall_db")
+        lines.append(
+            [kind, *(mean(FULL_BAND_NOISE, metric, noise=kind)(found, system) for metric in metrics)]
+        )
+    return ["noise", "SI-SDR gain below 8 kHz, dB", "above", "taken away less above than below, dB"], lines
 
 
 def _clips(summary: Summary | None) -> str:
@@ -221,6 +287,9 @@ TABLES: dict[str, Callable[[Published], Content]] = {
     "summary": lambda found: _rows(found, SUMMARY_SYSTEMS, SUMMARY),
     "systems": lambda found: _rows(found, SYSTEMS, HEADLINE),
     "echo": lambda found: _rows(found, ECHO_SYSTEMS, ECHO),
+    "full band": lambda found: _rows(found, FULL_BAND_SYSTEMS, FULL_BAND),
+    "full-band voices": lambda found: _rows(found, FULL_BAND_SYSTEMS, FULL_BAND_VOICE),
+    "full-band rest": lambda found: _rows(found, FULL_BAND_SYSTEMS, FULL_BAND_TAKEN),
     "cost": _cost,
     "int8": _int8,
     "instructions": _instructions,
@@ -230,6 +299,8 @@ TABLES: dict[str, Callable[[Published], Content]] = {
     **{f"profiles of {name}": partial(_profiles, system=name) for name in ("pvqe-s", "pvqe-xs")},
     **{f"gaps of {name}": partial(_gaps, system=name) for name in ("pvqe-s", "pvqe-xs")},
     **{f"ratios of {name}": partial(_sirs, system=name) for name in ("pvqe-s", "pvqe-xs")},
+    **{f"full band of {name}": partial(_below_beside_above, system=name) for name in ("pvqe-s", "pvqe-xs")},
+    "full-band noises of pvqe-s": partial(_noises, system="pvqe-s"),
 }
 
 

@@ -11,7 +11,7 @@ from typing import get_args
 
 from evaluation.metrics.upper_band import above, carries
 from evaluation.sets import FULL_BAND_CLEAN, FULL_BAND_NOISE, FULL_BAND_OTHERS, FULL_BAND_TALKERS
-from evaluation.sets.builder import ENROLLMENT_SECONDS, SetBuilder
+from evaluation.sets.builder import ENROLLMENT_SECONDS, SetBuilder, is_adult
 from evaluation.sets.corpus import NoiseSource, Talker, read_full_band, take
 from evaluation.sets.render import read_segment
 from evaluation.sets.scene import (
@@ -34,10 +34,14 @@ AFTER_SECONDS = 0.3
 SYNTHETIC_SECONDS = 8.0
 SNRS_DB = (5, 15)
 SIRS_DB = (0, 5)
+ABSENT = 6
+"""Enrolled talkers who are silent while each clip is heard."""
 
 
 def full_band(build: SetBuilder) -> None:
-    """Clean, in noise, beside another talker, and others alone; profiles from the same talker's other recordings."""
+    """Clean, in noise, beside another talker, and others alone. Profiles are from the same talker's other recordings;
+    those of absent talkers are from the data at 16 kHz, where there are many.
+    """
     talkers, noises = read_full_band(build.root)
     wide = [talker for talker in talkers if _is_wide(build, talker)]
     clips = [(talker, clip) for talker in wide for clip in talker.mixing]
@@ -58,11 +62,11 @@ def full_band(build: SetBuilder) -> None:
             voice = Voice(other.speaker, take(other.mixing, length, first), at=0.0)
             _add(build, replace(scene, interferers=(voice,)), sir_db=sir_db)
     build.set_name = FULL_BAND_OTHERS
-    for absent, (other, clip) in product(talkers, clips):
-        if other is not absent:
-            scene = build.scene({}, PROFILES, _seconds(clip, LATE_SECONDS))
-            voice = Voice(other.speaker, (clip,), at=LATE_SECONDS)
-            _add(build, replace(scene, interferers=(voice,), right=_enrollment(build, absent)))
+    for _, (other, clip) in product(range(ABSENT), clips):
+        absent = _absent(build, other)
+        scene = build.scene({}, PROFILES, _seconds(clip, LATE_SECONDS))
+        voice = Voice(other.speaker, (clip,), at=LATE_SECONDS)
+        _add(build, replace(scene, interferers=(voice,), right=build.enrollment(absent)))
 
 
 def _is_wide(build: SetBuilder, talker: Talker) -> bool:
@@ -94,7 +98,14 @@ def _target(
     )
 
 
-def _enrollment(build: SetBuilder, talker: Talker, but: Segment | None = None) -> Enrollment:
+def _absent(build: SetBuilder, other: Talker) -> Talker:
+    """Somebody else, in turn."""
+    return build.next_talker(
+        f"not {other.speaker}", lambda talker: is_adult(talker) and talker.speaker != other.speaker
+    )
+
+
+def _enrollment(build: SetBuilder, talker: Talker, but: Segment) -> Enrollment:
     others = tuple(clip for clip in talker.mixing if clip != but)
     return build.enrollment(replace(talker, enrollment=others), ENROLLMENT_SECONDS)
 

@@ -12,6 +12,7 @@ from evaluation.claims import CLAIMS, RESULTS
 from evaluation.metrics.statistics import Summary
 from evaluation.published import GAP, POOLED, FileCost, Int8File, Published, StudyTable
 from evaluation.results import Row, SystemResult
+from evaluation.sets import FULL_BAND_CLEAN
 from evaluation.systems.spec import SystemInfo, SystemSpec
 from evaluation.tables import DOCUMENTS, ROOT, rewritten
 
@@ -72,6 +73,24 @@ def test_a_changed_result_changes_the_document(found: Published) -> None:
         rewritten(RESULTS, text.replace("equally loud", "just as loud"), found)
     with pytest.raises(ValueError, match="a table 'systms'"):
         rewritten(RESULTS, text.replace("table: systems", "table: systms"), found)
+
+
+def test_what_is_above_8_khz_stands_beside_what_is_below(found: Published) -> None:
+    changed = replace(found, summaries=dict(found.summaries))
+    values = {"level_change_db": -1.23, "level_change_above_db": -4.56}
+    summaries = {
+        f"right {metric}": Summary(8, value, value, value, value) for metric, value in values.items()
+    }
+    changed.summaries["pvqe-s", FULL_BAND_CLEAN] = summaries
+    changed.summaries["pvqe-s --band 8", FULL_BAND_CLEAN] = {}
+    for document, line in (
+        ("README.md", "| **edge-pse, pvqe-s** | -1.2 / -4.6 |"),
+        ("README.md", "| the same with `--band 8` | - / - |"),
+        (RESULTS, "| **edge-pse, pvqe-s** | -1.2 [-1.2, -1.2] | -4.6 [-4.6, -4.6] |"),
+        ("edge_pse/models/pvqe-s.md", "| clean: level, dB | -1.2 [-1.2, -1.2] | -4.6 [-4.6, -4.6] |"),
+    ):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        assert f"\n{line}" in rewritten(document, text, changed)
 
 
 def test_counts_of_instructions_stand_beside_the_times_of_the_same_file_and_runtime(found: Published) -> None:
