@@ -51,6 +51,7 @@ def panel(listen: str, show: bool, new_link: bool, installs: bool, uninstalls: b
 
     if installs and uninstalls:
         raise click.UsageError("Give only one of --install and --uninstall.")
+    serving.folder()  # who has none is told so before anything else
     address = serving.Address.of(listen)
     if installs or uninstalls:
         for sentence in installation.uninstall() if uninstalls else installation.install(address):

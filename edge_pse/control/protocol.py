@@ -17,7 +17,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,11 @@ def folder() -> Path:
 
     ``$EDGE_PSE_HOME`` counts if it is another place than without it: the service has it in any case.
     """
-    home = Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("edge-pse")).expanduser()
-    if home != Path(platformdirs.user_data_dir("edge-pse")):
-        return home / "run"
+    home, usual = os.environ.get(HOME_VARIABLE), None
+    with suppress(RuntimeError):  # where there is no home directory
+        usual = Path(platformdirs.user_data_dir("edge-pse"))
+    if home and Path(home).expanduser() != usual:
+        return Path(home).expanduser() / "run"
     return Path(platformdirs.user_runtime_dir("edge-pse"))
 
 

@@ -88,8 +88,11 @@ class Address:
 
 
 def folder() -> Path:
-    """Where the token and the lock of this user's panel lie."""
-    return user_config_path("edge-pse")
+    """Where the token and the lock of this user's panel lie; ControlError for a user without a home."""
+    try:
+        return user_config_path("edge-pse")
+    except RuntimeError as error:
+        raise ControlError("There is no home directory to keep the panel's token in: set HOME.") from error
 
 
 def token(renew: bool = False) -> str:

@@ -84,6 +84,19 @@ def test_the_doctor_does_not_ask_for_what_only_linux_has(platform, tmp_path):
     ), said
 
 
+@pytest.mark.parametrize("home", ["none", "not there"])
+def test_without_a_home_there_is_no_panel(home, tmp_path, fixtures):
+    place, variables = {
+        "none": ("nobody", {}),
+        "not there": ("here", {"HOME": f"{fixtures / 'README.md'}/home"}),
+    }[home]
+    for status, said in run(
+        place, ("panel",), ("panel", "--install"), EDGE_PSE_HOME=str(tmp_path), **variables
+    ):
+        assert status == 1 or "systemd does not run" in said
+        assert "Error: " in said or status == 0, said
+
+
 def test_what_is_hidden_is_missed(tmp_path):
     """That the tests above would notice: what is taken away is gone, also for what was imported before."""
     elsewhere_only = (

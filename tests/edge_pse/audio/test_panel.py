@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +168,20 @@ def test_there_is_one_for_each_user_and_another_start_prints_its_link(panel, env
     again = start_command("panel", "--listen", "127.0.0.1:0", env=env)
     assert again.process.wait(20) == 0
     assert again.lines == [f"The panel is at {panel.link}"]
+
+
+def test_the_browser_is_shown_the_page_by_a_file_and_the_link_is_in_no_command_line(
+    panel, env, start_command, tmp_path
+):
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/shown"\n')
+    browser.chmod(0o755)
+    again = start_command("panel", "--open", env={**env, "BROWSER": f"{browser} %s"})
+    assert again.process.wait(20) == 0
+    shown = (tmp_path / "shown").read_text()
+    assert shown.startswith("file://") and panel.token not in shown
+    page = Path(shown.strip().removeprefix("file://"))
+    assert panel.link in page.read_text() and stat.S_IMODE(page.stat().st_mode) == 0o600
 
 
 def test_a_place_that_is_taken_is_told_and_a_new_link_makes_the_old_one_useless(
@@ -328,6 +344,64 @@ def test_the_doctor_tells_all_who_look(panel):
     names = [finding["name"] for finding in done["findings"]]
     assert len(names) == len(set(names)) > 10 and "model in time" in names
     assert {finding["status"] for finding in done["findings"]} <= {"ok", "warn", "fail"}
+
+
+# In the place of the systemd of a user, with one service.
+SYSTEMCTL = """#!{python}
+import os, shlex, subprocess, sys
+words, place = sys.argv[2:], os.path.dirname(__file__)
+process, options = place + "/process", place + "/options.conf"
+command = [{python!r}, "-c", "from edge_pse.cli import main; main()"]
+def alive():
+    try:
+        return open(f"/proc/{{open(process).read()}}/stat").read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+with open(place + "/log", "a") as log:
+    print(*words, file=log)
+if words[0] == "show":
+    known = {{"LoadState": "loaded", "EnvironmentFiles": options + " (ignore_errors=yes)"}}
+    known["ActiveState"] = "active" if alive() else "failed"
+    known["Result"] = "success" if alive() else "exit-code"
+    print(known[words[1].partition("=")[2]])
+elif words[0] == "start":
+    given = shlex.split(open(options).read().partition("=")[2])
+    with open(process, "w") as file:
+        file.write(str(subprocess.Popen([*command, "run", *given], stdout=subprocess.DEVNULL,
+                                        stderr=open(place + "/journal", "w")).pid))
+elif words[0] == "stop" and alive():
+    os.kill(int(open(process).read()), 15)
+"""
+
+
+def test_where_the_service_is_installed_it_is_that_one(env, start_command, tmp_path):
+    for name, script in (
+        ("systemctl", SYSTEMCTL.format(python=sys.executable)),
+        ("journalctl", f"#!/bin/sh\ncat {tmp_path}/journal\n"),
+    ):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    options = tmp_path / "options.conf"
+    options.write_text("EDGE_PSE_OPTIONS=--input mic --output nowhere --latency 200\n")
+    elsewhere = {**env, "XDG_CONFIG_HOME": str(tmp_path), "PATH": f"{tmp_path}:{env['PATH']}"}
+    panel = Panel(start_command, elsewhere)
+    panel.enter()
+    assert panel.ask("state")["service"]
+    assert "There is no output device 'nowhere' now" in panel.tell("start", 409)
+    assert panel.tell("options", output="one") is None
+    assert panel.tell("start") is None
+    assert (
+        panel.wait_for(lambda state: (state["status"] or {}).get("stream"))["status"]["stream"]["output"]
+        == "one"
+    )
+    assert options.read_text().endswith("--input mic --latency 200 --output one\n")
+    assert panel.tell("stop") is None and panel.ask("state")["status"] is None
+    assert [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("st")] == [
+        "start --no-block edge-pse.service",
+        "stop edge-pse.service",  # else it would be tried again and again
+        "start --no-block edge-pse.service",
+        "stop edge-pse.service",
+    ]
 
 
 def resident_mb(process_id):
