@@ -77,6 +77,7 @@ function summary(state) {
   if (status.bypass) return "The sound passes as it is.";
   if (status.stream.overloaded) return "This machine is too busy: the sound passes as it is.";
   const speaks = status.speaks ? ` Speaks: ${status.speaks}.` : "";
+  if (!status.profiles.length) return `Every voice is heard, and noise is not.${speaks}`;
   return `Only ${named(status.profiles)} ${status.profiles.length > 1 ? "are" : "is"} heard.${speaks}`;
 }
 
@@ -340,9 +341,12 @@ function transform(real, imaginary) {  // of a size that is a power of two, in p
 function showDoctor(doctor) {
   the("examine").disabled = Boolean(doctor && !doctor.done);
   if (!doctor) return;
-  const count = status => doctor.findings.filter(finding => finding.status === status).length;
+  const count = (status, word) => {
+    const number = doctor.findings.filter(finding => finding.status === status).length;
+    return `${number || "no"} ${word}${number === 1 ? "" : "s"}`;
+  };
   text(the("doctor-state"), doctor.trouble || (doctor.done
-    ? `${count("fail") || "No"} failures, ${count("warn") || "no"} warnings.` : "Looking; that takes up to a minute."));
+    ? `It found ${count("fail", "failure")} and ${count("warn", "warning")}.` : "Looking; that takes up to a minute."));
   const list = the("findings");
   if (list.children.length > doctor.findings.length) list.replaceChildren();
   for (const {name, status, sentence, advice} of doctor.findings.slice(list.children.length)) {

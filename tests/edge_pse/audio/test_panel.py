@@ -275,6 +275,11 @@ def test_a_person_enters_by_the_link_and_a_page_of_others_changes_nothing(panel,
     page.locator("#start").focus()
     page.keyboard.press("Enter")
     page.locator("#summary").filter(has_text="Only anna is heard.").wait_for()
+    page.get_by_label("anna").uncheck()
+    page.locator("#summary").filter(has_text="Every voice is heard").wait_for()
+    page.get_by_label("anna").check()
+    page.locator("#summary").filter(has_text="Only anna is heard.").wait_for()
+    page.locator("#doctor-state").filter(has_text="It found").wait_for()
     page.locator("#stop").click()
     page.locator("#summary").filter(has_text="No stream runs").wait_for()
 
