@@ -87,7 +87,7 @@ def speech_pcm(recording: Callable[[str], np.ndarray]) -> np.ndarray:
     return to_pcm(recording("ls367_speech"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # as long as it is open, nothing else in this thread can use asyncio
 def browser() -> Iterator[Any]:
     """A real one, without a window, driven by Playwright."""
     playwright = pytest.importorskip(
