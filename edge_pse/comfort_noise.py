@@ -29,7 +29,9 @@ class ComfortNoise:
 
     def reset(self) -> None:
         """Begin a new stream."""
-        self._random = np.random.default_rng(_SEED)
+        # Loading NumPy's random numbers takes a while, in which a signal may be lost; most streams need none.
+        if self._missing:
+            self._random = np.random.default_rng(_SEED)
 
     def filled(self, spectrum: Samples) -> Samples:
         """A spectrum with noise of its own in what is missing, (1, 2, 1, bins); itself if nothing is."""
