@@ -138,6 +138,9 @@ class Contract:
             raise ModelError("its window is not twice its hop, so overlap-add can't give the signal back.")
         if self.bins != self.window_samples // 2 + 1 - self.first_bin:
             raise ModelError("its bins do not reach from the first one to the Nyquist frequency.")
+        # Of other hops, few rates beside the model's own have whole ones; see ``edge_pse.spectral``.
+        if self.sample_rate_hz != 100 * self.hop_samples:
+            raise ModelError("its hop is not 10 ms, in which this program takes streams of any rate apart.")
 
     def _inputs(self) -> Shapes:
         frame = (1, 2, 1, self.bins)

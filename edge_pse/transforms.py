@@ -35,7 +35,7 @@ class Rates:
     ) -> Rates:
         """Those that a caller asks for, with the model's for what is None; AudioError unless they have whole hops."""
         taken_hz = contract.sample_rate_hz if rate_hz is None else rate_hz
-        rates = (taken_hz, output_rate_hz or taken_hz, far_rate_hz or taken_hz)
+        rates = (taken_hz, *(taken_hz if rate is None else rate for rate in (output_rate_hz, far_rate_hz)))
         for rate in rates:
             hop = rate * contract.hop_samples / contract.sample_rate_hz
             if rate != contract.sample_rate_hz and not (

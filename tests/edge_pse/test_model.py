@@ -162,6 +162,7 @@ def set_field(**changes):
         (set_field(schema_version=2), "schema 2, this program reads 1"),
         (set_field(far_end=True), r"inputs .*\(far\)"),
         (set_field(window_samples=400), "window is not twice its hop"),
+        (set_field(sample_rate_hz=20_000), "hop is not 10 ms"),
         (set_field(bins=128), "Nyquist"),
         (set_field(profile_size=128), r"inputs .*\(profile\)"),
         (set_field(embedding_size=128, profile_size=256, voice_space=""), r"outputs .*\(embedding\)"),
