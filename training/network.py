@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.recurrence import run_gru
+
 SAMPLE_RATE_HZ = 16_000
 HOP_SAMPLES = 160
 WINDOW_SAMPLES = 320
@@ -469,11 +471,14 @@ class Network(nn.Module):
 
 
 def _recur(gru: nn.GRU, x: Tensor, initial: Tensor | None) -> tuple[Tensor, Tensor]:
-    if not x.is_cuda:
-        return gru(x, initial)
-    # Autocast would run it in half precision on a GPU, out of whose range small gradients fall.
-    with torch.autocast("cuda", enabled=False):
-        return gru(x.float(), initial)
+    if x.is_cuda:
+        # Autocast would run it in half precision on a GPU, out of whose range small gradients fall.
+        with torch.autocast("cuda", enabled=False):
+            return gru(x.float(), initial)
+    if gru.training and isinstance(gru, nn.GRU):
+        with torch.autocast("cpu", enabled=False):
+            return run_gru(gru, x.float(), initial)
+    return gru(x, initial)
 
 
 def _last_frames(x: Tensor, count: int) -> Tensor:

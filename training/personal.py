@@ -12,7 +12,6 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ from training.schedule import Stage, load_schedule
 from training.simulation.corpus import Bank, Track, active_level
 from training.simulation.rooms import Rooms
 from training.simulation.scenes import Cast, KnownVoices, SceneBatch, SceneSettings, SceneSimulator
-from training.step import StepLoss, compute_loss
+from training.spectral import analyse
+from training.step import StepLoss, output_losses
 from training.train import Trainer
 
 SCHEDULE = Path(__file__).with_name("personal.toml")
@@ -46,7 +46,7 @@ _AGAINST_SHARE = 0.6
 _EMBEDDED_AT_ONCE = 6
 """Voices: more take no less time, and memory."""
 _MOST_CLIPS = 2
-"""In a part of a step: what a clip keeps for the way back is freed when its part is done."""
+"""At once through the decoder, in each thread: what they keep for the way back is most of the memory."""
 _FIT_AFTER_STEPS = 20
 _USED_SHARE = 0.97  # of the minutes: a step may take longer than those before it
 
@@ -134,10 +134,11 @@ class PersonalScenes(SceneSimulator):
 
 
 class _Learner(Trainer):
-    """A trainer that runs a step in several parts, as many at once as there are threads, and meanwhile draws the next.
+    """A trainer that runs a step in as many parts as there are threads, and meanwhile draws the next.
 
     Parts share nothing but the weights, and wait for each other once a step: threads inside every small operation of
-    the recurrent layers would do so a thousand times. In single precision: bf16 is hardly faster here.
+    the recurrent layers and of the optimizer would do so a thousand times. In single precision: bf16 is hardly faster
+    here.
     """
 
     def __init__(self, network: Network, stage: Stage, scenes: PersonalScenes, seed: int, profile: Tensor):
@@ -145,8 +146,8 @@ class _Learner(Trainer):
         self.bfloat16 = False
         self.optimizer = Optimizer(network, bfloat16=False)
         self._threads = torch.get_num_threads()
-        self._most_clips = _MOST_CLIPS
-        self._pool = ThreadPoolExecutor(self._threads + 1, initializer=_start_part)
+        self._profile = profile[None]
+        self._pool = ThreadPoolExecutor(self._threads + 2, initializer=_start_thread)
         self._following: Future[SceneBatch] | None = None
 
     def embed(self, embed: Callable[[Tensor], Tensor], known: Tensor | None) -> None:
@@ -154,6 +155,10 @@ class _Learner(Trainer):
         if known is not None:
             self.embeddings[: len(known)] = known
         self._pool.submit(self.embed_voices, at_once=_EMBEDDED_AT_ONCE, embed=embed).result()
+
+    def step(self, stage: Stage) -> dict[str, Tensor]:
+        """As a trainer's, in one of the threads."""
+        return self._pool.submit(super().step, stage).result()
 
     def close(self) -> None:
         """End the threads."""
@@ -169,36 +174,39 @@ class _Learner(Trainer):
     def _add_gradients(self, stage: Stage, batch: SceneBatch) -> StepLoss:
         weights = stage.loss_weights(self.stage_step / stage.steps)
         outputs = len(batch.targets)
-        count = min(max(self._threads, -(-outputs // self._most_clips)), outputs)
-        parts = np.array_split(np.arange(outputs), count)
+        parts = np.array_split(np.arange(outputs), min(self._threads, outputs))
         losses = list(self._pool.map(lambda part: self._add_part(batch, part, weights), parts))
         self.clock.lap("parts")
-        means = {
-            name: torch.stack(
-                [len(part) * loss.parts[name] for part, loss in zip(parts, losses, strict=True)]
-            )
-            for name in losses[0].parts
-        }
-        total = torch.stack([loss.total for loss in losses]).sum()
-        of_all = {name: values.sum() / len(batch.targets) for name, values in means.items()}
-        return StepLoss(total, of_all, losses[0].embeddings)
+        means = {name: torch.cat([loss[name] for loss in losses]).mean() for name in losses[0]}
+        return StepLoss(means.pop("total"), means, self._profile.expand(len(batch.enrollments), -1))
 
-    def _add_part(self, batch: SceneBatch, part: np.ndarray, weights: LossWeights) -> StepLoss:
-        """Add the gradient of some of the outputs, each of a mixture of its own."""
-        some = replace(
-            batch,
-            mixtures=batch.mixtures[part],
-            targets=batch.targets[part],
-            output_mixture=np.arange(len(part)),
-            output_profile=batch.output_profile[part],
-        )
-        loss = compute_loss(self.network, some, weights, self.bfloat16, profile_network=self.profile_network)
-        share = len(part) / len(batch.targets)
-        (share * loss.total).backward()
-        return replace(loss, total=share * loss.total.detach())
+    def _add_part(self, batch: SceneBatch, part: np.ndarray, weights: LossWeights) -> dict[str, Tensor]:
+        """Add the gradient of some of the outputs, each of a mixture of its own; the losses of each, (output,).
+
+        The recurrent layers take all at once: a frame of one takes them nearly as long. The decoder takes few, and what
+        they keep for the way back is freed before the next. So its inputs are cut off from what has made them, whose
+        way back begins when all gradients of these inputs are known.
+        """
+        mixtures, targets = batch.mixtures[part], batch.targets[part]
+        spectrum = analyse(mixtures)
+        encoded = self.network.encode(spectrum)
+        speaker = self.network.condition(self._profile).expand(len(part), -1)
+        made = [self.network.temporal(encoded.latent, speaker), speaker, *encoded.skips]
+        cut = [x.detach().requires_grad_(x.requires_grad) for x in made]
+        losses: list[dict[str, Tensor]] = []
+        few = (x.split(_MOST_CLIPS) for x in (mixtures, targets, spectrum, *cut))
+        for mixture, target, noisy, temporal, voice, *skips in zip(*few, strict=True):
+            enhanced = self.network.decode(temporal, skips, voice, noisy)
+            total, of_parts = output_losses(enhanced, mixture, target, weights)
+            (total.sum() / len(batch.targets)).backward()
+            losses.append({"total": total.detach(), **{name: x.detach() for name, x in of_parts.items()}})
+        learning = [(x, inside.grad) for x, inside in zip(made, cut, strict=True) if x.requires_grad]
+        if learning:
+            torch.autograd.backward([x for x, _ in learning], [gradient for _, gradient in learning])
+        return {name: torch.cat([loss[name] for loss in losses]) for name in losses[0]}
 
 
-def _start_part() -> None:
+def _start_thread() -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # each thread for itself
 

@@ -130,19 +130,9 @@ def compute_loss(
     device_type = batch.mixtures.device.type
     with torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
         enhanced, embeddings, delays = forward(network, batch, supervision, profile_network)
-    index = to_device(batch.output_mixture, batch.mixtures.device)
-    scale = REFERENCE_LEVEL / batch.mixtures.square().mean(1).sqrt().clamp_min(1e-5)[index]
-    enhanced = enhanced.float() * scale[:, None, None, None]
-    targets, mixtures = batch.targets * scale[:, None], batch.mixtures[index] * scale[:, None]
-    output = synthesise(enhanced)
-    present = targets.square().mean(1) > 1e-8
-    spectral = compressed_mse(enhanced, analyse(targets), over_suppression=weights.over_suppression).mean()
-    wanted = negative_snr_db(output, targets)
-    if weights.scale_invariance:
-        wanted = torch.lerp(wanted, negative_si_sdr_db(output, targets), weights.scale_invariance)
-    time = torch.where(present, wanted, weights.absent * residual_db(output, mixtures)).mean()
-    total = weights.spectral * spectral + time
-    parts = {"spectral": spectral, "time": time}
+    mixtures = batch.mixtures[to_device(batch.output_mixture, batch.mixtures.device)]
+    of_outputs, parts_of_outputs = output_losses(enhanced, mixtures, batch.targets, weights)
+    total, parts = of_outputs.mean(), {name: values.mean() for name, values in parts_of_outputs.items()}
     if weights.identification and supervision.voice_embeddings is not None:
         voices = to_device(batch.enrollment_voices, embeddings.device)
         parts["identification"] = identification(embeddings, voices, supervision.voice_embeddings)
@@ -153,11 +143,36 @@ def compute_loss(
     if weights.distillation and supervision.distilled_network is not None:
         with torch.no_grad(), torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
             distilled, _, _ = forward(supervision.distilled_network, batch, _SCENES_ALONE, profile_network)
-        distilled = distilled.float() * scale[:, None, None, None]
-        parts["distillation"] = compressed_mse(enhanced, distilled).mean()
+        scale = _to_reference_level(mixtures)[..., None, None]
+        parts["distillation"] = compressed_mse(scale * enhanced.float(), scale * distilled.float()).mean()
         total = total + weights.distillation * parts["distillation"]
     if weights.teacher and supervision.teacher_vectors is not None:
         vectors = supervision.teacher_vectors
         parts["teacher"] = F.mse_loss(embeddings, vectors) / vectors.square().mean()
         total = total + weights.teacher * parts["teacher"]
     return StepLoss(total, {name: value.detach() for name, value in parts.items()}, embeddings.detach())
+
+
+def output_losses(
+    enhanced: Tensor, mixtures: Tensor, targets: Tensor, weights: LossWeights
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What the scenes' targets say of each output: what to minimise, (output,), and its parts for the log, each alike.
+
+    ``enhanced``: (output, 2, frame, bin); ``mixtures`` and ``targets`` of the outputs: (output, sample).
+    """
+    scale = _to_reference_level(mixtures)
+    enhanced = enhanced.float() * scale[..., None, None]
+    targets, mixtures = targets * scale, mixtures * scale
+    output = synthesise(enhanced)
+    present = targets.square().mean(1) > 1e-8
+    spectral = compressed_mse(enhanced, analyse(targets), over_suppression=weights.over_suppression)
+    wanted = negative_snr_db(output, targets)
+    if weights.scale_invariance:
+        wanted = torch.lerp(wanted, negative_si_sdr_db(output, targets), weights.scale_invariance)
+    time = torch.where(present, wanted, weights.absent * residual_db(output, mixtures))
+    return weights.spectral * spectral + time, {"spectral": spectral, "time": time}
+
+
+def _to_reference_level(mixtures: Tensor) -> Tensor:
+    """(output, sample) -> (output, 1), by which each is to be multiplied."""
+    return REFERENCE_LEVEL / mixtures.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
