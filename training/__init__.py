@@ -6,11 +6,12 @@ Commands, in the order in which a network meets them:
 - ``train``: a run, resumable; its stages are read by ``schedule`` from ``recipes/``;
 - ``mean``: of the weights of two runs;
 - ``discriminant``: where its profiles are compared;
-- ``pack_corpus``: the corpus in parts, for ``interruptible.sh`` on a borrowed machine.
+- ``budget``: all networks, in a limited time on a GPU; what it is spent on is in ``recipes/budget.toml``;
+- ``pack_corpus``: the corpus in parts, for a machine that it must be carried to.
 
 What they stand on: ``network`` (one definition for clips and for single frames) and ``spectral``; ``simulation`` (the
-scenes); ``losses``, ``step`` and ``optimizer``; ``checkpoint``; ``dev`` (scores on the way); ``parallel`` (several
-processes), ``options``, ``clock`` and ``device``.
+scenes); ``losses``, ``step`` and ``optimizer``; ``checkpoint``; ``throughput`` (how large a step should be); ``dev``
+(scores on the way); ``parallel`` (several processes), ``options``, ``clock`` and ``device``.
 """
 
 import edge_pse  # noqa: F401 - switches the telemetry of ONNX Runtime off, before anything can load that

@@ -1,7 +1,5 @@
-"""Cut a corpus into parts of a limited size, for a machine that is borrowed for minutes:
-
-    python -m training.pack_corpus --speech SPEECH --noise NOISE --rooms ROOMS -o PARTS    # here
-    training/interruptible.sh PARTS KEEP RUN 9 --network pvqe-s --device cuda ...          # there, as often as it takes
+"""Cut a corpus into parts of a limited size, for a machine that it must be carried to: ``python -m training.pack_corpus
+--speech SPEECH --noise NOISE --rooms ROOMS -o PARTS``.
 
 Files stay as they are: Opus is small enough. A part is a tar file of them under ``speech/``, ``noise/``, ``rooms/``.
 """

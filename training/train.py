@@ -68,6 +68,7 @@ class Trainer:
         self.optimizer = Optimizer(network, self.bfloat16)
         self.random = np.random.default_rng(seed)
         self.stage_index, self.stage_step, self.steps, self.seconds = 0, 0, 0, 0.0
+        self.seconds_a_step: float | None = None  # of the last log entry
         # What the network makes of each voice, NaN where it has not heard it yet; and the same for NumPy, on a GPU
         # as old as the last log entry.
         shape = len(scenes.speech.tracks), network.config.taken_size
@@ -82,10 +83,18 @@ class Trainer:
         network.encode = torch.compile(network.encode, dynamic=False)
         network.decode = torch.compile(network.decode, dynamic=False)
 
+    @property
+    def finished(self) -> bool:
+        """Whether the schedule is at its end."""
+        return self.stage_index >= len(self.stages)
+
     def fit(self, seconds: float, seconds_a_step: float | None = None) -> None:
         """Make the stage end in ``seconds``, at ``seconds_a_step`` or else the speed of the last log entry."""
         stage = self.stages[self.stage_index]
-        left = int(seconds / (seconds_a_step or self._seconds_a_step))
+        seconds_a_step = seconds_a_step or self.seconds_a_step
+        if seconds_a_step is None:
+            raise ValueError("There is no log entry yet: say how long a step takes.")
+        left = int(seconds / seconds_a_step)
         self.stages[self.stage_index] = replace(stage, steps=self.stage_step + max(left, 1))
 
     def state_dict(self) -> dict[str, Any]:
@@ -118,7 +127,7 @@ class Trainer:
         """Train to the end of the schedule, one log entry every _LOG_STEPS steps."""
         entries: list[dict[str, Tensor]] = []
         self.clock.restart()
-        while self.stage_index < len(self.stages):
+        while not self.finished:
             stage = self.stages[self.stage_index]
             entries.append(self.step(stage))
             if len(entries) == _LOG_STEPS:
@@ -221,7 +230,7 @@ class Trainer:
         self._known_embeddings = self.embeddings.cpu().numpy()
         spent = self.clock.spent()
         seconds = sum(spent.values())
-        self._seconds_a_step = seconds / len(entries)
+        self.seconds_a_step = seconds / len(entries)
         return {
             "stage": stage.name,
             "step": self.steps,
@@ -265,7 +274,9 @@ class Run:
     minutes: float
     dev_data: Path | None
     dev_minutes: float
-    fit: bool = False  # the stage ends with the time
+    fit_minutes: float | None = None  # in which the stage ends
+    save_seconds: float = _SAVE_SECONDS
+    saved: Callable[[], None] | None = None  # called after each save
 
     def resume(self) -> bool:
         """Go on where the folder's state is, if there is one -> whether there was."""
@@ -278,14 +289,16 @@ class Run:
     def go(self) -> None:
         """Train until the schedule or the time is over; leaves a state that resumes and weights that ship."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        started = saved = scored = time.monotonic()
+        started = saved = scored = logged = time.monotonic()
         for number, entry in enumerate(self.trainer.run()):
             now = time.monotonic()
             self._log(entry)
-            over = parallel.agreed(now - started > self.minutes * 60)
-            if self.fit and number == _SPEED_KNOWN_AT:
-                self.trainer.fit(_USED_SHARE * self.minutes * 60 - (now - started))
-            if now - saved > _SAVE_SECONDS or over:
+            # The next entry takes about as long as this one; the first one pays for memory and compilation.
+            next_takes, logged = (now - logged) * (number > 0), now
+            over = parallel.agreed(now - started + next_takes > self.minutes * 60)
+            if self.fit_minutes is not None and number == _SPEED_KNOWN_AT and not self.trainer.finished:
+                self.trainer.fit(_USED_SHARE * self.fit_minutes * 60 - (now - started))
+            if now - saved > self.save_seconds or over:
                 self.save()
                 saved = now
             if now - scored > self.dev_minutes * 60:
@@ -305,6 +318,8 @@ class Run:
         partial.replace(self.folder / "state.pt")
         history = {"steps": self.trainer.steps, "hours_presented": round(self.trainer.seconds / 3600, 2)}
         save_checkpoint(self.folder / "best.pt", self.trainer.averaged, history)
+        if self.saved is not None:
+            self.saved()
 
     def score(self) -> None:
         """Dev scores of the averaged weights, into the log."""
@@ -418,7 +433,7 @@ def main(
     trainer = Trainer(network.to(where), chosen, scenes, teacher, seed + parallel.rank(), profile_network)
     if compiled:
         trainer.compile()
-    run = Run(trainer, folder, minutes, dev_data, dev_minutes, fit)
+    run = Run(trainer, folder, minutes, dev_data, dev_minutes, minutes if fit else None)
     if not run.resume() and any(stage.scenes.close_share for stage in chosen):
         trainer.embed_voices()
     run.go()
