@@ -3,7 +3,8 @@
 Two gains are made of each hop, and the lesser one counts.
 
 - How much of 4 to 7.25 kHz the network kept, for all that is above alike. Voices and noise that it takes away go with
-  what they have below, and sibilants stay.
+  what they have below, and sibilants stay. A hop says little by itself: where the network has kept little of all its
+  bins for some time, the wanted voice is not there, and a hop that it keeps is let through by that much less.
 - In each of some bands, how far the sound is above the steady noise there, for which the least of the last second is
   taken (minimum statistics: R. Martin, IEEE Trans. Speech and Audio Processing 9(5), 2001; spectral subtraction:
   S. F. Boll, IEEE Trans. ASSP 27(2), 1979). While somebody speaks, the first gain is near 1; noise that goes on
@@ -14,6 +15,7 @@ Two gains are made of each hop, and the lesser one counts.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +39,10 @@ class UpperBandRule:
     """Above that, what the network is given fades out, see ``edge_pse.transforms``."""
     forgiven: float = 1.0
     """What is kept counts as ``kept * (1 + forgiven * kept)``: networks take something of every voice, too."""
+    lately_hops: float = 30.0
+    """Of what was kept of all bins lately: sums over hops that fall to 1/e in so many."""
+    lately_enough: float = 0.2
+    """That share of all bins, kept lately, is the wanted voice beside others; of less the first gain is less."""
     least_kept: float = 0.003
     """Of the first gain: less is left of no steady noise below, and what is left is then as steady as it was."""
     fall: float = 0.5
@@ -75,6 +81,7 @@ class UpperBand:
         rule: UpperBandRule = SHIPPED,
     ):
         self._rule = rule
+        self._remembered = math.exp(-1 / rule.lately_hops)
         below = (round(hz / spacing_hz) - first_bin for hz in (rule.lowest_hz, rule.highest_hz))
         self._below = slice(*below)
         edges = (max(round(hz / spacing_hz), first_bin + bins) - upper_from for hz in rule.noise_edges_hz)
@@ -91,6 +98,7 @@ class UpperBand:
     def reset(self) -> None:
         """Begin a new stream."""
         self._gain = 0.0
+        self._common = self._whole = 0.0
         bands = len(self._starts)
         self._hops = 0
         self._smoothed = np.zeros(bands, np.float32)
@@ -109,7 +117,8 @@ class UpperBand:
         powers /= self._sizes
         for hop, power in enumerate(powers):
             kept = self.kept(before[hop], after[hop])
-            kept = max(min(kept * (1 + self._rule.forgiven * kept), 1.0), self._rule.least_kept)
+            kept = min(kept * (1 + self._rule.forgiven * kept), 1.0) * self.lately(given[hop], enhanced[hop])
+            kept = max(kept, self._rule.least_kept)
             self._gain = max(kept, self._gain + self._rule.fall * (kept - self._gain))
             self._follow_noise(power)
             gains = np.minimum(self._over_noise(power), np.float32(self._gain))
@@ -122,6 +131,13 @@ class UpperBand:
         """
         common, whole = float(np.vdot(given, enhanced)), float(np.vdot(given, given))
         return min(max(common / (whole + _FAINT), 0.0), 1.0)
+
+    def lately(self, given: Samples, enhanced: Samples) -> float:
+        """Whether the wanted voice has been there lately, 0 to 1, with one hop more: (1, 2, 1, bins) each."""
+        self._common = self._remembered * self._common + float(np.vdot(given, enhanced))
+        self._whole = self._remembered * self._whole + float(np.vdot(given, given))
+        share = self._common / (self._rule.lately_enough * self._whole + _FAINT)
+        return min(max(share, 0.0), 1.0)
 
     def _follow_noise(self, power: NDArray[np.float32]) -> None:
         """From one hop more; as long as the stream is too short to tell, there is none."""

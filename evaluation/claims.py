@@ -165,7 +165,6 @@ CLAIMS = (
         "Others alone are taken away by {} dB less",
         of(S, FULL_BAND_OTHERS, "suppression_shortfall_db"),
     ),
-    Claim(RESULTS, "and noise by {} dB less.", of(S, FULL_BAND_NOISE, "suppression_shortfall_db")),
     Claim(RESULTS, "SI-SDR above 8 kHz changes by {} dB.", of(S, FULL_BAND_TALKERS, "si_sdr_gain_above")),
     Claim(RESULTS, "8 kHz gains {} dB in noise,", of(S, FULL_BAND_NOISE, "si_sdr_gain_above")),
     Claim(

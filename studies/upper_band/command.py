@@ -124,7 +124,8 @@ def score(case: str, wanted: Spectra, rest: Spectra, taken: Passed, gains: Power
         lead = slice(LEARNT_HOPS, LEAD_HOPS)
         left_db = db(left[lead].sum(), noise[lead].sum())
         scores[LESS] = left_db - suppression_below_db(taken, lead)
-        scores[KURTOSIS] = float(np.log(kurtosis_of(left[lead]) / kurtosis_of(noise[lead])))
+        if left[lead].any():  # of nothing it is not defined
+            scores[KURTOSIS] = float(np.log(kurtosis_of(left[lead]) / kurtosis_of(noise[lead])))
     return scores
 
 

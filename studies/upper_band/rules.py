@@ -31,6 +31,17 @@ class ByEnergy(UpperBand):
         return min(float(np.sqrt(np.vdot(enhanced, enhanced) / (np.vdot(given, given) + _TINY))), 1.0)
 
 
+class ByHop(UpperBand):
+    """Looks at each hop by itself."""
+
+    def lately(self, given: Samples, enhanced: Samples) -> float:
+        return 1.0
+
+
+class FirstTried(ByHop, ByEnergy):
+    """Both: each hop by itself, and what comes out."""
+
+
 class ByPart(UpperBand):
     """Looks at parts of 1 kHz by themselves, of which the one counts of which most is kept."""
 
@@ -65,7 +76,7 @@ RULES: dict[str, Make] = {
     SHIPS: _of(),
     UNTOUCHED: _of(Untouched),
     "the first that was tried: energy, 4 to 7.5 kHz, one gain": _of(
-        ByEnergy, highest_hz=7_500.0, forgiven=0.0, least_kept=0.0, fall=0.4, subtracted=0.0
+        FirstTried, highest_hz=7_500.0, forgiven=0.0, least_kept=0.0, fall=0.4, subtracted=0.0
     ),
     "energy instead of what agrees": _of(ByEnergy),
     "the part of 1 kHz of which most is kept": _of(ByPart),
@@ -75,6 +86,11 @@ RULES: dict[str, Make] = {
     "from 5 kHz": _of(lowest_hz=5_000.0),
     "nothing forgiven": _of(forgiven=0.0),
     "twice forgiven": _of(forgiven=2.0),
+    "each hop by itself": _of(ByHop),
+    "enough is 0.25 of what was heard lately": _of(lately_enough=0.25),
+    "enough is 0.5 of what was heard lately": _of(lately_enough=0.5),
+    "lately is 0.1 s": _of(lately_hops=10.0),
+    "lately is 1 s": _of(lately_hops=100.0),
     "down to nothing": _of(least_kept=0.0),
     "0.01 kept of all": _of(least_kept=0.01),
     "falls by a quarter a hop": _of(fall=0.25),

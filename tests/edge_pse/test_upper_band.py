@@ -1,5 +1,7 @@
 """The band above the network's: it stays and goes with what is below, and noise there goes while a voice speaks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soxr
@@ -142,6 +144,32 @@ def test_others_go_with_what_they_have_below(model, female_profile, voice):
     decided = slice(RATE_HZ // 4, None)  # before, the network has let something through
     below, above = (change_db(voice[decided], out[decided], *band) for band in ((4_000, 8_000), (8_300,)))
     assert below < -20 and above < below + 3
+
+
+def test_a_hop_that_gets_through_is_not_the_wanted_voice():
+    """Where a network keeps one now and then of what it takes away else."""
+    band = UpperBand(BINS, 1, UPPER_FROM, UPPER_BINS, 50.0, replace(SHIPPED, subtracted=0.0))
+    given, _, upper = spectra(200)
+    enhanced = given * np.float32(0.01)
+    enhanced[50::50] = 0.6 * given[50::50]
+    before = np.abs(upper)
+    band(given, enhanced, upper)
+    gains = (np.abs(upper) / before).mean(axis=1)
+    assert gains[50::50].max() < 0.2
+
+
+@pytest.mark.parametrize("louder_db", [-6, 0, 6])
+def test_a_voice_that_begins_after_others_is_not_cut(model, bright_profile, voice, dull_voice, louder_db):
+    """Above 8 kHz it loses in its first half second what it loses where nobody spoke before."""
+    other = dull_voice[: 2 * RATE_HZ].copy()
+    other *= 10 ** (louder_db / 20) * np.std(voice) / np.std(other)
+    enhancer = Enhancer(model, bright_profile)
+    late = enhancer.enhance(np.concatenate([other, voice]), RATE_HZ)[other.size :]
+    alone = enhancer.enhance(voice, RATE_HZ)
+    begins = int(np.flatnonzero(np.abs(voice) > 0.1 * np.abs(voice).max())[0])
+    first = slice(begins, begins + RATE_HZ // 2)
+    lost_below, lost_above = (change_db(alone[first], late[first], *of) for of in ((4_000, 7_000), (8_300,)))
+    assert lost_above > lost_below - 1
 
 
 @pytest.mark.parametrize("kind", ["white", "clicks", "recorded"])
