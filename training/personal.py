@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.checkpoint import model_id
+from training.decoding import decode
 from training.losses import LossWeights
 from training.memory import give_back_memory
 from training.network import SAMPLE_RATE_HZ, Network
@@ -142,6 +143,10 @@ class _Learner(Trainer):
     """
 
     def __init__(self, network: Network, stage: Stage, scenes: PersonalScenes, seed: int, profile: Tensor):
+        if stage.norm_statistics:
+            raise ValueError(
+                "Statistics of batch norms are of many voices: set norm_statistics of the stage to false."
+            )
         super().__init__(network, [stage], scenes, None, seed, FixedProfile(profile))
         self.bfloat16 = False
         self.optimizer = Optimizer(network, bfloat16=False)
@@ -196,7 +201,7 @@ class _Learner(Trainer):
         losses: list[dict[str, Tensor]] = []
         few = (x.split(_MOST_CLIPS) for x in (mixtures, targets, spectrum, *cut))
         for mixture, target, noisy, temporal, voice, *skips in zip(*few, strict=True):
-            enhanced = self.network.decode(temporal, skips, voice, noisy)
+            enhanced = decode(self.network, temporal, skips, voice, noisy)
             total, of_parts = output_losses(enhanced, mixture, target, weights)
             (total.sum() / len(batch.targets)).backward()
             losses.append({"total": total.detach(), **{name: x.detach() for name, x in of_parts.items()}})
