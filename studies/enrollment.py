@@ -7,6 +7,7 @@ to the reference of its own speaker than to that of the other; trust is the shar
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from edge_pse.enrollment import verification
 from edge_pse.enrollment.features import FeatureCollector
 from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST, trust_features
 from edge_pse.model import Model
@@ -218,7 +220,7 @@ class Calibration:
         )
 
     def constants(self) -> str:
-        """To be pasted into edge_pse/enrollment/verification.py."""
+        """Lines of edge_pse/enrollment/verification.py."""
         return "\n".join(
             [
                 f"MATCH_COSINE = {self.match_cosine}",
@@ -251,11 +253,24 @@ def _mean(values: Sequence[float]) -> str:
     return f"{np.mean(values):.2f}" if len(values) else "-"
 
 
+def with_constants(source: str, constants: str) -> str:
+    """The source of `edge_pse.enrollment.verification` with other constants, a line each. Raises ValueError where it
+    has not all of them.
+    """
+    for line in constants.splitlines():
+        name = line.partition(" = ")[0]
+        source, count = re.subn(rf"^{name} = .*$", line, source, flags=re.MULTILINE)
+        if count != 1:
+            raise ValueError(f"There is no {name} in the source.")
+    return source
+
+
 @click.command()
 @options.model
 @options.backend
 @options.data
-def main(model_name: str, backend: str, root: Path) -> None:
+@click.option("--write", is_flag=True, help="Put the constants into edge_pse/enrollment/verification.py.")
+def main(model_name: str, backend: str, root: Path, write: bool) -> None:
     """Calibrate verification and trust on the dev speakers: a minute or two of one core."""
     talkers = read_talkers(root)
     noises = [noise for noise in read_noises(root) if not noise.babble]
@@ -267,3 +282,6 @@ def main(model_name: str, backend: str, root: Path) -> None:
     click.echo(f"{model.contract.model_id}, {len(talkers)} speakers\n\n{calibration.conditions()}\n")
     click.echo(f"{calibration.trust_table()}\n\n{calibration.verification_table()}\n")
     click.echo(f"For edge_pse/enrollment/verification.py:\n\n{calibration.constants()}")
+    if write:
+        source = Path(verification.__file__)
+        source.write_text(with_constants(source.read_text("utf-8"), calibration.constants()), "utf-8")

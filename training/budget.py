@@ -168,7 +168,8 @@ class Call:
     def __post_init__(self) -> None:
         self.work.mkdir(parents=True, exist_ok=True)
         self._spent_before = self.progress.spent_s
-        self._startup_s: float | None = None  # from the call's start to its first step
+        self._startup_s = 0.0  # from the call's start to its first step, once that is made
+        self._measuring_s = 0.0
 
     # --- time ------------------------------------------------------------------------------------------------------
 
@@ -181,7 +182,7 @@ class Call:
     def _is_time_to_begin(self) -> bool:
         """What is left of a call must not go before the first step, where another call follows."""
         last = self._spent_before + self.call_s >= self.budget_s
-        return self._left_of_call() > (0 if last else self._startup_s or 0)
+        return self._left_of_call() > (0 if last else self._startup_s)
 
     def _left_of(self, planned: PlannedRun) -> float:
         """Seconds until the share of a run is over, with those of the runs before it."""
@@ -193,7 +194,7 @@ class Call:
         """The same without what later calls need until they train."""
         left, call = self._left_of(planned), self._left_of_call()
         further_calls = math.ceil(max(left - call, 0) / self.call_s)
-        return max(left - further_calls * (self._startup_s or 0), 1.0)
+        return max(left - further_calls * (self._startup_s - self._measuring_s), 1.0)
 
     # --- what a run begins with ------------------------------------------------------------------------------------
 
@@ -281,11 +282,14 @@ class Call:
         sizes = [
             size for size in planned.speaker_groups if Setting(size) not in {t.setting for t in run.trials}
         ]
+        begun = self._elapsed()
         trainer, best = measure(
             lambda setting: self._trainer(planned, setting),
             sizes, self.plan.noise_scale, self.plan.trial_seconds, report,
         )  # fmt: skip
         run.seconds_a_step = best.seconds_a_step
+        if not self._startup_s:
+            self._measuring_s = self._elapsed() - begun
         self._deliver()
         return trainer, best.setting
 
@@ -299,8 +303,7 @@ class Call:
                 trainer.stage_index, trainer.stage_step, trainer.steps, trainer.seconds = run.position
             if planned.stage.scenes.close_share:
                 trainer.embed_voices()
-        if self._startup_s is None:
-            self._startup_s = self._elapsed()
+        self._startup_s = self._startup_s or self._elapsed()
         training.minutes = self._left_of_call() / 60
         training.fit_minutes = self._to_train(planned) / 60
         if not trainer.finished:

@@ -21,8 +21,7 @@ import torch
 from training.schedule import Stage
 from training.train import Trainer
 
-_WARM_UP_STEPS = 2
-_FEWEST_STEPS, _MOST_STEPS = 2, 20
+_MOST_STEPS = 20
 _USABLE_MEMORY = 0.9  # of a GPU's: scenes differ, and memory is never without gaps
 
 
@@ -77,7 +76,7 @@ def measure(
     make: Callable[[Setting], Trainer], sizes: Sequence[int], noise_scale: float, seconds: float,
     report: Callable[[Trial], None],
 ) -> tuple[Trainer, Trial]:  # fmt: skip
-    """Try speaker groups of ``sizes`` for ``seconds`` each, then, on a GPU, the best of them compiled.
+    """Try speaker groups of ``sizes`` for about ``seconds`` each, then, on a GPU, the best of them compiled.
 
     ``make`` gives a trainer with its one stage set so. The trainer of the best setting, as it was before it was tried,
     and what came of that. Each trial is given to ``report``. A size that fails, for want of memory mostly, is left out,
@@ -139,8 +138,8 @@ def _timed(trainer: Trainer, setting: Setting, seconds: float) -> Trial:
     begun = time.perf_counter()
     _time_steps(trainer, stage, 1)
     first_step_s = time.perf_counter() - begun
-    warm = sum(_time_steps(trainer, stage, _WARM_UP_STEPS).values()) / _WARM_UP_STEPS
-    count = min(max(round(seconds / warm), _FEWEST_STEPS), _MOST_STEPS)
+    step_s = sum(_time_steps(trainer, stage, 1).values())
+    count = min(max(round(seconds / step_s), 1), _MOST_STEPS)
     presented = trainer.seconds
     spent = _time_steps(trainer, stage, count)
     total, presented = sum(spent.values()), trainer.seconds - presented

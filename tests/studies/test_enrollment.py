@@ -2,12 +2,13 @@
 
 import ast
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_pse.enrollment import verification
-from studies.enrollment import INTRUDER, REFERENCE, Calibration, Trial, _listen
+from studies.enrollment import INTRUDER, REFERENCE, Calibration, Trial, _listen, with_constants
 
 VOICES = ("ls367", "ls2033")
 
@@ -86,6 +87,16 @@ def test_the_command_prints_the_tables_and_the_constants(study, data):
     constants = dict(line.split(" = ") for line in result.stdout.splitlines()[-4:])
     assert set(constants) <= set(vars(verification))
     assert len(ast.literal_eval(constants["TRUST_WEIGHTS"])) == len(verification.TRUST_WEIGHTS)
+
+
+def test_constants_take_the_place_of_those_in_the_source():
+    source = Path(verification.__file__).read_text("utf-8")
+    lines = "MATCH_COSINE = 0.111\nTRUST_WEIGHTS = (9.0, 0.0)"
+    changed = with_constants(source, lines)
+    assert changed.count("\n") == source.count("\n") and set(lines.splitlines()) <= set(changed.splitlines())
+    assert "NO_MATCH_COSINE = 0.111" not in changed
+    with pytest.raises(ValueError, match="no OTHER"):
+        with_constants(source, "OTHER = 1")
 
 
 def test_without_data_the_command_says_what_to_give(study, tmp_path):

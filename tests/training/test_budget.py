@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,14 +52,15 @@ learning_rate = 1e-3
 [stage.scenes.echo]
 share = 0.8
 """
-PLAN = """
+SHARE = 0.85
+PLAN = f"""
 noise_scale = 20
 trial_seconds = 0.1
 [[run]]
 network = "pvqe-xs"
 stages = "stages.toml"
 stage = "talkers"
-share = 0.85
+share = {SHARE}
 speaker_groups = [1, 2]
 [[run]]
 network = "pvqe-xs-far"
@@ -120,27 +122,34 @@ def test_a_budget_is_spent_though_a_call_is_killed_and_its_machine_lost(
     steps = left.runs["pvqe-xs"].position[2]
     assert steps and not left.runs["pvqe-xs"].finished and left.spent_s > 0
 
-    # Another machine, which knows the results alone: the run goes on there, and nothing is measured again.
-    seconds = left.spent_s / 0.85 + 5
-    more = ["--budget-minutes", str(seconds / 60), "--work", str(tmp_path / "second"), "--resume", str(out)]
-    assert "goes on" in call(arguments, *more, "--minutes", "0.06").output
-    half = Progress.load(out)
-    assert half.runs["pvqe-xs"].trials == left.runs["pvqe-xs"].trials
-    assert left.spent_s < half.spent_s < seconds
-    result = call(arguments, *more, "--minutes", "9")
-    assert "last call" in result.output
+    shutil.copytree(out, tmp_path / "results")
+
+    # The same machine goes on from the state, and nothing is measured again.
+    seconds = left.spent_s / SHARE + 5
+    more = ["--budget-minutes", str(seconds / 60), "--minutes", "9"]
+    result = call(arguments, *more, "--work", str(tmp_path / "first"))
+    assert "last call" in result.output and result.output.count(", finished") == 2
     progress = Progress.load(out)
-    assert all(run.finished for run in progress.runs.values()), result.output
-    assert progress.spent_s < seconds + 2
+    assert progress.runs["pvqe-xs"].trials == left.runs["pvqe-xs"].trials
+    assert progress.runs["pvqe-xs"].position[2] > steps and progress.runs["pvqe-xs-far"].position[2] > 0
+    assert left.spent_s < progress.spent_s
     logged = logged_steps(out / "pvqe-xs.jsonl")
-    assert logged == list(range(20, logged[-1] + 1, 20)) and progress.runs["pvqe-xs"].position[2] > steps
-    network, _ = load_checkpoint(out / "pvqe-xs.pt")
-    far, history = load_checkpoint(out / "pvqe-xs-far.pt")
-    assert far.profiles_of == model_id(network)
-    assert history["steps"] == progress.runs["pvqe-xs-far"].position[2] > 0
-    before, _ = load_checkpoint(tmp_path / "pvqe-xs.pt")
-    assert model_id(network) != model_id(before)
-    assert call(arguments, *more, "--minutes", "9").output.count(", finished") == 2
+    assert logged == list(range(20, logged[-1] + 1, 20))
+    network, history = load_checkpoint(out / "pvqe-xs.pt")
+    far, _ = load_checkpoint(out / "pvqe-xs-far.pt")
+    assert far.profiles_of == model_id(network) != model_id(load_checkpoint(tmp_path / "pvqe-xs.pt")[0])
+    assert history["steps"] == progress.runs["pvqe-xs"].position[2]
+    spent = progress.spent_s
+    assert "last call" in call(arguments, *more, "--work", str(tmp_path / "first")).output
+    assert Progress.load(out).runs == progress.runs and Progress.load(out).spent_s < spent + 2
+
+    # Another machine, which knows the results alone, goes on from those; the time is over but for a moment.
+    more = ["--budget-minutes", str((left.spent_s / SHARE + 0.1) / 60), "--minutes", "9"]
+    result = call(arguments, *more, "--work", str(tmp_path / "second"), "--resume", str(tmp_path / "results"))
+    elsewhere = Progress.load(out).runs["pvqe-xs"]
+    assert "last call" in result.output and elsewhere.finished and elsewhere.position[2] > steps
+    assert load_checkpoint(out / "pvqe-xs.pt")[1]["steps"] == elsewhere.position[2]
+    assert logged_steps(tmp_path / "second/pvqe-xs/log.jsonl")[0] == 20
 
 
 def test_memory_that_runs_out_in_a_run_leaves_the_next_best_setting(
@@ -157,7 +166,7 @@ def test_memory_that_runs_out_in_a_run_leaves_the_next_best_setting(
 
     monkeypatch.setattr(budget.Run, "go", first_runs_out)
     (tmp_path / "stages.toml").write_text(STAGES.replace("teacher_weight", "# teacher_weight"))
-    (tmp_path / "plan.toml").write_text(PLAN.rpartition("[[run]]")[0].replace("0.85", "1.0"))
+    (tmp_path / "plan.toml").write_text(PLAN.rpartition("[[run]]")[0].replace(str(SHARE), "1.0"))
     call(arguments, "--work", str(tmp_path / "work"), "--minutes", "0.05")
     assert sorted(sizes[:2]) == [1, 2]
     trials = {
