@@ -26,7 +26,7 @@ import click
 
 from evaluation.data import data_option, data_root
 from training import options
-from training.budget import CHECKPOINTS, Progress
+from training.budget import CHECKPOINTS, Progress, RunProgress
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint
 from training.dev import dev_scores
 from training.network import Network
@@ -300,17 +300,16 @@ def begin(results: Path, work: Path, data: Path, anyway: bool) -> Journal:
 
 
 def _replaced(name: str, old: Weights, new: Weights, results: Path) -> Replaced:
-    log, run = results / f"{name}.jsonl", Progress.load(results).runs.get(name)
-    entries = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    run = Progress.load(results).runs.get(name, RunProgress())
     return Replaced(
         network=name,
         old_id=old.id,
         new_id=new.id,
         profiles_of=new.network.profiles_of,
-        stage=json.loads(entries[-1])["stage"] if entries else "its stage",
+        stage=run.stage or "a stage of another name",
         steps=new.history.get("steps", 0),
         hours=new.history.get("hours_presented", 0.0),
-        machine=f"one {run.device}" if run and run.device else "another machine",
+        machine=f"one {run.device}" if run.device else "another machine",
     )
 
 

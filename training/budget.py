@@ -82,9 +82,10 @@ def load_plan(path: Path) -> Plan:
 class RunProgress:
     """How far a run has come, and how its steps are made."""
 
+    stage: str = ""
     device: str = ""  # that was measured
     trials: list[Trial] = field(default_factory=list)
-    seconds_a_step: float = 0.0
+    seconds_a_step: float = 0.0  # of late; 0: not known
     position: tuple[int, int, int, float] | None = None  # of what is saved: see Trainer
     finished: bool = False
 
@@ -96,6 +97,7 @@ class RunProgress:
     def leave(self, setting: Setting, reason: str) -> None:
         """Use a setting no more."""
         self.trials = [replace(t, failure=reason) if t.setting == setting else t for t in self.trials]
+        self.seconds_a_step = 0.0
 
 
 @dataclass
@@ -243,7 +245,7 @@ class Call:
     def go(self) -> bool:
         """Make what there is time for -> whether all is made, or the budget spent."""
         for planned in self.plan.runs:
-            run = self.progress.runs.setdefault(planned.network, RunProgress())
+            run = self.progress.runs.setdefault(planned.network, RunProgress(planned.stage.name))
             if not run.finished and not (self._is_time_to_begin() and self._advance(planned, run)):
                 break
         self._deliver()
@@ -271,6 +273,7 @@ class Call:
         device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         best = run.best(self.plan.noise_scale)
         if best is not None and run.device == device:
+            run.seconds_a_step = run.seconds_a_step or best.seconds_a_step
             return self._trainer(planned, best.setting), best.setting
         if run.device != device:
             run.device, run.trials = device, []

@@ -110,8 +110,10 @@ def test_worse_weights_are_refused_and_better_ones_go_on_where_a_command_failed(
     better, _ = load_checkpoint(SHIPPED / "pvqe-xs.pt")
     page.write_text(page.read_text().replace(model_id(better), harmed_id))
     save_checkpoint(given, better, {"steps": 1234, "hours_presented": 567.8})
-    (tmp_path / "results/pvqe-xs.jsonl").write_text('{"stage": "distillation"}\n')
-    progress = {"spent_s": 9.0, "runs": {"pvqe-xs": {"device": MACHINE, "trials": []}}}
+    progress = {
+        "spent_s": 9.0,
+        "runs": {"pvqe-xs": {"stage": "distillation", "device": MACHINE, "trials": []}},
+    }
     (tmp_path / "results/progress.json").write_text(json.dumps(progress))
     result = run(adopted)
     assert result.exit_code == 1 and "status 1" in result.output
