@@ -52,22 +52,26 @@ _FIT_AFTER_STEPS = 20
 _USED_SHARE = 0.97  # of the minutes: a step may take longer than those before it
 
 
-class FixedProfile:
-    """In the place of a profile network: one profile, whatever is enrolled."""
+class FixedProfiles:
+    """In the place of a profile network: profiles that are known, whatever is enrolled."""
 
-    def __init__(self, profile: Tensor):
-        """``profile``: (embedding,)."""
-        self._profile = profile
+    def __init__(self, profiles: Tensor):
+        """``profiles``: (enrollment, embedding), or (1, embedding) for all enrollments."""
+        self._profiles = profiles
 
     def embed(self, spectrum: Tensor) -> Tensor:
-        """(enrollment, 2, frame, bin) -> (enrollment, embedding), all the same."""
-        return self._profile.expand(len(spectrum), -1)
+        """(enrollment, 2, frame, bin) -> (enrollment, embedding)."""
+        return self._profiles.expand(len(spectrum), -1)
 
 
 class PersonalScenes(SceneSimulator):
     """Scenes around one voice: in mixtures with one or two of the others, in noise alone, and absent.
 
-    Every output has the profile of that voice; where it is absent, the target is silence.
+    The outputs of these have the profile of that voice; where it is absent, the target is silence. In replay mixtures
+    two of the others talk, and one of them is wanted, by the profile of that one. Without them, a network soon takes
+    for somebody else whatever does not sound as the reading did, the voice itself on another day among it: it forgets
+    to ask the profile. What was learnt before is presented again against forgetting since Robins (Connection Science
+    7(2), 1995).
     """
 
     def __init__(
@@ -88,6 +92,17 @@ class PersonalScenes(SceneSimulator):
         """Tracks of the voice, one for each speed."""
         self._against = np.arange(count + len(_FACTORS), len(bank.tracks))
         self._others = np.arange(count)
+
+    def draw(self, settings: SceneSettings, embeddings: np.ndarray | None = None) -> SceneBatch:
+        """As a simulator does. Enrollments are silent: profiles are known. Raises ValueError where there are fewer
+        others than replay mixtures.
+        """
+        if settings.replay_mixtures >= settings.speakers:
+            raise ValueError(
+                f"{settings.replay_mixtures} replay mixtures need as many others in a group: give it "
+                f"{settings.replay_mixtures + 1} speakers."
+            )
+        return super().draw(settings, embeddings)
 
     def _pick_group(
         self, settings: SceneSettings, eligible: np.ndarray, known: KnownVoices | None
@@ -115,23 +130,32 @@ class PersonalScenes(SceneSimulator):
             talkers.append(pair)
         talkers += [[0]] * settings.single_mixtures
         talkers += [[1], [2, 3]][: settings.absent_outputs]
+        talkers += [[other, 1 + other % others] for other in self._replayed(settings)]
         return Cast(talkers, np.zeros(len(talkers), int))
+
+    def _replayed(self, settings: SceneSettings) -> list[int]:
+        """Who of the group is wanted in the replay mixtures, the last mixtures of all."""
+        return list(range(settings.speakers - settings.replay_mixtures, settings.speakers))
 
     def _outputs(
         self, settings: SceneSettings, cast: Cast, per_talker: Tensor
     ) -> tuple[np.ndarray, np.ndarray, Tensor]:
         mixtures = np.arange(len(cast.talkers))
+        replayed = self._replayed(settings)
+        wanted = [0] * (len(mixtures) - len(replayed)) + replayed
         targets = [
-            per_talker[mixture, who.index(0)] if 0 in who else torch.zeros_like(per_talker[mixture, 0])
-            for mixture, who in enumerate(cast.talkers)
+            per_talker[mixture, who.index(of)] if of in who else torch.zeros_like(per_talker[mixture, 0])
+            for mixture, (who, of) in enumerate(zip(cast.talkers, wanted, strict=True))
         ]
-        return mixtures, np.zeros(len(mixtures), int), torch.stack(targets)
+        profiles = np.maximum(mixtures - (len(mixtures) - len(replayed)) + 1, 0)
+        return mixtures, profiles, torch.stack(targets)
 
     def _enroll(
         self, settings: SceneSettings, speakers: np.ndarray, spots: np.ndarray, length: int
     ) -> tuple[Tensor, np.ndarray]:
-        """One enrollment, which nobody listens to: the profile is fixed."""
-        return self.speech.samples.new_zeros((1, length), dtype=torch.float32), speakers[:1]
+        """Of the voice and of who is wanted in replay mixtures, for nobody to listen to: profiles are known."""
+        enrolled = speakers[[0, *self._replayed(settings)]]
+        return self.speech.samples.new_zeros((len(enrolled), length), dtype=torch.float32), enrolled
 
 
 class _Learner(Trainer):
@@ -147,7 +171,7 @@ class _Learner(Trainer):
             raise ValueError(
                 "Statistics of batch norms are of many voices: set norm_statistics of the stage to false."
             )
-        super().__init__(network, [stage], scenes, None, seed, FixedProfile(profile))
+        super().__init__(network, [stage], scenes, None, seed, FixedProfiles(profile[None]))
         self.bfloat16 = False
         self.optimizer = Optimizer(network, bfloat16=False)
         self._threads = torch.get_num_threads()
@@ -183,7 +207,11 @@ class _Learner(Trainer):
         losses = list(self._pool.map(lambda part: self._add_part(batch, part, weights), parts))
         self.clock.lap("parts")
         means = {name: torch.cat([loss[name] for loss in losses]).mean() for name in losses[0]}
-        return StepLoss(means.pop("total"), means, self._profile.expand(len(batch.enrollments), -1))
+        return StepLoss(means.pop("total"), means, self._profiles(batch))
+
+    def _profiles(self, batch: SceneBatch) -> Tensor:
+        """Of all who are enrolled, the voice first: (enrollment, embedding)."""
+        return torch.cat([self._profile, self.embeddings[batch.enrollment_voices[1:]]])
 
     def _add_part(self, batch: SceneBatch, part: np.ndarray, weights: LossWeights) -> dict[str, Tensor]:
         """Add the gradient of some of the outputs, each of a mixture of its own; the losses of each, (output,).
@@ -195,7 +223,7 @@ class _Learner(Trainer):
         mixtures, targets = batch.mixtures[part], batch.targets[part]
         spectrum = analyse(mixtures)
         encoded = self.network.encode(spectrum)
-        speaker = self.network.condition(self._profile).expand(len(part), -1)
+        speaker = self.network.condition(self._profiles(batch))[batch.output_profile[part]]
         made = [self.network.temporal(encoded.latent, speaker), speaker, *encoded.skips]
         cut = [x.detach().requires_grad_(x.requires_grad) for x in made]
         losses: list[dict[str, Tensor]] = []
@@ -235,14 +263,19 @@ def learn_voice(
     ``profile``: (embedding,) float32, that of the voice, as the profile network makes it. ``minutes``: the number of
     steps becomes what they hold; None for that of the stage. ``stage``: that of ``personal.toml``, or another.
     ``on_log`` is given the means of the losses now and then. ``embed``: the profile network's, (clip, 2, frame, bin) ->
-    (clip, embedding), to find the voices that are near; without it all are as near. ``start``: earlier personal weights
-    of ``network``, to go on from. ``keep_going`` is asked after each step, with the number of steps so far and the
-    averaged weights as they are then, in evaluation mode and not to be changed; False ends it. The time it takes is
-    part of the minutes. ``known``: what ``embed`` makes of the first of the other voices, (voice, embedding).
+    (clip, embedding), to find the voices that are near, and for replay mixtures; without it all voices are as near, and
+    ValueError is raised for a stage with replay mixtures. ``start``: earlier personal weights of ``network``, to go on
+    from. ``keep_going`` is asked after each step, with the number of steps so far and the averaged weights as they are
+    then, in evaluation mode and not to be changed; False ends it. The time it takes is part of the minutes. ``known``:
+    what ``embed`` makes of the first of the other voices, (voice, embedding).
     """
     began = time.monotonic()
     ends = np.inf if minutes is None else began + _USED_SHARE * 60 * minutes
     stage = stage or load_schedule(SCHEDULE)[0]
+    if embed is None and stage.scenes.replay_mixtures:
+        raise ValueError(
+            "Replay mixtures need the profiles of the others: give embed, or set replay_mixtures to 0."
+        )
     learner = _Learner(copy.deepcopy(start or network), stage, scenes, seed, profile)
     if embed is not None:
         learner.embed(embed, known)

@@ -16,7 +16,7 @@ from tests.training.conftest import QUIET
 from training.checkpoint import load_checkpoint, model_id
 from training.losses import LossWeights
 from training.network import Network
-from training.personal import SCHEDULE, FixedProfile, PersonalScenes, _Learner, learn_voice
+from training.personal import SCHEDULE, FixedProfiles, PersonalScenes, _Learner, learn_voice
 from training.schedule import load_schedule
 from training.simulation.scenes import SceneSimulator
 from training.step import compute_loss
@@ -49,6 +49,32 @@ def test_the_voice_is_what_is_wanted_of_every_mixture_and_silence_where_it_is_ab
     assert (left[:OTHERS] > 0.05).all(), "somebody else talks, too"
     assert left[OTHERS] < 1e-4 and alone.square().mean() > 1e-6, "nobody else does"
     assert not absent.any() and batch.mixtures[OTHERS + 1].square().mean() > 1e-6
+
+
+def test_in_replay_mixtures_one_of_the_others_is_wanted_by_the_profile_of_that_one(scenes: Scenes) -> None:
+    settings = replace(SETTINGS, speakers=4, replay_mixtures=2)
+    made = scenes()
+    batch = made.draw(settings)
+    assert len(batch.targets) == 3 + 1 + 1 + 2
+    assert batch.output_profile.tolist() == [0] * 5 + [1, 2]
+    assert batch.enrollment_voices[0] in made.voices
+    others = batch.enrollment_voices[1:]
+    assert len(set(others)) == 2 and not np.isin(others, made.voices).any()
+    assert (batch.targets[5:].square().mean(1) > 1e-6).all()
+    left = (batch.mixtures - batch.targets).square().mean(1) / batch.mixtures.square().mean(1)
+    assert (left[5:] > 0.05).all(), "somebody else talks, too"
+    with pytest.raises(ValueError, match=r"^4 replay mixtures need as many others in a group"):
+        made.draw(replace(settings, replay_mixtures=4))
+
+
+def test_a_stage_with_replay_mixtures_needs_the_profiles_of_the_others(
+    scenes: Scenes, simulator: SceneSimulator
+) -> None:
+    network, _ = load_checkpoint(CHECKPOINT)
+    with pytest.raises(ValueError, match="give embed, or set replay_mixtures to 0"):
+        learn_voice(network, torch.zeros(network.config.taken_size), scenes(), 1)
+    with pytest.raises(ValueError, match="for learning one voice"):
+        simulator.draw(replace(SETTINGS, speakers=4, replay_mixtures=1))
 
 
 def test_those_who_share_the_room_are_often_among_the_others(
@@ -95,7 +121,9 @@ def test_what_is_learnt_serves_the_voice_and_leaves_the_general_network(scenes: 
     def loss(of: torch.nn.Module) -> float:
         with torch.no_grad():
             weights: LossWeights = stage.loss_weights(0)
-            return float(compute_loss(of, batch, weights, False, profile_network=FixedProfile(profile)).total)  # type: ignore[arg-type]
+            return float(
+                compute_loss(of, batch, weights, False, profile_network=FixedProfiles(profile[None])).total
+            )  # type: ignore[arg-type]
 
     assert loss(personal) < loss(network) - 0.5
 
@@ -149,11 +177,12 @@ def test_a_step_in_parts_has_the_losses_and_the_gradient_of_the_whole(
 ) -> None:
     network, _ = load_checkpoint(CHECKPOINT.with_stem(name))
     (stage,) = load_schedule(SCHEDULE)
-    stage = replace(stage, scenes=replace(SETTINGS, speakers=4))
+    stage = replace(stage, scenes=replace(SETTINGS, speakers=4, replay_mixtures=2))
     if encoder_learns:
         stage = replace(stage, train_only=())
     profile = torch.randn(network.config.taken_size, generator=torch.Generator().manual_seed(0))
     learner = _Learner(network, stage, scenes(), 0, profile)
+    learner.embeddings.normal_()
     learner._enter(stage)
     batch = learner._draw(stage)
     learner._threads = 2
@@ -165,7 +194,9 @@ def test_a_step_in_parts_has_the_losses_and_the_gradient_of_the_whole(
     )
     learner.optimizer.zero_grad()
     weights = stage.loss_weights(0)
-    whole = compute_loss(network, batch, weights, False, profile_network=FixedProfile(profile))
+    profiles = torch.cat([profile[None], learner.embeddings[batch.enrollment_voices[1:]]])
+    assert len(profiles) == 3
+    whole = compute_loss(network, batch, weights, False, profile_network=FixedProfiles(profiles))
     whole.total.backward()
     assert torch.allclose(in_parts.total, whole.total, rtol=1e-4)
     assert all(torch.allclose(in_parts.parts[n], value, rtol=1e-4) for n, value in whole.parts.items())

@@ -47,6 +47,9 @@ class SceneSettings:
     single_mixtures: int = 1  # one talker in noise, own profile
     unprofiled_outputs: int = 1  # mixtures heard with no profile: the target is all speech
     absent_outputs: int = 1  # mixtures heard with the profile of somebody else: the target is silence
+    replay_mixtures: int = (
+        0  # of learning one voice: others, of whom one is wanted; training.personal says why
+    )
     extra_voices: int = 0  # enrolled for the speaker loss alone
     enrolled_twice: bool = True  # each of a group, for the speaker loss too
     clip_s: float = 3.0
@@ -188,6 +191,8 @@ class SceneSimulator:
         )
 
     def _cast(self, settings: SceneSettings) -> Cast:
+        if settings.replay_mixtures:
+            raise ValueError("Replay mixtures are for learning one voice: set replay_mixtures to 0.")
         count, random = settings.speakers, self.random
         talkers: list[list[int]] = []
         for first in range(0, settings.speaker_groups * count, count):
