@@ -16,6 +16,7 @@ from evaluation.metrics.signal import (
     erle_db,
     is_wrong_talker,
     level_change_db,
+    onset_loss,
     over_suppression,
     si_sdr,
     suppression_db,
@@ -23,7 +24,6 @@ from evaluation.metrics.signal import (
 from evaluation.sets import FULL_BAND_CLEAN, FULL_BAND_NOISE, FULL_BAND_TALKERS
 from evaluation.sets.render import Clip
 
-ONSET_SECONDS = 1.0
 CLEAN_INPUT_DB = 60.0
 """An input this near to the reference is clean: nothing can be gained there."""
 PESQ_SETS = {
@@ -190,9 +190,8 @@ def _score_target_late(clip: Clip, output: np.ndarray, scores: Scores) -> None:
         scores.reasons.append("the output is silent where the target speaks")
     else:
         _score_si_sdr(reference, mixture, heard, scores)
-    onset = round(ONSET_SECONDS * SAMPLE_RATE_HZ)
     scores.metrics["tsos_active"] = over_suppression(reference, heard).active_share
-    scores.metrics["tsos_onset"] = over_suppression(reference[:onset], heard[:onset]).active_share
+    scores.metrics["tsos_onset"] = onset_loss(reference, heard)
 
 
 def _score_echo(clip: Clip, output: np.ndarray, scores: Scores) -> None:

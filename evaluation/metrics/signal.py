@@ -25,6 +25,7 @@ TSOS_REFERENCE_RMS = 0.05
 
 ACTIVE_RANGE_DB = 40.0
 """A frame is active when it lies within this range of the loudest frame of the clip."""
+ONSET_RANGE_DB, ONSET_FRAMES = 25.0, 100
 
 
 def _as_signal(samples: np.ndarray) -> np.ndarray:
@@ -166,6 +167,17 @@ def over_suppression(reference: np.ndarray, estimate: np.ndarray) -> OverSuppres
     longest = int((edges[1::2] - edges[::2]).max(initial=0))
     spoken = flagged[: len(active)][active]
     return OverSuppression(float(flagged.mean()), float(spoken.mean()), longest * 10.0)
+
+
+def onset_loss(reference: np.ndarray, estimate: np.ndarray) -> float:
+    """Share of lost frames, 0..1, among those of the first second in which the target speaks; NaN without a target.
+
+    ``reference`` begins before the target does, or with it. Recordings often begin with quiet, whose noise is no voice
+    and is better gone: frames count that are within ONSET_RANGE_DB of the loudest one of all the reference.
+    """
+    flagged, active = over_suppressed_frames(reference, estimate), active_frames(reference, ONSET_RANGE_DB)
+    spoken = flagged[: len(active)][active][:ONSET_FRAMES]
+    return float(spoken.mean()) if len(spoken) else float("nan")
 
 
 def is_wrong_talker(target: np.ndarray, interference: np.ndarray, estimate: np.ndarray) -> float:

@@ -11,6 +11,7 @@ from evaluation.metrics.signal import (
     SAMPLE_RATE_HZ,
     is_wrong_talker,
     level_change_db,
+    onset_loss,
     over_suppression,
     si_sdr,
     suppression_db,
@@ -22,7 +23,7 @@ from evaluation.sets.scene import Scene
 
 SIRS_DB, LIGHT_SNR_DB, NOISE_SNR_DB = (-5.0, 0.0, 5.0), 20.0, 5.0
 OTHER_MICROPHONE = "telephone"
-LATE_S, LATE_SIR_DB, ONSET_S = 5.0, 5.0, 1.0
+LATE_S, LATE_SIR_DB = 5.0, 5.0
 SAME, CROSS, NEAREST = "same sex", "cross sex", "most similar voice"
 MICROPHONE, HALF = "same sex, other microphone", "same sex, half of the band"
 NOISE, ALONE, LATE = "noise at 5 dB", "alone", "after others"
@@ -142,8 +143,8 @@ def _of(trial: Trial, output: Samples) -> Iterator[tuple[str, float]]:
         yield LEVEL, level_change_db(reference, output)
         yield LOST, 100 * over_suppression(reference, output).share
     elif trial.condition == LATE:
-        first = slice(round(LATE_S * SAMPLE_RATE_HZ), round((LATE_S + ONSET_S) * SAMPLE_RATE_HZ))
-        yield ONSET, 100 * over_suppression(reference[first], output[first]).active_share
+        late = slice(round(LATE_S * SAMPLE_RATE_HZ), None)
+        yield ONSET, 100 * onset_loss(reference[late], output[late])
     else:
         yield trial.condition, si_sdr(reference, output) - si_sdr(reference, mixture)
         if trial.condition in (SAME, CROSS) and trial.interference is not None:

@@ -9,6 +9,7 @@ from evaluation.metrics.signal import (
     erle_db,
     is_wrong_talker,
     level_change_db,
+    onset_loss,
     over_suppression,
     pooled_suppression_db,
     si_sdr,
@@ -103,6 +104,19 @@ def test_over_suppression_does_not_depend_on_the_level_of_the_recording(speech):
 
 def test_over_suppression_is_undefined_without_a_target(speech):
     assert np.isnan(over_suppression(np.zeros_like(speech), speech).share)
+
+
+def test_the_first_second_of_a_voice_begins_with_the_voice(speech):
+    """Two seconds of the room of a recording come before it: they are no voice, and may go."""
+    room = 0.02 * np.std(speech) * np.random.default_rng(0).standard_normal(2 * SECOND)
+    reference = np.concatenate([room, speech])
+    without_room = np.concatenate([np.zeros_like(room), speech])
+    assert onset_loss(reference, without_room) == 0.0
+    late = reference.copy()
+    late[: 4 * SECOND] = 0.0  # a second, and its pauses
+    assert onset_loss(reference, late) == 1.0
+    assert onset_loss(0.03 * reference, 0.03 * late) == onset_loss(reference, late)
+    assert np.isnan(onset_loss(np.zeros_like(speech), speech))
 
 
 def test_wrong_talker_is_the_nearer_one(recording):
