@@ -72,10 +72,10 @@ Each figure is first the mean over the clips of a voice; of "worst tenth" it is 
 stay below. Tables show the mean over voices with its 95 % bootstrap interval, voices drawn with replacement. A
 gain is personal minus general weights on the same clips, so that its interval is narrower than theirs.
 
-A minute is {step_ms}: a minute of {machine}. Steps are what another machine can repeat. The minutes of one
-voice are moments of one run, whose learning rate comes down only towards the last of them. Here a step took
-{ms_a_step} ms of one core. The recipe is `{recipe}`; `python -m studies personal` says which one
-`training/personal.toml` is now.
+A minute is {step_ms}: a minute of {machine}.
+Steps are what another machine can repeat. The minutes of one voice are moments of one run, whose learning rate comes
+down only towards the last of them. Here a step took {ms_a_step} ms of one core. The recipe is `{recipe}`;
+`python -m studies personal` says which one `training/personal.toml` is now.
 
 Not measured: whisper, and a session on another day. No corpus at hand has whisper, and none says which of its
 recordings were made on which day. The nearest to it are the rows through another microphone.
