@@ -124,6 +124,11 @@ class Plan:
     """By minutes."""
     int8: bool
 
+    @property
+    def run_minutes(self) -> float:
+        """Of the one run that all these minutes are moments of."""
+        return max(self.steps)
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -185,13 +190,20 @@ class OneVoice:
             lambda: self.scenes(variant),
         )  # fmt: skip
 
-    def cell(self, variant: str, minutes: float, precision: str, weights: Weights | None = None) -> Cell:
-        """Without scores."""
+    def cell(
+        self,
+        variant: str,
+        minutes: float,
+        precision: str,
+        run_minutes: float = 0.0,
+        weights: Weights | None = None,
+    ) -> Cell:
+        """Without scores; with neither ``run_minutes`` nor ``weights`` of the general network."""
         learner = self.study.learner
         return Cell(
             network=learner.network.config.name, voice=self.talker.speaker, corpus=self.talker.corpus,
             sex=self.talker.sex or "", seconds=self.seconds, variant=variant, minutes=minutes,
-            precision=precision, recipe=fingerprint(learner.stage) if weights else "",
+            run_minutes=run_minutes, precision=precision, recipe=fingerprint(learner.stage) if weights else "",
             steps=weights.steps if weights else 0, ms_a_step=weights.ms_a_step if weights else 0.0,
             threads=weights.threads if weights else 0, base=model_id(learner.network),
             clips=self.study.clips, scores={},
@@ -256,7 +268,7 @@ def cells_of(voice: OneVoice, plan: Plan, known: Sequence[Cell]) -> Iterator[Cel
         yield found(cell) or voice.scored(cell, general)
     for variant in plan.variants:
         wanted = [
-            (voice.cell(variant, minutes, precision, Weights(general, steps)), steps)
+            (voice.cell(variant, minutes, precision, plan.run_minutes, Weights(general, steps)), steps)
             for minutes, steps in plan.steps.items()
             for precision in precisions
         ]
@@ -269,7 +281,7 @@ def cells_of(voice: OneVoice, plan: Plan, known: Sequence[Cell]) -> Iterator[Cel
             network = made[steps].network
             if variant == MEAN:
                 network = mean(general, copy.deepcopy(network), 0.5)
-            cell = voice.cell(variant, cell.minutes, cell.precision, made[steps])
+            cell = voice.cell(variant, cell.minutes, cell.precision, plan.run_minutes, made[steps])
             yield voice.scored(cell, network)
 
 

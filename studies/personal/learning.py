@@ -219,8 +219,8 @@ class Learner:
     """By which the others that are similar are found."""
     folder: Path
 
-    def path(self, voice: str, seconds: float, variant: str, steps: int) -> Path:
-        """Where the weights of a cell are kept."""
+    def path(self, voice: str, seconds: float, variant: str, steps: int, of: int) -> Path:
+        """Where the weights of a cell are kept: after so many steps of a run of ``of``."""
         name = self.network.config.name
         words = [
             name,
@@ -229,13 +229,13 @@ class Learner:
             voice,
             f"{seconds:g}s",
         ]
-        return self.folder / f"{'-'.join([*words, variant.replace(' ', '-'), str(steps)])}.pt"
+        return self.folder / f"{'-'.join([*words, variant.replace(' ', '-'), f'{steps}of{of}'])}.pt"
 
     def kept(self, voice: str, seconds: float, variant: str, steps: Sequence[int]) -> dict[int, Weights]:
-        """What was learnt before, by steps."""
+        """What a run to the last of ``steps`` learnt before, by steps."""
         found = {}
         for at in steps:
-            path = self.path(voice, seconds, variant, at)
+            path = self.path(voice, seconds, variant, at, max(steps))
             if path.exists():
                 network, history = load_checkpoint(path)
                 found[at] = Weights(network, at, history["ms_a_step"], history["threads"])
@@ -250,7 +250,7 @@ class Learner:
         ``scenes``: gives what is learnt from, and what the profile network makes of the others in it.
         """
         found = self.kept(voice, seconds, variant, steps)
-        if max(steps) not in found:
+        if len(found) < len(set(steps)):
             self._run(voice, seconds, variant, steps, profile, *scenes())
             found = self.kept(voice, seconds, variant, steps)
         return found
@@ -277,7 +277,7 @@ class Learner:
                     "voice": voice, "seconds": seconds, "variant": variant, "recipe": fingerprint(self.stage),
                     "steps": done, "ms_a_step": ms_a_step, "threads": torch.get_num_threads(),
                 }  # fmt: skip
-                save_checkpoint(self.path(voice, seconds, variant, done), whole, history)
+                save_checkpoint(self.path(voice, seconds, variant, done, max(steps)), whole, history)
             last = time.process_time()
             return True
 

@@ -73,9 +73,9 @@ stay below. Tables show the mean over voices with its 95 % bootstrap interval, v
 gain is personal minus general weights on the same clips, so that its interval is narrower than theirs.
 
 A minute is {step_ms}: a minute of {machine}.
-Steps are what another machine can repeat. The minutes of one voice are moments of one run, whose learning rate comes
-down only towards the last of them. Here a step took {ms_a_step} ms of one core. The recipe is `{recipe}`;
-`python -m studies personal` says which one `training/personal.toml` is now.
+Steps are what another machine can repeat. Minutes are moments of one run, whose learning rate comes down only
+towards the last of them; a run that ends sooner is named as such. Here a step took {ms_a_step} ms of one core.
+The recipe is `{recipe}`; `python -m studies personal` says which one `training/personal.toml` is now.
 
 Not measured: whisper, and a session on another day. No corpus at hand has whisper, and none says which of its
 recordings were made on which day. The nearest to it are the rows through another microphone.
@@ -97,9 +97,16 @@ class Known:
         kept = [c for c in cells if c.base == base[c.network] and c.recipe in ("", recipe)]
         return cls(kept, len(cells) - len(kept))
 
+    @property
+    def main_run(self) -> float:
+        """Minutes of the runs that have been made of most voices; of several such, the longest."""
+        return max(MINUTES, key=lambda minutes: (len(self.by_voice(RECIPE, minutes, run=minutes)), minutes))
+
     def by_voice(self, variant: str, minutes: float, network: str = NETWORK, precision: str = "fp32",
-                 seconds: float | None = None) -> dict[str, Cell]:  # fmt: skip
-        """Of each voice the cell with so many seconds of reading; with the most, where none are named."""
+                 seconds: float | None = None, run: float | None = None) -> dict[str, Cell]:  # fmt: skip
+        """Of each voice the cell with so many seconds of reading, in a run of so many minutes; with the most seconds,
+        and in the longest run, where none are named.
+        """
         found: dict[str, Cell] = {}
         for cell in self.cells:
             if (cell.variant, cell.minutes, cell.network, cell.precision) != (
@@ -108,7 +115,10 @@ class Known:
                 continue
             if seconds is not None and abs(cell.seconds - seconds) > 0.05:
                 continue
-            if cell.voice not in found or found[cell.voice].seconds < cell.seconds:
+            if run is not None and cell.run_minutes != run:
+                continue
+            known = found.get(cell.voice)
+            if known is None or (known.seconds, known.run_minutes) < (cell.seconds, cell.run_minutes):
                 found[cell.voice] = cell
         return found
 
@@ -143,11 +153,11 @@ def _gains(pairs: Sequence[tuple[Cell, Cell]], row: str) -> list[float]:
 
 
 def main_section(known: Known) -> str:
-    """Every row by minutes, over the voices that have the longest run, and the voices for themselves."""
-    of_minutes = {m: found for m in MINUTES if (found := known.by_voice(RECIPE, m))}
+    """Every row by minutes, over the voices that have the main run, and the voices for themselves."""
+    last = known.main_run
+    of_minutes = {m: found for m in MINUTES if (found := known.by_voice(RECIPE, m, run=last))}
     if not of_minutes:
         return ""
-    last = max(of_minutes, key=lambda m: (len(of_minutes[m]), m))
     shown = {m: cells for m, cells in of_minutes.items() if cells.keys() >= of_minutes[last].keys()}
     pairs = _pairs(known, of_minutes[last].values())
     voices = [personal.voice for personal, _ in pairs]
@@ -192,16 +202,36 @@ def main_section(known: Known) -> str:
     ])  # fmt: skip
 
 
+def runs_section(known: Known) -> str:
+    """Runs that end sooner than the main one, beside its moments."""
+    rows = []
+    for minutes in MINUTES:
+        ended, moment = (known.by_voice(RECIPE, minutes, run=run) for run in (minutes, known.main_run))
+        common = [v for v in ended if v in moment and ended[v].seconds == moment[v].seconds]
+        if minutes < known.main_run and common:
+            for name, cells in ((f"a moment of {known.main_run:g}", moment), ("a run of its own", ended)):
+                pairs = _pairs(known, [cells[v] for v in common])
+                rows.append([f"{minutes:g}", name, str(len(pairs)), *_gain_cells(pairs)])
+    return _section(
+        "Runs that end sooner",
+        "Gains over the general weights after as many steps, where the learning rate comes down towards them and "
+        "where it does not.",
+        ["minutes", "", "voices", *SHORT_ROWS],
+        rows,
+    )
+
+
 def readings_section(known: Known) -> str:
     """By seconds of reading, over the voices that have several."""
     rows = []
-    for minutes in MINUTES:
-        cells = {s: known.by_voice(RECIPE, minutes, seconds=s) for s in READINGS_S}
+    for minutes, run in ((m, r) for r in MINUTES for m in MINUTES if m <= r):
+        cells = {s: known.by_voice(RECIPE, minutes, seconds=s, run=run) for s in READINGS_S}
         there = [s for s in READINGS_S if cells[s]]
         common = set.intersection(*(set(cells[s]) for s in there)) if len(there) > 1 else set()
         for seconds in there if common else ():
             pairs = _pairs(known, [cells[seconds][v] for v in sorted(common)])
-            rows.append([f"{minutes:g}", f"{seconds:g}", str(len(pairs)), *_gain_cells(pairs)])
+            of = f"{minutes:g}" if minutes == run else f"{minutes:g} of {run:g}"
+            rows.append([of, f"{seconds:g}", str(len(pairs)), *_gain_cells(pairs)])
     return _section(
         "By seconds of reading",
         "Gains over the general weights with the same reading, on the voices that have all of these lengths.",
@@ -219,13 +249,13 @@ def _section(title: str, text: str, header: Sequence[str], rows: Sequence[Sequen
 
 
 def variants_section(known: Known) -> str:
-    """Each variant against the recipe, on the voices that have both, after the same minutes."""
+    """Each variant against the recipe, on the voices that have both, at the end of runs as long."""
     rows = []
     for variant in [*VARIANTS, MEAN]:
         if variant in (RECIPE, AGAINST):
             continue
         for minutes in MINUTES:
-            other, recipe = known.by_voice(variant, minutes), known.by_voice(RECIPE, minutes)
+            other, recipe = (known.by_voice(name, minutes, run=minutes) for name in (variant, RECIPE))
             common = [v for v in other if v in recipe and other[v].seconds == recipe[v].seconds]
             if common:
                 pairs = [(other[v], recipe[v]) for v in common]
@@ -233,7 +263,8 @@ def variants_section(known: Known) -> str:
                 rows.append([variant, about, f"{minutes:g}", str(len(pairs)), *_gain_cells(pairs)])
     return _section(
         "Variants of the recipe",
-        "Variant minus recipe (not minus the general weights), on the same voices after the same number of steps.",
+        "Variant minus recipe (not minus the general weights), on the same voices, each after a run of so many "
+        "minutes.",
         ["variant", "what it is", "minutes", "voices", *SHORT_ROWS],
         rows,
     )
@@ -243,7 +274,7 @@ def against_section(known: Known) -> str:
     """With and without recordings of the very other."""
     rows = []
     for minutes in MINUTES:
-        without, told = known.by_voice(RECIPE, minutes), known.by_voice(AGAINST, minutes)
+        without, told = (known.by_voice(name, minutes, run=minutes) for name in (RECIPE, AGAINST))
         common = [v for v in told if v in without and told[v].seconds == without[v].seconds]
         for name, cells in (("general", None), ("not known", without), ("known", told)):
             if not common:
@@ -339,7 +370,7 @@ def written(cells: Sequence[Cell]) -> str:
     known = Known.of(cells)
     learnt = [cell for cell in known.cells if cell.network == NETWORK and cell.minutes]
     sections: list[Callable[[Known], str]] = [
-        main_section, readings_section, against_section, variants_section, int8_section, networks_section,
+        main_section, runs_section, readings_section, against_section, variants_section, int8_section, networks_section,
         missing_section,
     ]  # fmt: skip
     how = ""
@@ -360,7 +391,7 @@ def written(cells: Sequence[Cell]) -> str:
 def drawn(cells: Sequence[Cell]) -> bytes:
     """Minutes on one axis, dB on the other, as a PNG; bands are 95 % intervals over voices."""
     known = Known.of(cells)
-    of_minutes = {m: found for m in MINUTES if (found := known.by_voice(RECIPE, m))}
+    of_minutes = {m: found for m in MINUTES if (found := known.by_voice(RECIPE, m, run=known.main_run))}
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, curves, title in (

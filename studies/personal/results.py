@@ -31,6 +31,8 @@ class Cell:
     variant: str
     minutes: float
     """Of learning, on the stated machine; 0: the general weights."""
+    run_minutes: float
+    """Of the whole run, of which this is a moment: its learning rate has come down only at its end."""
     precision: str
     recipe: str
     """Fingerprint of the stage that the variant begins with; empty for general weights."""
@@ -48,7 +50,8 @@ class Cell:
     def key(self) -> tuple[str | float, ...]:
         """What it answers; a later answer takes its place."""
         return (
-            self.network, self.voice, self.seconds, self.variant, self.minutes, self.precision, self.recipe,
+            self.network, self.voice, self.seconds, self.variant, self.minutes, self.run_minutes, self.precision,
+            self.recipe,
         )  # fmt: skip
 
     def same_as(self, other: Cell) -> bool:

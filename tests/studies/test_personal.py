@@ -47,8 +47,8 @@ def test_cells_are_kept_as_they_come_and_not_measured_again(
     result = study(*arguments, "--variant", RECIPE, "--minutes", 1)
     assert result.exit_code == 0, result.output
     cells = results.read(file)
-    assert [(c.variant, c.minutes, c.steps) for c in cells] == [
-        (GENERAL, 0, 0), (RECIPE, 1, 1), (RECIPE, 2, 2),
+    assert [(c.variant, c.minutes, c.run_minutes, c.steps) for c in cells] == [
+        (GENERAL, 0, 0, 0), (RECIPE, 1, 2, 1), (RECIPE, 2, 2, 2),
     ]  # fmt: skip
     general, one, two = cells
     assert one.ms_a_step > 0 and one.seconds == 9 and one.recipe == two.recipe != general.recipe
@@ -142,8 +142,8 @@ def test_who_comes_through_and_who_is_gone(recording: Callable[[str], np.ndarray
 def cell(voice: str, variant: str, minutes: float, gain: float, **others: object) -> Cell:
     scores = {row.of: [gain - 1, gain, gain + 1] for row in ROWS.values()}
     made = Cell(
-        "pvqe-s", voice, "corpus", "F", 30.0, variant, minutes, "fp32", "ab" if minutes else "", round(60 * minutes),
-        1500.0, 1, "pvqe-s-0", 3, scores,
+        "pvqe-s", voice, "corpus", "F", 30.0, variant, minutes, 3.0 if minutes else 0.0, "fp32",
+        "ab" if minutes else "", round(60 * minutes), 1500.0, 1, "pvqe-s-0", 3, scores,
     )  # fmt: skip
     return replace(made, **others)
 
@@ -156,7 +156,8 @@ def test_the_page_says_what_is_gained_and_what_is_missing(
         results.add(file, [
             cell(voice, GENERAL, 0, 3.0 + number), cell(voice, RECIPE, 1, 99.0, recipe="older"),
             cell(voice, RECIPE, 1, 4.0 + number), cell(voice, RECIPE, 3, 5.0 + number),
-            cell(voice, learning.AGAINST, 3, 5.5 + number),
+            cell(voice, learning.AGAINST, 3, 5.5 + number), cell(voice, RECIPE, 1, 4.25 + number, run_minutes=1),
+            cell(voice, "low rank", 1, 4.5 + number, run_minutes=1),
         ])  # fmt: skip
     result = study("personal-page", "--results", file, "--out", tmp_path)
     assert result.exit_code == 0, result.output
@@ -166,9 +167,13 @@ def test_the_page_says_what_is_gained_and_what_is_missing(
     assert [cells[2], cells[3], cells[4]] == ["3.5 [3.0, 4.0]", "4.5 [4.0, 5.0]", "5.5 [5.0, 6.0]"]
     assert cells[5:8] == ["+2.0 [+2.0, +2.0]", "+2.0", "0 of 2 |"]
     assert "60 steps after 1, 180 steps after 3" in text
+    assert "| 1 | a moment of 3 | 2 | +1.0 [+1.0, +1.0] |" in text
+    assert "| 1 | a run of its own | 2 | +1.2 [+1.2, +1.2] |" in text
+    (variant,) = (line for line in text.splitlines() if line.startswith("| low rank |"))
+    assert "| 1 | 2 | +0.2 [+0.2, +0.2] |" in variant, "beside a run as long"
     assert "| 3 | known | 2 | 6.0 [5.5, 6.5] |" in text
     assert "| all that the voice has | 2 of 16 | 2 of 16 | 0 of 16 | 0 of 16 |" in text
-    assert "- low rank: 0 of 8 voices" in text and f"- {learning.AGAINST}: 2 of 8 voices" in text
+    assert "- low rank: 2 of 8 voices" in text and f"- {learning.AGAINST}: 2 of 8 voices" in text
     assert "2 cells of an earlier recipe" in text and "99" not in text
     assert (tmp_path / page.PLOT).read_bytes().startswith(PLOT_HEADER)
 
