@@ -15,7 +15,9 @@ from training.network import compress
 class LossWeights:
     """How much each part of a step's loss counts."""
 
-    spectral: float = 3.0  # of the compressed spectral distance; the signal-to-noise ratio in dB has 1
+    spectral: float = 3.0  # of the compressed spectral distance
+    ratio: float = 1.0  # of the signal-to-noise ratio, in dB
+    disturbance: float = 0.0  # of how disturbed the output sounds, in points of opinion: training.loudness
     over_suppression: float = 0.3  # within that distance, of what is missing
     scale_invariance: float = 0.0  # share of that ratio that does not care for the level
     absent: float = 0.1  # of the residual in dB, where the target is absent

@@ -41,6 +41,8 @@ class Stage:
     teacher_weight: Curve = ((0.0, 0.0),)
     identification_weight: float = LossWeights.identification
     spectral_weight: float = LossWeights.spectral
+    ratio_weight: float = LossWeights.ratio
+    disturbance_weight: float = LossWeights.disturbance
     over_suppression: float = LossWeights.over_suppression
     scale_invariance: float = LossWeights.scale_invariance
     absent_weight: float = LossWeights.absent
@@ -60,6 +62,8 @@ class Stage:
         """Those at ``progress`` 0..1 through the stage."""
         return LossWeights(
             spectral=self.spectral_weight,
+            ratio=self.ratio_weight,
+            disturbance=self.disturbance_weight,
             over_suppression=self.over_suppression,
             scale_invariance=self.scale_invariance,
             absent=self.absent_weight,

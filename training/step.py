@@ -22,6 +22,7 @@ from training.losses import (
     negative_snr_db,
     residual_db,
 )
+from training.loudness import disturbance
 from training.network import Encoded, Network
 from training.simulation.scenes import NO_PROFILE, SceneBatch
 from training.spectral import analyse, synthesise
@@ -169,8 +170,12 @@ def output_losses(
     wanted = negative_snr_db(output, targets)
     if weights.scale_invariance:
         wanted = torch.lerp(wanted, negative_si_sdr_db(output, targets), weights.scale_invariance)
-    time = torch.where(present, wanted, weights.absent * residual_db(output, mixtures))
-    return weights.spectral * spectral + time, {"spectral": spectral, "time": time}
+    time = torch.where(present, weights.ratio * wanted, weights.absent * residual_db(output, mixtures))
+    total, parts = weights.spectral * spectral + time, {"spectral": spectral, "time": time}
+    if weights.disturbance:
+        heard = torch.where(present, disturbance(output, targets), 0)
+        total, parts = total + weights.disturbance * heard, parts | {"disturbance": heard}
+    return total, parts
 
 
 def _to_reference_level(mixtures: Tensor) -> Tensor:
