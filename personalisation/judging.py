@@ -4,11 +4,13 @@ A part of the reading is held out, and some voices, noises and rooms are. Fixed 
 (``personalisation.scenes``). Each candidate hears each scene, so that what differs is the candidate alone.
 
 The rule. A candidate is admissible unless a row is worse than with the general weights: by more than 0.2 dB of gain,
-suppression or level, or by more than half a percent of lost frames. A row has few clips, whose differences from the
-general weights vary; so half a standard error is in favour of the candidate, and a row with two talkers counts as if
-twelve clips more of it had the mean of all such rows. Of those that are admissible the one with the best score is kept:
-the mean over the rows of what is gained, a decibel of suppression for a fifth of one of gain, and losses doubled. Where
-none scores 0.1 dB or more the general weights are kept.
+suppression or level, by more than half a percent of lost frames, or by more than two percent of the first second after
+others. A row has few clips, whose differences from the general weights vary; so half a standard error is in favour of
+the candidate, and a row with two talkers that is measured in dB counts as if twelve clips more of it had the mean of
+all such rows. In the first second after others the clips count that lose more than with the general weights: what is
+heard in one of them does not make up for what is lost in another. Of those that are admissible the one with the best
+score is kept: the mean over the rows of what is gained, a decibel of suppression for a fifth of one of gain, and losses
+doubled. Where none scores 0.1 dB or more the general weights are kept.
 
 Why means of both weights are candidates: what is learnt goes on to gain beside similar voices long after it has begun
 to lose in noise, or where the voice is another day's. The gains grow with the share of what was learnt, the losses with
@@ -34,11 +36,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluation.metrics.signal import CEILING_DB, level_change_db, over_suppression, si_sdr, suppression_db
+from evaluation.metrics.signal import (
+    CEILING_DB,
+    level_change_db,
+    onset_loss,
+    over_suppression,
+    si_sdr,
+    suppression_db,
+)
 from personalisation.scenes import (
     ALONE,
     CLEAN,
     HALF_BAND,
+    LATE,
     LEVEL,
     LOST,
     MICROPHONE,
@@ -79,23 +89,35 @@ _AT_ONCE = 3
 
 def measure(network: Network, profile: Tensor, scenes: Scenes) -> Scores:
     """SI-SDR gain in dB of the rows with the voice, suppression in dB of the one without, level change in dB and lost
-    frames (TSOS) in % of clean speech. ``profile``: (embedding,).
+    frames (TSOS) in % of clean speech, lost frames in % of the first second after others. What is lost has a minus.
+    ``profile``: (embedding,).
     """
 
-    def measured(start: int) -> list[dict[str, float]]:
-        some = slice(start, start + _AT_ONCE)
-        heard = scenes.mixtures[some]
+    def measured(some: slice) -> list[dict[str, float]]:
+        heard = torch.stack(scenes.mixtures[some])
         outputs = enhance(network, heard, profile.expand(len(heard), -1)).numpy()
-        sounds = zip(scenes.rows[some], heard.numpy(), scenes.references[some].numpy(), outputs, strict=True)
+        references = [reference.numpy() for reference in scenes.references[some]]
+        sounds = zip(scenes.rows[some], heard.numpy(), references, outputs, strict=True)
         return [_measured(*clip) for clip in sounds]
 
     values: dict[str, list[float]] = {}
-    for clips in in_threads(measured, range(0, len(scenes.rows), _AT_ONCE)):
+    for clips in in_threads(measured, _of_one_length(scenes.mixtures)):
         for clip in clips:
             for row, value in clip.items():
                 # A metric is not defined of silence, or of what is not finite: nothing is worse.
                 values.setdefault(row, []).append(value if math.isfinite(value) else -CEILING_DB)
     return {row: np.array(of_clips) for row, of_clips in values.items()}
+
+
+def _of_one_length(mixtures: Sequence[Tensor]) -> Iterator[slice]:
+    """A few clips each."""
+    start = 0
+    while start < len(mixtures):
+        end = start + 1
+        while end - start < _AT_ONCE and end < len(mixtures) and len(mixtures[end]) == len(mixtures[start]):
+            end += 1
+        yield slice(start, end)
+        start = end
 
 
 def in_threads(work: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
@@ -120,6 +142,8 @@ def _measured(name: str, mixture: Samples, reference: Samples, output: Samples) 
         return {LEVEL: level_change_db(reference, output), LOST: -lost}
     if name == ALONE:
         return {name: min(suppression_db(mixture, output), _MOST_SUPPRESSION_DB)}
+    if name == LATE:
+        return {name: -100 * onset_loss(reference, output)}
     return {name: si_sdr(reference, output) - si_sdr(reference, mixture)}
 
 
@@ -127,8 +151,8 @@ GAINS = (SIMILAR, OTHER, NAMED, NOISE, HALF_BAND, MICROPHONE)
 """Rows whose metric is a gain in SI-SDR."""
 _TWO_TALKERS = (SIMILAR, OTHER, HALF_BAND, MICROPHONE)
 MOST_LOSS_DB = 0.2
-MOST_LOST_FRAMES = 0.5
-"""In %."""
+MOST_LOST_FRAMES, MOST_LOST_FIRST_SECOND = 0.5, 2.0
+"""In %: of all frames, and of those of the first second, which are fewer."""
 
 
 def changes(general: Scores, candidate: Scores) -> dict[str, float]:
@@ -136,18 +160,26 @@ def changes(general: Scores, candidate: Scores) -> dict[str, float]:
     return {row: float(np.mean(candidate[row] - values)) for row, values in general.items()}
 
 
-def is_admissible(general: Scores, candidate: Scores) -> bool:
-    """Whether no row is worse than it may be; see the module's docstring."""
+def worse_rows(general: Scores, candidate: Scores) -> list[str]:
+    """Rows that are worse than they may be; see the module's docstring."""
     differences = {row: candidate[row] - values for row, values in general.items()}
     pooled = float(np.mean(np.concatenate([differences[row] for row in _TWO_TALKERS if row in differences])))
+    worse = []
     for row, values in differences.items():
+        if row == LATE:
+            values = np.minimum(values, 0.0)
         change = float(values.mean())
         if row in _TWO_TALKERS:
             change = (len(values) * change + _POOLED_CLIPS * pooled) / (len(values) + _POOLED_CLIPS)
         doubt = _DOUBT * float(values.std()) / len(values) ** 0.5
-        if change + doubt < -(MOST_LOST_FRAMES if row == LOST else MOST_LOSS_DB):
-            return False
-    return True
+        if change + doubt < -_most_loss(row):
+            worse.append(row)
+    return worse
+
+
+def _most_loss(row: str) -> float:
+    """In the unit of the row."""
+    return {LOST: MOST_LOST_FRAMES, LATE: MOST_LOST_FIRST_SECOND}.get(row, MOST_LOSS_DB)
 
 
 def mean_gain_db(general: Scores, candidate: Scores) -> float:
@@ -236,7 +268,7 @@ class Verdict:
             "candidates": [
                 {
                     **candidate.about(),
-                    "admissible": is_admissible(self.general, candidate.scores),
+                    "worse": worse_rows(self.general, candidate.scores),
                     "score_db": round(score_db(self.general, candidate.scores), 3),
                 }
                 for candidate in self.candidates
@@ -267,7 +299,8 @@ class Verdict:
             f"Beside {who} your voice gains {_mean(kept[first])} dB, with the general weights "
             f"{_mean(self.general[first])} dB.",
             f"When only others talk, they are {_mean(kept[ALONE])} dB fainter, with the general weights "
-            f"{_mean(self.general[ALONE])} dB.",
+            f"{_mean(self.general[ALONE])} dB; of your first second after them {-_mean(kept[LATE])} % is lost, with "
+            f"the general weights {-_mean(self.general[LATE])} %.",
             f"In noise it gains {_mean(kept[NOISE])} dB, with the general weights {_mean(self.general[NOISE])} dB; "
             f"{share} of what was learnt{by_then} is kept.",
         ]
@@ -316,7 +349,7 @@ class Judge:
         better = [
             candidate
             for candidate in candidates
-            if is_admissible(self.general, candidate.scores)
+            if not worse_rows(self.general, candidate.scores)
             and score_db(self.general, candidate.scores) >= LEAST_SCORE_DB
         ]
         better.sort(key=lambda candidate: score_db(self.general, candidate.scores), reverse=True)

@@ -27,11 +27,14 @@ Samples = NDArray[np.float32]
 
 SIMILAR, OTHER, NAMED = "similar voices", "other voices", "the one you named"
 ALONE, NOISE, CLEAN = "others alone", "noise at 5 dB", "clean"
+LATE = "first second after others"
 HALF_BAND, MICROPHONE = "half of the band", "another microphone"
 LEVEL, LOST = "level, clean", "lost frames, clean"
 
 CLIP_S = 3.0
-_SIRS_DB = (-5.0, 0.0, 5.0)
+_OTHERS_S, _LATE_S = 1.0, 1.2
+"""Where the voice comes in late: so long another one talks before it, and then beside it."""
+_SIRS_DB, _LATE_SIR_DB = (-5.0, 0.0, 5.0), 5.0
 _LIGHT_SNR_DB, _NOISE_SNR_DB = 20.0, 5.0
 _LEVELS_DBFS = -34.0, -20.0
 _SPEEDS, _FAR_SPEEDS = (1.0, 0.97, 1.03), (0.95, 1.05, 0.97, 1.03)
@@ -61,12 +64,14 @@ class Row:
     wanted: bool = True
     """Whether the voice is in it."""
     beside: str | None = None
-    """Who else talks: SIMILAR, OTHER or NAMED; both of the first two in turn where the voice is not wanted."""
+    """Who else talks: SIMILAR, OTHER or NAMED; both of the first two in turn where the other one talks alone."""
     snr_db: float | None = _LIGHT_SNR_DB
     """None: no noise, and of the room no more than the reference keeps."""
     half_band: bool = False
     far: bool = False
     """From the reading: another microphone, another room, another day."""
+    late: bool = False
+    """The voice comes in when the other one has talked for a while, who goes on."""
 
 
 ROWS = (
@@ -78,6 +83,7 @@ ROWS = (
     Row(CLEAN, 9, snr_db=None),
     Row(HALF_BAND, 9, beside=SIMILAR, half_band=True),
     Row(MICROPHONE, 18, beside=SIMILAR, far=True),
+    Row(LATE, 18, beside=SIMILAR, late=True),
 )
 
 
@@ -87,16 +93,16 @@ class Scenes:
 
     rows: list[str]
     """(clip,)"""
-    mixtures: Tensor
-    """(clip, sample)"""
-    references: Tensor
-    """(clip, sample); zeros where the voice is absent."""
+    mixtures: list[Tensor]
+    """(sample,) each; those of a row have one length."""
+    references: list[Tensor]
+    """(sample,) each; zeros where the voice is absent."""
 
     def some(self, share: float) -> Scenes:
         """So much of each row."""
         step = max(1, round(1 / share))
-        chosen = [i for i in range(len(self.rows)) if i % step == 0]
-        return Scenes([self.rows[i] for i in chosen], self.mixtures[chosen], self.references[chosen])
+        chosen = slice(None, None, step)
+        return Scenes(self.rows[chosen], self.mixtures[chosen], self.references[chosen])
 
 
 def draw_scenes(
@@ -115,7 +121,7 @@ def draw_scenes(
         for number in range(max(_LEAST_CLIPS, round(share * row.clips)))
     ]
     names, mixtures, references = zip(*drawn, strict=True)
-    return Scenes(list(names), torch.stack(mixtures), torch.stack(references))
+    return Scenes(list(names), list(mixtures), list(references))
 
 
 class _SceneMaker:
@@ -126,6 +132,7 @@ class _SceneMaker:
         self.random = np.random.default_rng(0)
         longest = max(map(len, held)) / max(_FAR_SPEEDS)
         self.length = min(round(CLIP_S * SAMPLE_RATE_HZ), int(longest)) // HOP_SAMPLES * HOP_SAMPLES
+        self.late_length = min(round(_LATE_S * SAMPLE_RATE_HZ), self.length)
         tracks = np.arange(len(voices.speech.tracks))
         self.similar = voices.similar[: min(_SIMILAR_VOICES, len(tracks))]
         rest = np.setdiff1d(tracks, self.similar)
@@ -135,21 +142,24 @@ class _SceneMaker:
         """Mixture and reference, (sample,) each."""
         room = int(self.random.integers(len(self.voices.rooms.responses)))
         in_room = row.far or number % 2 == 1
-        mixture = reference = torch.zeros(self.length)
+        before, length = 0, self.length
+        if row.late:
+            before, length = round(_OTHERS_S * SAMPLE_RATE_HZ), self.late_length
+        mixture = reference = torch.zeros(before + length)
         if row.wanted:
             speeds = _FAR_SPEEDS if row.far else _SPEEDS
-            said = self._cut(self.held[number % len(self.held)], speeds[number % len(speeds)])
+            said = self._cut(self.held[number % len(self.held)], length, speeds[number % len(speeds)])
+            said = torch.nn.functional.pad(said, (before, 0))
             mixture, reference = self._heard(said, room, 0) if in_room else (said, said)
         if row.snr_db is None:
             mixture = reference
         if row.beside is not None:
-            other = self._other(row, number)
+            other = self._other(row, number, len(mixture))
             if in_room:
                 other, _ = self._heard(other, room, 1 + number % (POSITIONS - 1))
-            sir_db = _SIRS_DB[number % len(_SIRS_DB)] if row.wanted else 0.0
-            mixture = mixture + other * 10 ** (-sir_db / 20)
+            mixture = mixture + other * 10 ** (-_sir_db(row, number) / 20)
         if row.snr_db is not None:
-            mixture = mixture + self._noise() * 10 ** (-row.snr_db / 20)
+            mixture = mixture + self._noise(len(mixture)) * 10 ** (-row.snr_db / 20)
         # Of clean speech the question is not whether another microphone is known: other rows ask that.
         return self._recorded(row, torch.stack([mixture, reference]), in_room and row.name != CLEAN)
 
@@ -165,40 +175,51 @@ class _SceneMaker:
         both = both / both.abs().max().clamp_min(1.0)
         return both[0], both[1]
 
-    def _cut(self, recording: Samples, speed: float = 1.0) -> Tensor:
+    def _cut(self, recording: Samples, length: int, speed: float = 1.0) -> Tensor:
         """The loudest of some windows, at unit active level: (sample,)."""
         if speed != 1:
             recording = soxr.resample(recording, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ)
-        most = max(len(recording) - self.length, 0)
+        most = max(len(recording) - length, 0)
         starts = (self.random.random(_CANDIDATE_WINDOWS) * most).astype(int)
-        return self._loudest([np.resize(recording[start:], self.length) for start in starts])
+        return self._loudest([np.resize(recording[start:], length) for start in starts])
 
-    def _other(self, row: Row, number: int) -> Tensor:
+    def _other(self, row: Row, number: int, length: int) -> Tensor:
         if row.beside == NAMED:
-            return self._cut(self.named[number % len(self.named)])
-        similar = row.beside == SIMILAR and (row.wanted or number % 2 == 0)
+            return self._cut(self.named[number % len(self.named)], length)
+        in_turns = row.late or not row.wanted
+        similar = row.beside == SIMILAR and (number % 2 == 0 or not in_turns)
         tracks = self.similar if similar else self.other
         track = int(tracks[number % len(tracks)])
         starts = self.random.integers(self.voices.speech.tracks[track].length, size=_CANDIDATE_WINDOWS)
-        clips = self.voices.speech.cut([track] * _CANDIDATE_WINDOWS, starts, self.length)
-        return self._loudest(list(clips.cpu().numpy()))
+        clips = self.voices.speech.cut([track] * _CANDIDATE_WINDOWS, starts, length)
+        # Who talks before the voice does must not be silent then.
+        return self._loudest(
+            list(clips.cpu().numpy()), round(_OTHERS_S * SAMPLE_RATE_HZ) if row.late else None
+        )
 
-    def _loudest(self, windows: list[Samples]) -> Tensor:
-        best = max(windows, key=lambda window: float(np.square(window).mean()))
+    def _loudest(self, windows: list[Samples], beginning: int | None = None) -> Tensor:
+        """By so many samples of each, or all."""
+        best = max(windows, key=lambda window: float(np.square(window[:beginning]).mean()))
         return torch.from_numpy((best / active_level(best)).astype(np.float32))
 
-    def _noise(self) -> Tensor:
+    def _noise(self, length: int) -> Tensor:
         """At unit power: (sample,)."""
         bank = self.voices.noise
         track = int(self.random.integers(len(bank.tracks)))
         start = int(self.random.integers(bank.tracks[track].length))
-        noise = bank.cut([track], [start], self.length)[0].cpu()
+        noise = bank.cut([track], [start], length)[0].cpu()
         return noise / noise.square().mean().sqrt().clamp_min(1e-3)
 
     def _heard(self, sound: Tensor, room: int, position: int) -> tuple[Tensor, Tensor]:
         """In a room, and what of that the reference keeps: (sample,) each."""
         response = self.voices.rooms.responses[room, position].cpu()[None]
         return convolve(sound[None], response)[0], convolve(sound[None], response[:, :EARLY_SAMPLES])[0]
+
+
+def _sir_db(row: Row, number: int) -> float:
+    if not row.wanted:
+        return 0.0
+    return _LATE_SIR_DB if row.late else _SIRS_DB[number % len(_SIRS_DB)]
 
 
 def _half_band(sound: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ if __name__ == "__main__":
     others.load_others = few_others
     learner._ALL_SCENES_MINUTES = 1000.0  # as few of them as there may be
     if "--keep" in sys.argv:
-        judging.MOST_LOSS_DB = judging.MOST_LOST_FRAMES = 1000.0
+        judging.MOST_LOSS_DB = judging.MOST_LOST_FRAMES = judging.MOST_LOST_FIRST_SECOND = 1000.0
         judging.LEAST_SCORE_DB = -1000.0
         judging.SHARES = judging.SNAPSHOT_SHARES = (1.0,)
         judging.SNAPSHOTS = learner.SNAPSHOTS = {0.0: "moment"}

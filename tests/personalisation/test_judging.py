@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,25 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from evaluation.metrics.signal import ONSET_RANGE_DB, active_frames
 from personalisation import judging
 from personalisation.judging import Judge, Moment, Scores
-from personalisation.scenes import ALONE, LEVEL, LOST, NAMED, NOISE, OTHER, ROWS, SIMILAR, Voices, draw_scenes
+from personalisation.scenes import (
+    ALONE,
+    LATE,
+    LEVEL,
+    LOST,
+    NAMED,
+    NOISE,
+    OTHER,
+    ROWS,
+    SIMILAR,
+    Voices,
+    draw_scenes,
+)
 from tests.training.conftest import recordings  # noqa: F401 - a fixture
 from training.checkpoint import load_checkpoint
-from training.network import Network
+from training.network import SAMPLE_RATE_HZ, Network
 from training.simulation.corpus import load_bank
 from training.simulation.rooms import load_rooms
 
@@ -69,19 +83,60 @@ def _blurred(network: Network) -> Network:
     return blurred
 
 
+def _opening_late(network: Network) -> Network:
+    """The same weights; but once nothing was kept for half a second, the next 0.3 s of what is kept are muted."""
+
+    def gate(module: nn.Module, given: tuple[torch.Tensor, ...], made: tuple[torch.Tensor, ...]) -> Any:
+        heard, kept = (spectrum.square().sum((1, 3)) for spectrum in (given[0], made[0]))
+        gains = [_gate(clip) for clip in (kept > 0.25 * heard).tolist()]
+        return made[0] * torch.tensor(gains)[:, None, :, None], *made[1:]
+
+    late = copy.deepcopy(network)
+    late.register_forward_hook(gate)
+    return late
+
+
+def _gate(kept: list[bool]) -> list[float]:
+    """A gain for each frame, by whether something of it was kept."""
+    gains, closed, so_far = [], False, 0
+    for frame in kept:
+        so_far = so_far + 1 if frame == closed else so_far if closed else 0
+        if so_far == (30 if closed else 50):
+            closed, so_far = not closed, 0
+        gains.append(0.0 if closed else 1.0)
+    return gains
+
+
 def test_the_scenes_of_a_reading_are_always_the_same(
     voices: Voices, held: NDArray[np.float32], recording: Recording
 ) -> None:
     first, again = (draw_scenes([held], voices, share=0) for _ in range(2))
-    assert torch.equal(first.mixtures, again.mixtures) and torch.equal(first.references, again.references)
     assert first.rows == again.rows and set(first.rows) == {row.name for row in ROWS} - {NAMED}
-    absent = torch.tensor([row == ALONE for row in first.rows])
-    assert not first.references[absent].any() and first.references[~absent].square().mean(1).min() > 1e-7
-    assert first.mixtures.abs().max() <= 1 and first.mixtures.square().mean(1).min() > 1e-6
+    for sounds, same in ((first.mixtures, again.mixtures), (first.references, again.references)):
+        assert all(torch.equal(one, other) for one, other in zip(sounds, same, strict=True))
+    for row, mixture, reference in zip(first.rows, first.mixtures, first.references, strict=True):
+        assert mixture.abs().max() <= 1 and mixture.square().mean() > 1e-6
+        assert (reference.square().mean() > 1e-7) == (row != ALONE), row
     named = draw_scenes([held], voices, [recording("ls1688_enrollment")], share=0)
     assert named.rows.count(NAMED) == 3
     whole = draw_scenes([held], voices)
     assert whole.rows.count(SIMILAR) == 18 and len(whole.some(0.5).rows) == (len(whole.rows) + 1) // 2
+
+
+@pytest.mark.parametrize("seconds", [2.5, 1.2])
+def test_somebody_else_talks_first_and_goes_on(voices: Voices, recording: Recording, seconds: float) -> None:
+    """Also where as little is held out as there may be, and less."""
+    held = recording("ls3080_enrollment")[-round(seconds * SAMPLE_RATE_HZ) :]
+    scenes = draw_scenes([held], voices)
+    late = [clip for row, *clip in zip(*vars(scenes).values(), strict=True) if row == LATE]
+    assert len(late) == 18
+    for mixture, reference in late:
+        others, voice = mixture[:SAMPLE_RATE_HZ], reference[SAMPLE_RATE_HZ:]
+        assert len(mixture) == len(reference) and 1.1 < len(voice) / SAMPLE_RATE_HZ <= 1.2
+        assert reference[:SAMPLE_RATE_HZ].abs().max() < 1e-6, "but for the rounding of convolutions"
+        assert others.square().mean() > 0.03 * voice.square().mean()
+        assert active_frames(voice.numpy(), ONSET_RANGE_DB)[:30].any(), "it comes in at once"
+        assert (mixture[SAMPLE_RATE_HZ:] - voice).square().mean() > 0.008 * voice.square().mean()
 
 
 def test_what_is_worse_is_refused_and_what_is_better_is_kept(
@@ -94,6 +149,10 @@ def test_what_is_worse_is_refused_and_what_is_better_is_kept(
     assert all(row["kept"] >= row["general"] for row in kept.scores()["rows"].values())
     assert judge.interim_gain_db(network) > 0.5
     assert len(kept.sentences()) == 3 and kept.sentences()[0].startswith("Beside similar voices")
+    lost = [-kept.scores()["rows"][LATE][weights] for weights in ("kept", "general")]
+    assert kept.sentences()[1].endswith(
+        f"; of your first second after them {lost[0]} % is lost, with the general weights {lost[1]} %."
+    )
     judge = Judge(network, profile, scenes)
     refused = judge.choose([], earlier=_blurred(network))
     assert refused.network is None and refused.scores()["share"] == 0
@@ -132,26 +191,49 @@ def test_a_network_that_keeps_silent_is_refused(
     verdict = Judge(network, profile, scenes).choose([Moment(silent)])
     assert verdict.chosen is None or verdict.chosen.proposal.share < 1
     whole = next(candidate for candidate in verdict.candidates if candidate.proposal.share == 1)
-    assert whole.scores[ALONE].mean() == 40 and not judging.is_admissible(verdict.general, whole.scores)
+    assert whole.scores[ALONE].mean() == 40 and judging.worse_rows(verdict.general, whole.scores)
+
+
+def test_what_opens_late_after_others_is_refused_by_that_alone(
+    voices: Voices, held: NDArray[np.float32], profile: torch.Tensor, network: Network
+) -> None:
+    scenes = draw_scenes([held], voices, share=0)
+    judge = Judge(_blurred(network), profile, scenes)
+    assert judge.choose([Moment(network)]).network is not None
+    refused = judge.choose([Moment(_opening_late(network))])
+    assert [about["worse"] for about in refused.scores()["candidates"]] == [[LATE], [LATE]]
+    assert refused.network is None
+    assert all(about["score_db"] > judging.LEAST_SCORE_DB for about in refused.scores()["candidates"])
 
 
 def _scores(**rows: float) -> Scores:
     names = {"similar": SIMILAR, "other": OTHER, "alone": ALONE, "noise": NOISE, "level": LEVEL, "lost": LOST}
+    names["late"] = LATE
     return {name: np.full(4, rows.get(key, 0.0)) for key, name in names.items()}
 
 
 @pytest.mark.parametrize("rows", [("similar", "other"), ("alone",), ("noise",), ("level",)])
 def test_no_row_may_lose_more_than_a_fifth_of_a_decibel(rows: tuple[str, ...]) -> None:
     gains = {"similar": 3.0, "other": 3.0, "alone": 9.0, "noise": 1.0}
-    assert judging.is_admissible(_scores(), _scores(**{**gains, **dict.fromkeys(rows, -0.15)}))
-    assert not judging.is_admissible(_scores(), _scores(**{**gains, **dict.fromkeys(rows, -0.25)}))
+    assert not judging.worse_rows(_scores(), _scores(**{**gains, **dict.fromkeys(rows, -0.15)}))
+    assert judging.worse_rows(_scores(), _scores(**{**gains, **dict.fromkeys(rows, -0.25)}))
 
 
 def test_few_clips_say_little_beside_what_their_like_say() -> None:
-    assert judging.is_admissible(_scores(), _scores(similar=1.0, other=-0.25))
-    assert not judging.is_admissible(_scores(), _scores(similar=1.0, other=-2.0))
+    assert not judging.worse_rows(_scores(), _scores(similar=1.0, other=-0.25))
+    assert judging.worse_rows(_scores(), _scores(similar=1.0, other=-2.0))
 
 
 def test_few_frames_of_the_voice_may_be_lost() -> None:
-    assert judging.is_admissible(_scores(), _scores(lost=-0.4))
-    assert not judging.is_admissible(_scores(), _scores(lost=-0.6))
+    assert not judging.worse_rows(_scores(), _scores(lost=-0.4))
+    assert judging.worse_rows(_scores(), _scores(lost=-0.6))
+
+
+def test_little_of_the_first_second_after_others_may_be_lost() -> None:
+    assert not judging.worse_rows(_scores(), _scores(late=-1.9))
+    assert judging.worse_rows(_scores(), _scores(late=-2.1)) == [LATE]
+    turned = (
+        {**_scores(), LATE: np.array([0.0, 0.0, -9.0, -60.0])},
+        {**_scores(), LATE: np.array([0.0, -30, -30, 0])},
+    )
+    assert judging.worse_rows(*turned) == [LATE], "what is heard of one clip is not lost of another"
