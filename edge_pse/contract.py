@@ -64,9 +64,10 @@ class Contract:
 
     network: str
     model_id: str
-    """Shared by all precisions of the same weights; a voice profile is made by one model id."""
+    """Shared by all precisions of the same weights; personal weights are bound to it."""
     profiles_of: str
-    """Id of the model that makes the profiles for this one: its own, or that of a model beside it."""
+    """What a voice profile is bound to: the id of the weights with which such profiles were first made. They are of
+    this network, today's or earlier ones that made the same profiles, or of the network beside it."""
     precision: str
     licence: str
     sample_rate_hz: int
@@ -104,7 +105,12 @@ class Contract:
     @property
     def makes_profiles(self) -> bool:
         """Whether its embeddings are the profiles that it takes."""
-        return self.profiles_of == self.model_id
+        return self.profile_network_name == self.network
+
+    @property
+    def profile_network_name(self) -> str:
+        """Name of the network that makes the profiles."""
+        return self.profiles_of.rpartition("-")[0]
 
     @property
     def delay_samples(self) -> int:

@@ -292,7 +292,7 @@ class Enhancer:
         contract = self.model.contract
         if on_heard is not None and not contract.makes_profiles:
             raise ModelError(
-                f"{contract.network} can't tell who speaks: take {contract.profiles_of.rpartition('-')[0]}, "
+                f"{contract.network} can't tell who speaks: take {contract.profile_network_name}, "
                 "which makes its profiles."
             )
         for profile in among or ():

@@ -114,20 +114,23 @@ class Model:
     def profile_network(self) -> Model:
         """The model that makes the profiles for this one: itself, or the file beside it of the network it names.
 
-        For a model with other weights, it is that of the general one. ModelError if that is missing or of other
-        weights.
+        For a model with other weights, it is that of the general one. ModelError if that is missing or makes
+        others.
         """
         if self.general is not None:
             return self.general.profile_network()
         if self.contract.makes_profiles:
             return self
-        network = self.contract.profiles_of.rpartition("-")[0]
+        wanted = self.contract
         _, dot, rest = self.path.name.partition(".")
-        profile_network = Model.load(self.path.with_name(network + dot + rest), self.backend.name)
-        if profile_network.contract.model_id != self.contract.profiles_of:
+        profile_network = Model.load(
+            self.path.with_name(wanted.profile_network_name + dot + rest), self.backend.name
+        )
+        made = profile_network.contract
+        if made.profiles_of != wanted.profiles_of or not made.makes_profiles:
             raise ModelError(
-                f"Model {self.path} takes the profiles of {self.contract.profiles_of}, but {profile_network.path} is "
-                f"{profile_network.contract.model_id}: install both from one release."
+                f"Model {self.path} takes the profiles of {wanted.profiles_of}, which {profile_network.path}, "
+                f"{made.model_id}, does not make: install both from one release."
             )
         return profile_network
 

@@ -9,19 +9,29 @@ import numpy as np
 from torch import Tensor
 
 from edge_pse.voice_space import direction_type
-from training.checkpoint import model_id
+from training.checkpoint import check_profiles, model_id, profiles_id
 from training.network import BINS, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES, Network
 
 WEIGHTS_LICENCE = "CC-BY-SA-4.0"  # the strictest of the licences of the recordings it was trained on
 
 
 def description(network: Network, precision: str) -> dict[str, Any]:
-    """What the description of one exported file says, ready for JSON."""
+    """What the description of one exported file says, ready for JSON.
+
+    Raises ValueError for a network with the id of profiles of its own that these weights do not make.
+    """
+    check_profiles(network)
+    profiles_of = profiles_id(network)
+    if not network.makes_profiles and profiles_of.rpartition("-")[0] == network.config.name:
+        raise ValueError(
+            f"These weights of {network.config.name} don't make the profiles that they take: they are of one voice, "
+            "and go into its personal weights."
+        )
     return {
         "schema_version": 1,
         "network": network.config.name,
         "model_id": model_id(network),
-        "profiles_of": network.profiles_of or model_id(network),
+        "profiles_of": profiles_of,
         "precision": precision,
         "licence": WEIGHTS_LICENCE,
         "sample_rate_hz": SAMPLE_RATE_HZ,

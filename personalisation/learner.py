@@ -38,7 +38,7 @@ from personalisation.judging import (
 from personalisation.likeness import EMBEDDED
 from personalisation.others import Others, Sounds
 from personalisation.scenes import ROWS, Scenes, Voices, draw_scenes
-from training.checkpoint import load_checkpoint, model_id
+from training.checkpoint import load_checkpoint, model_id, profiles_id, take_profiles
 from training.memory import give_back_memory
 from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.personal import SHORTEST_READING_S, PersonalScenes, learn_voice
@@ -146,7 +146,7 @@ class Learner:
         check(request)
         network, profile_network = load_networks(request.network, len(request.profile))
         start = self._start(network)
-        others = self.load_others(model_id(profile_network))
+        others = self.load_others(profiles_id(profile_network))
         if self.is_stopped():
             return Result(["The general weights are kept: it ended before anything was learnt."], {}, b"")
         reading = [split(recording) for recording in request.reading]
@@ -248,7 +248,7 @@ class Learner:
             start=start, keep_going=keep_going, known=embeddings,
         )  # fmt: skip
         for moment in snapshots.taken:
-            moment.network.profiles_of = last.profiles_of
+            take_profiles(moment.network, last)
         return [*snapshots.taken, Moment(last)] if self.progress.steps else []
 
     def _result(self, verdict: Verdict) -> Result:
@@ -348,7 +348,7 @@ def load_networks(name: str, profile_size: int) -> tuple[Network, Network]:
     """The general network and that which makes its profiles. LearnerError if there is none, or for other profiles."""
     try:
         network, _ = load_checkpoint(_checkpoint(name))
-        made_by = (network.profiles_of or model_id(network)).rpartition("-")[0]
+        made_by = profiles_id(network).rpartition("-")[0]
         profile_network = network if made_by == name else load_checkpoint(_checkpoint(made_by))[0]
         general = general_of(name)
     except (OSError, ValueError, FilesError) as error:
@@ -381,6 +381,7 @@ def unpack(general: Network, content: bytes) -> Network:
     network.load_state_dict(
         {name: part.view_as(x) for (name, x), part in zip(state.items(), parts, strict=True)}, strict=False
     )
+    take_profiles(network, general)
     return network
 
 

@@ -1,7 +1,7 @@
 """What a network makes of the voices of the pack, made once: ``python -m personalisation.likeness``.
 
 By this the voices that are like the user's are found. It is the same for everybody, and embedding some hundred voices
-takes as long as several steps of learning. To be run again for each release of the network that makes profiles.
+takes as long as several steps of learning. To be run again whenever the network makes other profiles.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 import training
 from personalisation.others import LIKENESS, PACK, read_index, read_speech
-from training.checkpoint import load_checkpoint, model_id
+from training.checkpoint import load_checkpoint, profiles_id
 from training.network import SAMPLE_RATE_HZ, Network
 from training.simulation.corpus import Bank
 from training.spectral import analyse
@@ -39,7 +39,7 @@ def write(pack: Path, network: Network) -> Path:
     embeddings = embed(read_speech(pack, read_index(pack)), network)
     for earlier in pack.glob(LIKENESS.format("*")):
         earlier.unlink()
-    path = pack / LIKENESS.format(model_id(network))
+    path = pack / LIKENESS.format(profiles_id(network))
     np.save(path, embeddings.numpy().astype(np.float16))
     return path
 

@@ -31,7 +31,7 @@ SCHEMA_VERSION = 1
 LEARNING, JUDGING = "learning", "judging"
 ROOMS = "rooms"
 LIKENESS = "likeness-{}.npy"
-"""What the network of that id makes of each voice: ``personalisation.likeness`` writes it."""
+"""What the network makes of each voice, by the id of its profiles: ``personalisation.likeness`` writes it."""
 
 
 class PackError(EdgePseError):
@@ -72,7 +72,8 @@ class Others(Sounds):
 
 
 def load_others(profile_network: str, pack: Path = PACK) -> Others:
-    """Decode the pack; int16 in memory. ``profile_network``: id of the network that makes profiles.
+    """Decode the pack; int16 in memory. ``profile_network``: id of the profiles of users, see
+    ``training.checkpoint.profiles_id``.
 
     Raises PackError where it is missing or damaged, or made for other networks.
     """

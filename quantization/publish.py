@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from edge_pse.backends import RUNTIMES
+from edge_pse.contract import Contract
 from edge_pse.model import MODELS_DIR
 from edge_pse.model_file import read_description
 from evaluation.metrics.perceptual import pesq_wb
@@ -53,7 +54,7 @@ def measure_int8(network: str, pythons: Pythons, models: Path = MODELS_DIR) -> l
         got = pythons.run(variant, {**job, "embeddings": wanted.embeddings})
         errors = [snr_db(*pair) for pair in zip(wanted.enhanced, got.enhanced, strict=True)]
         cosines, own = None, got
-        if description["profiles_of"] == description["model_id"]:
+        if Contract.of(description).makes_profiles:
             own = pythons.run(variant, job)
             cosines = [cosine(*pair) for pair in zip(wanted.embeddings, own.embeddings, strict=True)]
         gain_loss_db, pesq_loss = _losses(wanted.enhanced, own.enhanced)

@@ -189,7 +189,7 @@ class StreamSimulator:
     def gain_db(self, speaker: Speaker, embedding: np.ndarray) -> float:
         """SI-SDR gain on the mixture of the two talkers with a profile of that embedding."""
         recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
-        profile = Profile("", self.model.contract.model_id, (recording,))
+        profile = Profile("", self.model.contract.profiles_of, (recording,))
         enhanced = Enhancer(self.model, profile).enhance(speaker.mixture, SAMPLE_RATE_HZ)
         return si_sdr(speaker.reference, enhanced) - si_sdr(speaker.reference, speaker.mixture)
 

@@ -391,7 +391,7 @@ def main(root: Path, model_name: str, backend: str, reference: bool, published: 
     else:
         model = Model.load(model_name, backend)
         embedder, space = Embedder(root, partial(embed_prefixes, model)), model.contract.voice_space
-        about = model.contract.model_id
+        about = model.contract.profiles_of
     tables = measure(embedder, space)
     if published:
         publish(tables, reference, about)

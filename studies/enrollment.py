@@ -279,7 +279,7 @@ def main(model_name: str, backend: str, root: Path, write: bool) -> None:
     for index in options.progress(range(len(talkers)), "speakers"):
         trials += _trials_of(root, model, talkers, noises, index)
     calibration = Calibration(trials, model.contract.voice_space)
-    click.echo(f"{model.contract.model_id}, {len(talkers)} speakers\n\n{calibration.conditions()}\n")
+    click.echo(f"{model.contract.profiles_of}, {len(talkers)} speakers\n\n{calibration.conditions()}\n")
     click.echo(f"{calibration.trust_table()}\n\n{calibration.verification_table()}\n")
     click.echo(f"For edge_pse/enrollment/verification.py:\n\n{calibration.constants()}")
     if write:

@@ -103,7 +103,7 @@ def enrolled(model: Model, samples: np.ndarray) -> Profile:
     """Whatever ``enroll`` would say of it."""
     embedding = conditioning(samples, model)
     recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
-    return Profile("evaluation", model.contract.model_id, (recording,))
+    return Profile("evaluation", model.contract.profiles_of, (recording,))
 
 
 def gain_db(reference: np.ndarray, estimate: np.ndarray) -> float:

@@ -3,9 +3,10 @@
 
 RESULTS holds ``NAME.pt`` of each network, as ``training.budget`` leaves them. First they are scored against the weights
 that ship, on the evaluation's quick set (``training.dev``), and those that are not better by the rule of
-``training.verdict`` are refused. Where a network that makes profiles is replaced, those that take its profiles go with
-it: with their new weights, or else with their old ones, whichever are better; if both are worse than before, nothing is
-replaced. Then all that follows is done, one command after the other: voice space, model files, int8 and its bars,
+``training.verdict`` are refused. Where a network that makes profiles is replaced by one that makes others, those that
+take its profiles go with it: with their new weights, or else with their old ones, whichever are better; if both are
+worse than before, nothing is replaced. Where what makes profiles is the same to the bit, they stay of use, whatever
+else is new. Then all that follows is done, one command after the other: voice space, model files, int8 and its bars,
 evaluation, figures, curves and pages. What is done is not done again: the same command goes on where one failed.
 """
 
@@ -27,7 +28,14 @@ import click
 from evaluation.data import data_option, data_root
 from training import options
 from training.budget import CHECKPOINTS, Progress, RunProgress
-from training.checkpoint import load_checkpoint, model_id, save_checkpoint
+from training.checkpoint import (
+    keep_profiles,
+    load_checkpoint,
+    model_id,
+    profiles_id,
+    save_checkpoint,
+    take_profiles,
+)
 from training.dev import dev_scores
 from training.network import Network
 from training.options import Corpora
@@ -52,16 +60,22 @@ class Weights:
         return model_id(self.network)
 
     @property
+    def profiles(self) -> str:
+        """Id of those that it takes."""
+        return profiles_id(self.network)
+
+    @property
     def maker(self) -> str | None:
         """The network that makes the profiles; None: itself."""
-        return (self.network.profiles_of or "").rpartition("-")[0] or None
+        return None if self.network.makes_profiles else self.profiles.rpartition("-")[0]
 
-    def bound(self, maker: Weights | None) -> Weights:
-        """The same, taking the profiles of ``maker``'s weights."""
-        if maker is None:
-            return self
+    def bound(self, maker: Weights | None, shipped: Weights) -> Weights:
+        """The same, taking the profiles of ``maker``'s weights; None: its own, which may be those of what ships."""
         network = copy.deepcopy(self.network)
-        network.profiles_of = maker.id
+        if maker is None:
+            keep_profiles(network, shipped.network)
+        else:
+            take_profiles(network, maker.network)
         return Weights(network, self.history)
 
     @classmethod
@@ -89,12 +103,12 @@ class Judge:
     def _of(self, name: str) -> Weights:
         old = self.shipped[name]
         maker = self.chosen[old.maker] if old.maker else None
-        follows = maker is not None and maker is not self.shipped[old.maker or ""]
+        follows = maker is not None and maker.profiles != old.profiles
         candidates = {}
         if (path := self.results / f"{name}.pt").exists():
-            candidates["its new weights"] = Weights.load(path).bound(maker)
+            candidates["its new weights"] = Weights.load(path).bound(maker, old)
         if follows:
-            candidates["its old weights, with the new profiles,"] = old.bound(maker)
+            candidates["its old weights, with the new profiles,"] = old.bound(maker, old)
         if not candidates:
             return old
         before = self._scores(old, self.shipped[old.maker] if old.maker else None)
@@ -116,7 +130,7 @@ class Judge:
 
     def _scores(self, weights: Weights, maker: Weights | None) -> dict[str, float]:
         known = json.loads(self._known.read_text(encoding="utf-8")) if self._known.exists() else {}
-        name = f"{weights.id}, profiles of {(maker or weights).id}"
+        name = f"{weights.id}, profiles of {(maker or weights).profiles}"
         if name not in known:
             click.echo(f"Scoring {name}.", err=True)
             known[name] = dev_scores(weights.network, self.data, maker.network if maker else None)
@@ -192,7 +206,7 @@ class Chain:
     def commands(self) -> Iterator[tuple[str, ...]]:
         """In order."""
         names = [entry.network for entry in self.replaced]
-        makers = [entry.network for entry in self.replaced if entry.profiles_of is None]
+        makers = [e.network for e in self.replaced if e.makes_profiles and not e.keeps_profiles]
         for name in makers:
             yield _python("training.discriminant", _checkpoint(name), *self._corpora())
         for name in names:
@@ -237,8 +251,8 @@ class Chain:
         rows = [json.loads(line) for line in (PROJECT / file).read_text(encoding="utf-8").splitlines()]
         after = max((row["hours"] for row in rows if row["run"] != run), default=0.0)
         place = file, "--run", run, "--after", str(after)
-        maker = (entry.profiles_of or "").rpartition("-")[0]
-        profiles = ("--profile-network", _checkpoint(maker)) if maker else ()
+        maker = entry.profiles_of.rpartition("-")[0]
+        profiles = () if entry.makes_profiles else ("--profile-network", _checkpoint(maker))
         yield _python("studies", "curves", "log", *place, str(log))
         yield _python("studies", "curves", "score", *place, *profiles, *self._data(), _checkpoint(name))
         yield _python("studies", "curves", "plot", file, "-o", f"docs/curves-{name}.png")
@@ -305,7 +319,8 @@ def _replaced(name: str, old: Weights, new: Weights, results: Path) -> Replaced:
         network=name,
         old_id=old.id,
         new_id=new.id,
-        profiles_of=new.network.profiles_of,
+        profiles_before=old.profiles,
+        profiles_of=new.profiles,
         stage=run.stage or "a stage of another name",
         steps=new.history.get("steps", 0),
         hours=new.history.get("hours_presented", 0.0),
@@ -317,13 +332,13 @@ def replace(journal: Journal, work: Path) -> None:
     """Put the chosen weights, and their names in the recipes, in the place of those before."""
     if "weights" in journal.done:
         return
-    ids = {entry.old_id: entry.new_id for entry in journal.replaced}
     pages = {
         page: page.read_text(encoding="utf-8")
         for page in [RECIPES / "README.md", *sorted(RECIPES.glob("*/README.md"))]
     }
     for page in pages:
-        pages[page] = renamed(pages[page], ids)
+        network = None if page.parent == RECIPES else page.parent.name
+        pages[page] = renamed(pages[page], network, journal.replaced)
     for entry in journal.replaced:
         page = RECIPES / entry.network / "README.md"
         pages[page] = with_line(pages[page], entry, commit_of(CHECKPOINTS / f"{entry.network}.pt"))
@@ -368,8 +383,12 @@ def main(
     carry_out(chain.commands(), journal)
     for entry in journal.replaced:
         click.echo(f"{entry.old_id} is now {entry.new_id}.")
-        if entry.profiles_of is None:
-            click.echo(f"Profiles of {entry.old_id} are of no use with it: voices are to be enrolled again.")
+        if entry.makes_profiles and entry.keeps_profiles:
+            click.echo(f"Profiles stay of use: it makes those of {entry.profiles_of} to the bit.")
+        elif entry.makes_profiles:
+            click.echo(
+                f"Profiles of {entry.profiles_before} are of no use with it: voices are to be enrolled again."
+            )
     click.echo(
         "What is left to a person: docs/history.md, the sentences of the model cards, the tests, the commit."
     )

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from training import options
-from training.checkpoint import load_checkpoint, model_id
+from training.checkpoint import load_checkpoint, model_id, profiles_id
 from training.network import CONFIGS, Network
 from training.options import Corpora
 from training.schedule import RECIPES, Stage, choose_stages, load_schedule
@@ -225,8 +225,8 @@ class Call:
         old, _ = load_checkpoint(shipped)
         begun = self.work / name / "best.pt"
         profiles, before = None, None
-        if old.profiles_of is not None:
-            maker = old.profiles_of.rpartition("-")[0]
+        if not old.makes_profiles:
+            maker = profiles_id(old).rpartition("-")[0]
             profiles = self._weights(maker)
             if old.config.far_channels is not None and not begun.exists():
                 before = self.checkpoints / f"{maker}.pt"

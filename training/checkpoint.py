@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from training.network import Network, NetworkConfig
+from training.network import Network, NetworkConfig, fingerprint
 
 SCHEMA_VERSION = 1
 _KEYS = {"config", "weights", "profiles_of", "voice_space", "history"}
@@ -21,8 +20,10 @@ def save_checkpoint(path: Path, network: Network, history: dict[str, Any]) -> No
     """Write ``network`` with ``history`` (hours presented, data, scores: plain values) to ``path``, atomically.
 
     Floating-point weights are kept in half precision: what ships is exported from what a checkpoint holds, so
-    that the rounding is the same everywhere.
+    that the rounding is the same everywhere. Raises ValueError where what makes the profiles of an earlier id is
+    not what made them.
     """
+    check_profiles(network)
     weights = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
@@ -33,6 +34,7 @@ def save_checkpoint(path: Path, network: Network, history: dict[str, Any]) -> No
         "config": asdict(network.config),
         "weights": weights,
         "profiles_of": network.profiles_of,
+        "profile_weights": network.profile_weights,
         "voice_space": network.voice_space,
         "history": history,
     }
@@ -44,7 +46,7 @@ def save_checkpoint(path: Path, network: Network, history: dict[str, Any]) -> No
 def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
     """The network, in single precision and evaluation mode, and its history.
 
-    Raises ValueError when the file is of another schema.
+    Raises ValueError when the file is of another schema, or its weights are not what it says.
     """
     content = torch.load(path, map_location="cpu", weights_only=True)
     if content.get("schema_version") != SCHEMA_VERSION or not content.keys() >= _KEYS:
@@ -53,6 +55,7 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
         )
     network = Network(NetworkConfig(**content["config"]))
     network.profiles_of = content["profiles_of"]
+    network.profile_weights = content.get("profile_weights")  # files from before it was kept have none
     network.voice_space = content["voice_space"]
     weights = {name: tensor.float() for name, tensor in content["weights"].items()}
     missing, unexpected = network.load_state_dict(weights, strict=False)
@@ -61,6 +64,7 @@ def load_checkpoint(path: Path) -> tuple[Network, dict[str, Any]]:
         raise ValueError(
             f"{path} does not fit its own configuration: missing {missing}, unexpected {unexpected}."
         )
+    check_profiles(network)
     return network.eval(), content["history"]
 
 
@@ -88,7 +92,7 @@ def with_far_branch(network: Network, config: NetworkConfig) -> Network:
     weights["joint1.conv.conv.weight"] = F.pad(joint, (0, 0, 0, 0, 0, config.far_channels[1]))
     grown.load_state_dict(weights, strict=False)
     _hear_alike(grown)
-    grown.profiles_of = network.profiles_of or model_id(network)
+    take_profiles(grown, network)
     return grown.train(network.training)
 
 
@@ -133,10 +137,42 @@ def _hear_alike(network: Network) -> None:
 
 
 def model_id(network: Network) -> str:
-    """Name and fingerprint of the weights: what a voice profile is bound to, whatever the precision of the file."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        if not name.endswith("num_batches_tracked"):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().float().numpy().tobytes())
-    return f"{network.config.name}-{digest.hexdigest()[:12]}"
+    """Name and fingerprint of all weights, whatever the precision of the file: what personal weights are bound to."""
+    return f"{network.config.name}-{fingerprint(network.state_dict())[:12]}"
+
+
+def profiles_id(network: Network) -> str:
+    """Id of the weights with which the profiles that it takes were first made: what a voice profile is bound to."""
+    return network.profiles_of or model_id(network)
+
+
+def take_profiles(network: Network, other: Network) -> None:
+    """From now on ``network`` takes the profiles that ``other`` makes or takes, and makes none."""
+    network.profiles_of, network.profile_weights = profiles_id(other), None
+
+
+def keep_profiles(network: Network, earlier: Network) -> bool:
+    """Whether ``network`` makes the same profiles as ``earlier``, another training of it, to the bit.
+
+    If so, they go on under their id, and where they are compared stays as it was. If not, they have the network's own
+    id. Nothing is changed where one of them makes no profiles.
+    """
+    if not (network.makes_profiles and earlier.makes_profiles):
+        return False
+    weights = network.profile_fingerprint()
+    if network.config != earlier.config or weights != earlier.profile_fingerprint():
+        network.profiles_of, network.profile_weights = None, None
+        return False
+    network.profiles_of, network.profile_weights = profiles_id(earlier), weights
+    if network.voice_space is None:
+        network.voice_space = earlier.voice_space
+    return True
+
+
+def check_profiles(network: Network) -> None:
+    """ValueError if it has the id of profiles of its own that these weights do not make."""
+    if network.profile_weights not in (None, network.profile_fingerprint()):
+        raise ValueError(
+            f"{network.config.name} has learnt to make other profiles than those of {network.profiles_of}: they need "
+            "an id of their own, so set profiles_of and profile_weights to None."
+        )

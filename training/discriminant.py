@@ -88,7 +88,7 @@ def main(
     """Write into CHECKPOINT where its profiles are compared."""
     where = options.start(threads, seed, device)
     network, history = load_checkpoint(checkpoint)
-    if network.profiles_of is not None:
+    if not network.makes_profiles:
         raise click.UsageError(
             f"{checkpoint} takes the profiles of {network.profiles_of}: name that one's file."
         )

@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 import torch
 
-from training.checkpoint import load_checkpoint, model_id, save_checkpoint
+from training.checkpoint import keep_profiles, load_checkpoint, model_id, save_checkpoint, take_profiles
 from training.network import Network
 
 
 def mean(before: Network, after: Network, share: float) -> Network:
     """``after``, changed in place: ``share`` of its own weights, the rest of ``before``'s. Raises ValueError when they
-    are not of one kind. Where profiles are compared is forgotten: they may be others now.
+    are not of one kind. Profiles that both make to the bit as the other does stay what they are. If they may be others
+    now, where they are compared is forgotten, and they have the mean's own id.
     """
     if before.config != after.config:
         raise ValueError("Weights of two kinds of network have no mean: give two trainings of one.")
@@ -29,6 +30,7 @@ def mean(before: Network, after: Network, share: float) -> Network:
         }
     )
     after.voice_space = None
+    keep_profiles(after, before)
     return after
 
 
@@ -48,14 +50,14 @@ _CHECKPOINT = click.Path(exists=True, dir_okay=False, path_type=Path)
 def main(before: Path, after: Path, share: float, profile_network: Path | None, output: Path) -> None:
     """Write the mean of the weights of BEFORE and AFTER."""
     network, history = load_checkpoint(after)
-    if profile_network is not None and network.profiles_of is None:
+    if profile_network is not None and network.makes_profiles:
         raise click.UsageError(f"{after} makes its own profiles: leave --profile-network out.")
     try:
         network = mean(load_checkpoint(before)[0], network, share)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     if profile_network is not None:
-        network.profiles_of = model_id(load_checkpoint(profile_network)[0])
+        take_profiles(network, load_checkpoint(profile_network)[0])
     save_checkpoint(output, network, history)
     click.echo(f"{output}: {model_id(load_checkpoint(output)[0])}")
 

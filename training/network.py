@@ -9,6 +9,7 @@ Layout of every feature map: ``(batch, channel, frame, bin)``.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 
@@ -25,6 +26,9 @@ BINS = 160  # bins 1..160 of the 320-point transform; the constant component is 
 COMPRESSION_EXPONENT = 0.3
 MASK_FRAMES, MASK_BINS = 3, 3  # reach of the complex convolving mask: two past frames, one bin to each side
 MASK_TAPS = MASK_FRAMES * MASK_BINS
+
+# With no profile, the profile's matrix has no say, and nothing that comes after the embedding has.
+_NOT_OF_PROFILES = ("profile.weight", "temporal_out.", "modulation.", "decoder")
 
 States = dict[str, Tensor]
 
@@ -306,9 +310,11 @@ class Network(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
-        # Model id of the network that makes the profiles for this one; None: it makes them itself. One enrollment then
-        # serves a network, its variant with a far end and a lighter one.
+        # Id of the weights with which the profiles that it takes were first made; None: with its own as they are. One
+        # enrollment then serves a network, its variant with a far end and a lighter one.
         self.profiles_of: str | None = None
+        # Fingerprint of what makes the profiles of ``profiles_of``, where it is a part of this network.
+        self.profile_weights: str | None = None
         # (directions, size + 1): where its profiles are compared, by training.discriminant; None: as they are.
         self.voice_space: Tensor | None = None
         (mic1, mic2), (joint1, joint2) = config.mic_channels, config.joint_channels
@@ -436,11 +442,21 @@ class Network(nn.Module):
         return self.temporal(self.encode(spectrum).latent, self.condition(no_profile)).mean(1)
 
     def profiles_learn(self) -> bool:
-        """Whether a parameter requires a gradient that profiles depend on: with no profile, the profile's matrix has no
-        say, and nothing that comes after the embedding has.
-        """
-        after = ("profile.weight", "temporal_out.", "modulation.", "decoder")
-        return any(p.requires_grad and not name.startswith(after) for name, p in self.named_parameters())
+        """Whether a parameter requires a gradient that profiles depend on."""
+        return any(
+            p.requires_grad and not name.startswith(_NOT_OF_PROFILES) for name, p in self.named_parameters()
+        )
+
+    @property
+    def makes_profiles(self) -> bool:
+        """Whether it makes the profiles that it takes: with these weights, or as earlier ones did."""
+        return self.profiles_of is None or self.profile_weights is not None
+
+    def profile_fingerprint(self) -> str:
+        """Of all weights that profiles depend on."""
+        return fingerprint(
+            {name: x for name, x in self.state_dict().items() if not name.startswith(_NOT_OF_PROFILES)}
+        )
 
     def forward(
         self, spectrum: Tensor, profile: Tensor, states: States | None = None, far: Tensor | None = None
@@ -468,6 +484,16 @@ class Network(nn.Module):
         _, _, states = self(frame, parameter.new_zeros(1, self.config.taken_size), far=far)
         self.train(training)
         return {name: tuple(state.shape) for name, state in states.items()}
+
+
+def fingerprint(weights: dict[str, Tensor]) -> str:
+    """A SHA-256 of weights by name, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        if not name.endswith("num_batches_tracked"):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _recur(gru: nn.GRU, x: Tensor, initial: Tensor | None) -> tuple[Tensor, Tensor]:

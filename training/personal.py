@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.checkpoint import model_id
+from training.checkpoint import take_profiles
 from training.decoding import decode
 from training.losses import LossWeights
 from training.memory import give_back_memory
@@ -285,7 +285,7 @@ def learn_voice(
     finally:
         learner.close()
     # What it makes of a recording now is no profile of anybody's: it goes on taking those that it was taught with.
-    learner.averaged.profiles_of = network.profiles_of or model_id(network)
+    take_profiles(learner.averaged, network)
     return learner.averaged
 
 

@@ -21,7 +21,14 @@ import torch
 from torch import Tensor, nn
 
 from training import options, parallel
-from training.checkpoint import follow, load_checkpoint, model_id, save_checkpoint, with_far_branch
+from training.checkpoint import (
+    follow,
+    keep_profiles,
+    load_checkpoint,
+    save_checkpoint,
+    take_profiles,
+    with_far_branch,
+)
 from training.clock import StepClock
 from training.dev import dev_scores
 from training.device import to_device
@@ -114,6 +121,8 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.averaged.voice_space = state["voice_space"]  # gone once profiles have learnt
+        if self.averaged.profile_weights not in (None, self.averaged.profile_fingerprint()):
+            self._rename_profiles()
         self.optimizer.load_state_dict(state["optimizer"])
         self.stage_index, self.stage_step, self.steps, self.seconds = state["position"]
         for generator, saved in zip((self.random, self.scenes.random), state["random"], strict=True):
@@ -146,8 +155,14 @@ class Trainer:
                 module.train(stage.teaches(name) and stage.norm_statistics)
         if self.network.profiles_learn():
             self.averaged.voice_space = None  # it was that of other profiles
+            if self.averaged.makes_profiles:
+                self._rename_profiles()
         self._loss = parallel.shared(self.network, self.profile_network)
         self._entered = stage
+
+    def _rename_profiles(self) -> None:
+        """They are others than those that the run began with, and so have an id of their own."""
+        self.averaged.profiles_of, self.averaged.profile_weights = None, None
 
     def step(self, stage: Stage) -> dict[str, Tensor]:
         """One optimizer step of a stage: its losses. It doesn't wait for a GPU; reading what it returns does."""
@@ -346,6 +361,7 @@ def starting_point(
 ) -> tuple[Network, Network | None]:
     """A new network, that of a checkpoint, or that of a checkpoint with a far branch added; and the network that makes
     the profiles, where it is another one: a lighter network takes those of the larger one that it stands in for.
+    Profiles that a network makes itself are still those of the checkpoint's id, until they learn.
     ``profile_before``: that other one as it was when the checkpoint was trained, for a network with a far branch to
     follow. Raises UsageError when they don't fit each other.
     """
@@ -355,10 +371,12 @@ def starting_point(
         network = Network(replace(config, profile_size=taken_size))
     else:
         network, _ = load_checkpoint(init)
-        if (network.profiles_of is None) != (profile_network is None):
+        if network.makes_profiles != (profile_network is None):
+            whose = "itself" if network.makes_profiles else network.profiles_of
             raise click.UsageError(
-                f"{init} takes the profiles of {network.profiles_of or 'itself'}: choose --profile-network accordingly."
+                f"{init} takes the profiles of {whose}: choose --profile-network accordingly."
             )
+        keep_profiles(network, network)
         if network.config != replace(config, profile_size=network.config.profile_size):
             try:
                 network, profile_network = with_far_branch(network, config), profile_network or network
@@ -374,7 +392,7 @@ def starting_point(
         follow(network, load_checkpoint(profile_before)[0], profile_network)
     if profile_network is not None:
         # Where the larger network has gone on learning since, this one is taught its new profiles.
-        network.profiles_of = model_id(profile_network)
+        take_profiles(network, profile_network)
     return network, profile_network
 
 

@@ -41,7 +41,7 @@ class CommandEnrollment:
         self._model = model.profile_network()
         if name in store:
             known = store.load(name)
-            known.check_model(self._model.contract.model_id)
+            known.check_model(self._model.contract.profiles_of)
             if known.personal is not None and known.personal.fits(known):
                 raise EnrollmentError(
                     f"A network has learnt {name} as it is, and what was learnt would no longer fit: give another "
@@ -89,19 +89,19 @@ class CommandEnrollment:
         # What does not make a profile now never will: the next command begins anew.
         self._taken, self._speech_seconds = [], 0.0
         recording = enrollment.recording(_MICROPHONE)
-        model_id, space = self._model.contract.model_id, self._model.contract.voice_space
+        profiles_of, space = self._model.contract.profiles_of, self._model.contract.voice_space
 
         def added(known: Profile) -> Profile:
             if verify(known, recording, space).answer == "no match":
                 raise EnrollmentError(
                     f"This does not sound like {known.name}, so nothing was added. Begin again, or enroll another name."
                 )
-            return known.with_recording(recording, model_id)
+            return known.with_recording(recording, profiles_of)
 
         if self._name in self._store:
             profile = self._store.update(self._name, added)
         else:
-            profile = Profile(self._name, model_id, (recording,))
+            profile = Profile(self._name, profiles_of, (recording,))
             self._store.create(profile)
         self.done = True
         self._on_done(profile)

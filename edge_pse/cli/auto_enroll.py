@@ -89,18 +89,19 @@ class StreamEnrollment:
             self._say(f"{done} {self._name} from {gathered.seconds:.0f} s of talk; {kept}.")
 
     def _write(self, gathered: Gathered) -> Profile:
-        recording, model_id = gathered.recording(self._microphone()), self._enhancer.model.contract.model_id
+        recording = gathered.recording(self._microphone())
+        profiles_of = self._enhancer.model.contract.profiles_of
 
         def added(known: Profile) -> Profile:
             if known.personal is not None and known.personal.fits(known):
                 raise ProfileError(
                     f"Nothing was added to {known.name}: its personal weights fit it as it is."
                 )
-            return known.with_recording(recording, model_id)
+            return known.with_recording(recording, profiles_of)
 
         if self._refined is not None:
             return self._store.update(self._name, added)
-        profile = Profile(self._name, model_id, (recording,))
+        profile = Profile(self._name, profiles_of, (recording,))
         self._store.create(profile)
         return profile
 

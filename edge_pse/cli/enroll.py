@@ -111,7 +111,7 @@ def enroll(
         )
     model = edge_pse.Model.load(model_name, backend).profile_network()
     if known is not None:
-        known.check_model(model.contract.model_id)
+        known.check_model(model.contract.profiles_of)
     if not verifying and not as_json:
         announce_loss(name, learnt_by(store, name, fitting=add))
     if paths:
@@ -144,7 +144,7 @@ def _said(as_json: bool) -> Iterator[None]:
 def _enroll(
     store: edge_pse.ProfileStore, name: str, recording: Recording, model: edge_pse.Model, replace: bool
 ) -> None:
-    profile = Profile(name, model.contract.model_id, (recording,))
+    profile = Profile(name, model.contract.profiles_of, (recording,))
     lost = learnt_by(store, name)
     if replace:
         store.save(profile)
@@ -172,7 +172,7 @@ def _add(
                 "again, begin the profile anew with --replace, or, if it is their voice in another way, as in "
                 "whispering, add --insist."
             )
-        return known.with_recording(recording, model.contract.model_id)
+        return known.with_recording(recording, model.contract.profiles_of)
 
     lost = learnt_by(store, name, fitting=True)
     profile = store.update(name, added)

@@ -149,7 +149,7 @@ def personalise(
 
 def _check_known(known: Profile, model: Model, add: bool) -> None:
     """That there is something to do for a voice that is known; ProfileError otherwise."""
-    known.check_model(model.profile_network().contract.model_id)
+    known.check_model(model.profile_network().contract.profiles_of)
     if not add and voice.knows(known, model) and _fits(known):
         raise ProfileError(
             f"{model.contract.network} has learnt the voice of {known.name!r} already: add --add to go on from there "
@@ -189,7 +189,7 @@ def _pieces(path: Path, model: Model) -> Sequence[Samples]:
 
 def _enrolled(store: ProfileStore, name: str, reading: Reading, model: Model, replace: bool) -> Profile:
     """The profile of a voice that is new; kept at once, unless it takes the place of another one."""
-    profile = Profile(name, model.profile_network().contract.model_id, (reading.recording,))
+    profile = Profile(name, model.profile_network().contract.profiles_of, (reading.recording,))
     if not replace:
         store.create(profile)
     click.echo(f"{'Heard' if replace else 'Enrolled'} {name}: {describe(reading.recording)}.")
@@ -207,7 +207,7 @@ def _extended(known: Profile, reading: Reading, model: Model, add: bool) -> Prof
         )
     if _fits(known) and not add:
         return known
-    profile = known.with_recording(reading.recording, model.profile_network().contract.model_id)
+    profile = known.with_recording(reading.recording, model.profile_network().contract.profiles_of)
     return profile if add else profile.general()
 
 

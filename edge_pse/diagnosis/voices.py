@@ -66,9 +66,9 @@ def _usable(store: ProfileStore) -> Finding:
 def _unusable(store: ProfileStore) -> list[str]:
     """Names of those that are damaged or made with another model, and why."""
     try:
-        model_id = targets.choose().settings.load_model().contract.model_id
+        profiles_of = targets.choose().settings.load_model().contract.profiles_of
     except ModelError:
-        model_id = None  # another check says so
+        profiles_of = None  # another check says so
     reasons = []
     for name in store.list():
         try:
@@ -76,8 +76,10 @@ def _unusable(store: ProfileStore) -> list[str]:
         except ProfileError:
             reasons.append(f"{name} (damaged)")
             continue
-        if model_id not in (None, profile.model_id):
-            reasons.append(f"{name} (made with {profile.model_id}, the model here is {model_id})")
+        if profiles_of not in (None, profile.model_id):
+            reasons.append(
+                f"{name} (made with {profile.model_id}, the model here takes those of {profiles_of})"
+            )
     return reasons
 
 

@@ -39,7 +39,7 @@ def enroll(
     """
     profile_network = Model.of(model).profile_network()
     collector, report = _collect(audio, sample_rate_hz, profile_network)
-    return Profile(name, profile_network.contract.model_id, (collector.recording(report, microphone),))
+    return Profile(name, profile_network.contract.profiles_of, (collector.recording(report, microphone),))
 
 
 def extract_recording(

@@ -119,7 +119,7 @@ def check_voice(profile: Profile, recording: Recording, model: Model) -> Verdict
 
     ``model``: the profile network.
     """
-    profile.check_model(model.contract.model_id)
+    profile.check_model(model.contract.profiles_of)
     verdict = verify(profile, recording, model.contract.voice_space)
     if verdict.answer == "no match":
         raise EnrollmentError(
@@ -213,7 +213,7 @@ def personalise(
     check_others(others, loaded)
     reading = Reading.of(_several(recordings), sample_rate_hz, profile_network)
     if profile is None:
-        profile = Profile(name, profile_network.contract.model_id, (reading.recording,))
+        profile = Profile(name, profile_network.contract.profiles_of, (reading.recording,))
     else:
         check_voice(profile, reading.recording, profile_network)
     warn_of_likeness(others, profile, profile_network)

@@ -91,7 +91,8 @@ class Profile:
     name: str
     """What it is stored under; may be empty."""
     model_id: str
-    """The model that made it, and the only one that understands it."""
+    """Of the model that made it, or of an earlier one that makes the same; models whose ``Contract.profiles_of`` it is
+    understand it, and no others."""
     recordings: tuple[Recording, ...]
     """What it was made of, the oldest first; of more than 32, the two oldest become one."""
     personal: PersonalWeights | None = field(default=None, repr=False)

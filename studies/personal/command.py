@@ -43,7 +43,7 @@ from studies.personal.learning import MEAN, STEP_MS, VARIANTS, Learner, Weights,
 from studies.personal.results import GENERAL, RECIPE, Cell
 from studies.personal.voices import LEAST_REST_S, cut, in_turns, reading_seconds
 from training import options as training_options
-from training.checkpoint import load_checkpoint, model_id
+from training.checkpoint import load_checkpoint, model_id, profiles_id
 from training.dev import enhance
 from training.mean import mean
 from training.network import CONFIGS, Network
@@ -73,8 +73,10 @@ class Study:
     def of(cls, name: str, root: Path, folder: Path, clips: int) -> Study:
         """A study of the network of that name as it ships. Raises click.ClickException where it is another."""
         network, _ = load_checkpoint(CHECKPOINTS / f"{name}.pt")
-        profile_model = Model.load(f"{name}.fp32").profile_network()
-        if profile_model.contract.model_id != (network.profiles_of or model_id(network)):
+        model = Model.load(f"{name}.fp32")
+        profile_model = model.profile_network()
+        ids = model.contract.model_id, profile_model.contract.profiles_of
+        if ids != (model_id(network), profiles_id(network)):
             raise click.ClickException(
                 f"The checkpoint of {name} is not the model that ships: export it first."
             )
@@ -104,7 +106,7 @@ class Study:
     @cached_property
     def others(self) -> Others:
         """Those that ``edge-pse personalise`` learns against."""
-        return load_others(model_id(self.learner.profile_network))
+        return load_others(profiles_id(self.learner.profile_network))
 
     def scenes(self, reading: Samples, against: Sequence[Samples]) -> tuple[PersonalScenes, torch.Tensor]:
         """What one voice learns from; and what the profile network makes of the others in it, (voice, embedding)."""
@@ -236,6 +238,8 @@ def in_fp32(network: Network, profile: torch.Tensor) -> Enhance:
 
 def in_int8(network: Network, profile: torch.Tensor) -> Enhance:
     """Hop by hop in ONNX Runtime, from a file as it ships, made of these weights."""
+    network = copy.deepcopy(network)
+    network.profiles_of = None  # for its description: the profile is given, and nobody else's is made with it
     with tempfile.TemporaryDirectory() as folder:
         whole, small = Path(folder) / "network.fp32.onnx", Path(folder) / "network.int8.onnx"
         write_onnx(network, whole)

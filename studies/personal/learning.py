@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from personalisation.others import INDEX, PACK
 from studies.personal.results import RECIPE
-from training.checkpoint import load_checkpoint, model_id, save_checkpoint
+from training.checkpoint import load_checkpoint, model_id, save_checkpoint, take_profiles
 from training.network import Network
 from training.personal import PersonalScenes, learn_voice
 from training.schedule import Stage
@@ -261,7 +261,6 @@ class Learner:
     ) -> None:  # fmt: skip
         chosen = VARIANTS[variant]
         self.folder.mkdir(parents=True, exist_ok=True)
-        profiles_of = self.network.profiles_of or model_id(self.network)
         took: list[float] = []  # of the processor, a step: what else runs there does not count
         last = time.process_time()
 
@@ -270,7 +269,7 @@ class Learner:
             took.append(time.process_time() - last)
             if done in steps:
                 whole = merged(averaged)
-                whole.profiles_of = profiles_of
+                take_profiles(whole, self.network)
                 # The first ones pay for memory, and for looking for similar voices.
                 ms_a_step = round(1000 * float(np.median(took)))
                 history = {

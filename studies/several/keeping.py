@@ -71,7 +71,7 @@ def score(clip: Clip, output: NDArray[np.float32]) -> Scores:
 def cost_ms(model: Model, profile: NDArray[np.float32]) -> list[float]:
     """Of a hop, the median with one profile, with two, and so on; they take turns, second by second."""
     recording = Recording(profile, half_band=profile, speech_seconds=0.0, snr_db=0.0)
-    one = Profile("", model.contract.model_id, (recording,))
+    one = Profile("", model.contract.profiles_of, (recording,))
     enhancers = [Enhancer(model, [one] * count) for count in range(1, MOST_PROFILES + 1)]
     noise = np.random.default_rng(0).normal(
         0, 0.05, (SAMPLE_RATE_HZ // enhancers[0].hop_samples, enhancers[0].hop_samples)

@@ -92,4 +92,4 @@ class TurnBuilder:
     def _profile(self, talker: Talker) -> Profile:
         embedding = embed(render_enrollment(self._root, self._build.enrollment(talker)), self._model)
         recording = Recording(embedding, half_band=embedding, speech_seconds=0.0, snr_db=0.0)
-        return Profile(talker.speaker, self._model.contract.model_id, (recording,))
+        return Profile(talker.speaker, self._model.contract.profiles_of, (recording,))

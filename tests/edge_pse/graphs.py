@@ -125,5 +125,7 @@ def _write(path: Path, nodes: list, constants: dict, states: dict[str, list[int]
     onnx.checker.check_model(model)
     onnx.save(model, path)
     description = {**CONTRACT, **contract, "states": listed}
-    write_description(path, {"profiles_of": description["model_id"], **description})
+    model_id = description["model_id"]
+    description["network"] = model_id.rpartition("-")[0]
+    write_description(path, {"profiles_of": model_id, **description})
     return path

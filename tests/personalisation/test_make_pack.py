@@ -16,7 +16,7 @@ from personalisation.likeness import CHECKPOINT
 from personalisation.make_pack import APACHE, main, make, summary, without_pauses
 from personalisation.others import JUDGING, LEARNING, load_others, read_index
 from tests.conftest import FIXTURES
-from training.checkpoint import load_checkpoint, model_id
+from training.checkpoint import load_checkpoint, profiles_id
 from training.simulation.rooms import simulate_room
 
 ROOMS = {LEARNING: 2, JUDGING: 1}
@@ -88,7 +88,7 @@ def test_only_what_may_be_passed_on_is_taken_and_each_source_is_in_one_part(pack
 
 
 def test_what_is_read_is_what_was_taken(pack: Path) -> None:
-    others = load_others(model_id(load_checkpoint(CHECKPOINT)[0]), pack)
+    others = load_others(profiles_id(load_checkpoint(CHECKPOINT)[0]), pack)
     assert len(others.embeddings) == len(others.voices)
     names = [track.name for track in others.speech.tracks]
     assert names == [voice.speaker for voice in others.voices] and len(names) == 4

@@ -29,7 +29,7 @@ from personalisation.others import (
     read_index,
 )
 from tests.conftest import FIXTURES
-from training.checkpoint import load_checkpoint, model_id
+from training.checkpoint import load_checkpoint, profiles_id
 from training.network import SAMPLE_RATE_HZ
 from training.personal import SCHEDULE, PersonalScenes
 from training.schedule import load_schedule
@@ -39,7 +39,7 @@ from training.spectral import analyse
 from training.step import REFERENCE_LEVEL
 
 MOST_BYTES = 15_000_000
-PROFILE_NETWORK = Model.load().profile_network().contract.model_id
+PROFILE_NETWORK = Model.load().contract.profiles_of
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_no_pack_is_one_sentence(tmp_path: Path) -> None:
 
 def test_the_network_that_ships_has_embedded_each_voice(others: Others, copied: Path) -> None:
     network, _ = load_checkpoint(likeness.CHECKPOINT)
-    assert model_id(network) == PROFILE_NETWORK, "embed them with this release of it"
+    assert profiles_id(network) == PROFILE_NETWORK, "embed them with this release of it"
     for sounds in parts_of(others):
         some = np.arange(0, len(sounds.voices), 30)
         clips = sounds.speech.cut(some, np.zeros(len(some), int), likeness.EMBEDDED)

@@ -18,7 +18,7 @@ from tests.evaluation.conftest import build, data, quick_scenes
 from tests.test_commands import check
 from training import adopt
 from training.adopt import Chain, main
-from training.checkpoint import load_checkpoint, model_id, save_checkpoint
+from training.checkpoint import load_checkpoint, model_id, profiles_id, save_checkpoint
 from training.network import Network
 from training.options import Corpora
 from training.recipe_page import Replaced
@@ -139,7 +139,7 @@ def test_what_takes_the_profiles_goes_with_the_network_that_makes_them(
     network, history = load_checkpoint(SHIPPED / "pvqe-s.pt")
     changed = copy.deepcopy(network)
     with torch.no_grad():
-        changed.decoder4.expand.conv.conv.bias += 1e-4
+        changed.gru2.bias_hh_l0 += 1e-4
     save_checkpoint(tmp_path / "results/pvqe-s.pt", changed, history)
     assert "+0.00 dB on average" in run(adopted, "--anyway").output
     new, _ = load_checkpoint(tmp_path / "checkpoints/pvqe-s.pt")
@@ -149,17 +149,39 @@ def test_what_takes_the_profiles_goes_with_the_network_that_makes_them(
     assert light.profiles_of == model_id(new)
     page = (tmp_path / "recipes/pvqe-xs/README.md").read_text()
     assert f"takes the profiles of pvqe-s (`{model_id(new)}`)" in " ".join(page.split())
+    assert f"Profiles of {model_id(network)} are of no use with it" in run(adopted).output
     save_checkpoint(tmp_path / "results/pvqe-s.pt", network, history)
     assert "is of other weights" in run(adopted).output
+
+
+def test_profiles_stay_of_use_where_what_makes_them_is_the_same(adopted: list[str], tmp_path: Path) -> None:
+    network, history = load_checkpoint(SHIPPED / "pvqe-s.pt")
+    changed = copy.deepcopy(network)
+    changed.profiles_of, changed.profile_weights, changed.voice_space = None, None, None
+    with torch.no_grad():
+        changed.decoder4.expand.conv.conv.bias += 1e-4
+    save_checkpoint(tmp_path / "results/pvqe-s.pt", changed, history)
+    light, page = (tmp_path / place for place in ("checkpoints/pvqe-xs.pt", "recipes/pvqe-xs/README.md"))
+    before = light.read_bytes(), page.read_text()
+    run(adopted, "--anyway")
+    assert (light.read_bytes(), page.read_text()) == before
+    new, _ = load_checkpoint(tmp_path / "checkpoints/pvqe-s.pt")
+    assert profiles_id(new) == profiles_id(network) and model_id(new) != model_id(network)
+    assert new.voice_space is not None and torch.equal(new.voice_space, network.voice_space)
+    text = (tmp_path / "recipes/pvqe-s/README.md").read_text()
+    assert f"weights that ship are `{model_id(new)}`" in text and profiles_id(new) in text
+    assert f"Profiles stay of use: it makes those of {profiles_id(network)}" in run(adopted).output
 
 
 @pytest.mark.parametrize("log", [False, True])
 def test_each_command_of_the_chain_can_be_given(log: bool, tmp_path: Path) -> None:
     corpora = Corpora([tmp_path / "speech"], [tmp_path / "noise"], [tmp_path / "rooms"], 2000, tmp_path)
     replaced = [
-        Replaced("pvqe-s", "pvqe-s-1", "pvqe-s-2", None, "talkers", 3, 4.0, MACHINE),
-        Replaced("pvqe-s-far", "pvqe-s-far-1", "pvqe-s-far-2", "pvqe-s-2", "calls", 3, 4.0, MACHINE),
-        Replaced("pvqe-xs", "pvqe-xs-1", "pvqe-xs-1", "pvqe-s-2", "", 0, 0.0, MACHINE),
+        Replaced("pvqe-s", "pvqe-s-1", "pvqe-s-2", "pvqe-s-1", "pvqe-s-2", "talkers", 3, 4.0, MACHINE),
+        Replaced(
+            "pvqe-s-far", "pvqe-s-far-1", "pvqe-s-far-2", "pvqe-s-1", "pvqe-s-2", "calls", 3, 4.0, MACHINE
+        ),
+        Replaced("pvqe-xs", "pvqe-xs-1", "pvqe-xs-1", "pvqe-s-1", "pvqe-s-2", "", 0, 0.0, MACHINE),
     ]
     if log:
         (tmp_path / "pvqe-s.jsonl").touch()
@@ -172,6 +194,14 @@ def test_each_command_of_the_chain_can_be_given(log: bool, tmp_path: Path) -> No
     assert modules.index("quantization.check") > modules.index("quantization.quantize")
     assert modules.index("evaluation") > modules.index("personalisation.likeness")
     assert any("curves" in command for command in commands) == log
+    # Of the same profiles nothing is measured again.
+    kept = Replaced(
+        "pvqe-s", "pvqe-s-2", "pvqe-s-3", "pvqe-s-1", "pvqe-s-1", "frozen-profile", 3, 4.0, MACHINE
+    )
+    commands = list(Chain([kept], tmp_path, corpora, tmp_path, Path("python-tflite")).commands())
+    modules = [command[2] for command in commands]
+    assert modules[0] == "export.onnx" and "personalisation.likeness" not in modules
+    assert not any({"enrollment", "embedding", "--profile-network"} & {*command} for command in commands)
 
 
 def test_a_folder_without_weights_is_named(adopted: list[str]) -> None:

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from tests.training.conftest import QUIET
 from training import budget
 from training.budget import CHECKPOINTS, Progress, load_plan, main
-from training.checkpoint import load_checkpoint, model_id, save_checkpoint, with_far_branch
+from training.checkpoint import load_checkpoint, model_id, profiles_id, save_checkpoint, with_far_branch
 from training.network import CONFIGS, Network
 from training.schedule import RECIPES, Stage
 from training.simulation.scenes import SceneSimulator
@@ -210,7 +210,7 @@ def test_the_plan_that_comes_with_it_is_of_the_weights_that_ship(tmp_path: Path)
     for run in plan.runs:
         network, _ = load_checkpoint(CHECKPOINTS / f"{run.network}.pt")
         check_fits(network, run.stage)
-        assert network.profiles_of is None or network.profiles_of.rpartition("-")[0] in seen
+        assert network.makes_profiles or profiles_id(network).rpartition("-")[0] in seen
         assert run.stage.scenes.speaker_groups in run.speaker_groups
         seen.append(run.network)
     (tmp_path / "stages.toml").write_text(STAGES)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from training.checkpoint import load_checkpoint, model_id, save_checkpoint
+from training.checkpoint import load_checkpoint, model_id, profiles_id, save_checkpoint
 from training.mean import main
 from training.network import CONFIGS, Network
 
@@ -32,7 +32,7 @@ def test_a_share_of_each_is_in_the_mean(after: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     old, new = load_checkpoint(before)[0], load_checkpoint(output)[0]
     assert model_id(new) in result.output
-    assert new.profiles_of == model_id(load_checkpoint(profile_network)[0])
+    assert new.profiles_of == profiles_id(load_checkpoint(profile_network)[0])
     torch.testing.assert_close(new.modulation.weight, old.modulation.weight + 0.1, atol=2e-3, rtol=0)
     torch.testing.assert_close(new.profile.weight, old.profile.weight)
 

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from edge_pse.model import MODELS_DIR
-from training.checkpoint import load_checkpoint, model_id
+from training.checkpoint import load_checkpoint, model_id, profiles_id
 from training.network import CONFIGS
 from training.schedule import RECIPES, choose_stages, default_stages, load_schedule
 from training.train import check_fits, main
@@ -77,6 +77,6 @@ def test_ids_are_those_of_the_weights_that_ship(name: str) -> None:
     network, _ = load_checkpoint(CHECKPOINTS / f"{name}.pt")
     own = re.search(r"weights that ship are `([\w-]+)`", text)
     assert own and own[1] == model_id(network)
-    assert (network.profiles_of or own[1]) in text
+    assert profiles_id(network) in text
     for path in MODELS_DIR.glob(f"{name}.*.json"):
         assert json.loads(path.read_text())["model_id"] == own[1]

@@ -27,7 +27,7 @@ def speech(recording):
 def test_clean_speech_makes_a_profile(model, recording, voice):
     samples = recording(f"{voice}_enrollment")
     profile = enroll(samples, 16_000, model=model, name=voice)
-    assert (profile.name, profile.model_id) == (voice, model.contract.model_id)
+    assert (profile.name, profile.model_id) == (voice, model.contract.profiles_of)
     assert profile.embedding.shape == (256,)
     assert 0.4 < profile.speech_seconds * 16_000 / samples.size < 0.9
     assert profile.snr_db > 20

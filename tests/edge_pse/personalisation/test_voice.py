@@ -54,7 +54,7 @@ def test_recordings_become_a_profile_with_what_was_learnt(learning, reading, rec
     profile = edge_pse.personalise(
         reading, 16_000, name="anna", minutes=1.5, against=[other], threads=2, on_progress=seen.append
     )
-    assert (profile.name, profile.model_id) == ("anna", model.contract.model_id)
+    assert (profile.name, profile.model_id) == ("anna", model.contract.profiles_of)
     expected = edge_pse.enroll(np.concatenate(reading), 16_000, model=model)
     np.testing.assert_allclose(profile.embedding, expected.embedding, atol=1e-5)
     assert profile.personal.fits(profile)
