@@ -6,9 +6,10 @@ import stat
 
 import pytest
 
-from edge_pse import ProfileStore
+from edge_pse import Model, ProfileStore
 from edge_pse.diagnosis.voices import profiles
 from edge_pse.profiles import SUFFIX
+from edge_pse.targets import Settings
 
 
 @pytest.fixture
@@ -75,3 +76,10 @@ def test_a_directory_of_somebody_else_fails(store):
         os.seteuid(0)
         for parent in parents:
             parent.chmod(0o700)
+
+
+@pytest.mark.parametrize("network", ["pvqe-xs", "pvqe-s-far"])
+def test_profiles_fit_the_networks_that_take_them(store, monkeypatch, network):
+    monkeypatch.setattr(Settings, "load_model", lambda settings: Model.load(network))
+    found = profiles()
+    assert found.status == "ok", found
