@@ -87,10 +87,11 @@ def test_moments_in_one_group_are_left_and_the_run_goes_on(simulator: SceneSimul
     assert np.isfinite(float(two.step(stage)["loss"]))
 
 
-def test_what_makes_profiles_stays_while_what_takes_them_learns(simulator: SceneSimulator) -> None:
+@pytest.mark.parametrize("name", ["frozen-profile", "by-ear"])
+def test_what_makes_profiles_stays_while_what_takes_them_learns(simulator: SceneSimulator, name: str) -> None:
     torch.manual_seed(0)
     network = Network(CONFIGS["pvqe-xs"])
-    (stage,) = (s for s in load_schedule(RECIPES / "pvqe-s/continue.toml") if s.name == "frozen-profile")
+    (stage,) = (s for s in load_schedule(RECIPES / "pvqe-s/continue.toml") if s.name == name)
     stage = replace(stage, scenes=QUIET)
     before = copy.deepcopy(network).eval()
     trainer = Trainer(network, [stage], simulator, None, seed=0)
