@@ -15,6 +15,7 @@ import numpy as np
 
 from evaluation.data import data_root
 from evaluation.metrics.alignment import advance, estimate_delay
+from evaluation.metrics.perceptual import Unscorable, pesq_wb
 from evaluation.metrics.signal import (
     is_wrong_talker,
     level_change_db,
@@ -72,7 +73,7 @@ class QuickSet:
         return tuple(QuickTask(clip, profile) for clip in self.clips for profile in clip.scene.profiles)
 
     def scores(self, outputs: Sequence[np.ndarray]) -> dict[str, float]:
-        """Dev scores of the outputs of `tasks`; dB unless the name says otherwise.
+        """Dev scores of the outputs of `tasks`; dB unless the name says otherwise. PESQ is NaN without its package.
 
         One delay for the whole system is measured on the clean clips and taken out. Raises ValueError when an
         output is missing. A score whose clips are all undefined is NaN.
@@ -133,6 +134,7 @@ class QuickSet:
         return {
             "noise_gain_right": _mean([_gain(clip, outputs[clip.scene.name, "right"]) for clip in clips]),
             "noise_gain_none": _mean([_gain(clip, outputs[clip.scene.name, "none"]) for clip in clips]),
+            "noise_pesq_right": _mean([_pesq(clip, outputs[clip.scene.name, "right"]) for clip in clips]),
         }
 
     def _interferer_only(self, outputs: dict[tuple[str, ProfileKind], np.ndarray]) -> dict[str, float]:
@@ -159,6 +161,15 @@ def _gain(clip: Clip, output: np.ndarray) -> float:
     if clip.reference is None:
         return float("nan")
     return si_sdr(clip.reference, output) - si_sdr(clip.reference, clip.mixture)
+
+
+def _pesq(clip: Clip, output: np.ndarray) -> float:
+    if clip.reference is None:
+        return float("nan")
+    try:
+        return pesq_wb(clip.reference, output)
+    except Unscorable:  # also where its package is missing: training does without
+        return float("nan")
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

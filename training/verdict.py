@@ -2,8 +2,9 @@
 
 Weights are **better** where no score is worse by more than its tolerance, and the mean of what all scores have gained
 is LEAST_GAIN_DB or more. A decibel of suppression counts for a fifth of one of gain, and no more than 40 dB of it at
-all, for what is fainter nobody hears; a percent of lost frames counts for a decibel, and a percent of equal error rate
-for a tenth of one. They are **harmless** where no score is worse by more than its tolerance.
+all, for what is fainter nobody hears; a percent of lost frames counts for a decibel, a percent of equal error rate for
+a tenth of one, and a tenth of a point of PESQ for half of one. They are **harmless** where no score is worse by more
+than its tolerance.
 
 The quick set has few clips: the tolerance of suppression is wide, for it differs most between them, and that of the
 equal error rate is a little more than the step from one pair of voices to the next.
@@ -33,6 +34,7 @@ SCORES = {
     "cross_sex_gain_right": _GAIN,
     "noise_gain_right": _GAIN,
     "noise_gain_none": _GAIN,
+    "noise_pesq_right": _Score(5.0, 0.05),
     "interferer_suppression_mean": _SUPPRESSION,
     "clean_tsos": _Score(-100.0, 0.005),
     "eer": _Score(-10.0, 0.03),

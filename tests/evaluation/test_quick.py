@@ -33,6 +33,7 @@ def test_the_input_gains_nothing(quick):
         assert scores[name] == 0.0
     assert scores["interferer_suppression_mean"] == 0.0
     assert scores["delay_samples"] == 0.0
+    assert 1.0 < scores["noise_pesq_right"] < 3.0
 
 
 def test_the_reference_is_the_ceiling(quick):
@@ -41,6 +42,7 @@ def test_the_reference_is_the_ceiling(quick):
     assert scores["interferer_suppression_median"] == CEILING_DB
     assert scores["two_talkers_gain_right"] > 90.0
     assert scores["clean_level_db"] == 0.0
+    assert scores["noise_pesq_right"] > 4.5
 
 
 def test_a_system_that_obeys_the_profile_has_a_gap(quick):
@@ -67,7 +69,7 @@ def test_a_constant_delay_costs_nothing(quick):
 
 def test_silence_has_no_si_sdr_but_over_suppresses(quick):
     scores = quick.scores([np.zeros_like(task.noisy) for task in quick.tasks])
-    assert np.isnan(scores["two_talkers_gain_right"])
+    assert np.isnan(scores["two_talkers_gain_right"]) and np.isnan(scores["noise_pesq_right"])
     assert scores["clean_tsos_active"] == 1.0
 
 

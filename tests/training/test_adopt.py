@@ -47,6 +47,9 @@ def test_the_rule_says_of_earlier_runs_what_was_decided_then() -> None:
     assert same.harmless and not same.better
     broken = compare({"noise_gain_right": 5.0}, {"noise_gain_right": float("nan")})
     assert not broken.harmless
+    before = scores_of("pvqe-s", "lent-2") | {"noise_pesq_right": 1.5}
+    assert compare(before, before | {"noise_pesq_right": 1.8}).better, "what sounds better is better"
+    assert "noise_pesq_right" in str(compare(before, before | {"noise_pesq_right": 1.4}))
 
 
 @pytest.fixture
