@@ -59,16 +59,17 @@ def test_a_frame_comes_out_of_each_file_as_out_of_the_network_that_has_learnt(na
     named = dict(zip(graph.input_names, (tensor.numpy() for tensor in inputs), strict=True))
     with torch.no_grad():
         wanted, *_ = graph(*inputs)
-    scale = wanted.abs().max().item()
+    scale = np.linalg.norm(wanted)
     for file, own in weights.items():
         model = Model.load(MODELS_DIR / file)
         states = [named[state.name] for state in model.contract.states]
         before, _, _ = model.backend.step(named["spectrum"], named["profile"], states, named.get("far"))
         model = model.with_weights(own)
         got, _, _ = model.backend.step(named["spectrum"], named["profile"], states, named.get("far"))
+        # Of the whole frame: by how much int8 misses a single bin depends on the weights that were drawn.
         tolerance = (1e-5 if model.contract.precision == "fp32" else 0.05) * scale
-        np.testing.assert_allclose(got, wanted, atol=tolerance)
-        assert np.abs(before - wanted.numpy()).max() > 2 * tolerance, "or else nothing is shown"
+        assert np.linalg.norm(got - wanted.numpy()) < tolerance, file
+        assert np.linalg.norm(before - wanted.numpy()) > 2 * tolerance, "or else nothing is shown"
 
 
 def test_what_comes_out_as_it_was_learnt_is_given_with_what_it_takes_the_place_of(

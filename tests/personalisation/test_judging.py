@@ -31,11 +31,13 @@ from personalisation.scenes import (
 )
 from tests.training.conftest import recordings  # noqa: F401 - a fixture
 from training.checkpoint import load_checkpoint
-from training.network import SAMPLE_RATE_HZ, Network
+from training.network import HOP_SAMPLES, SAMPLE_RATE_HZ, Network
 from training.simulation.corpus import load_bank
 from training.simulation.rooms import load_rooms
 
 CHECKPOINTS = Path(__file__).parents[2] / "training/checkpoints"
+OTHERS_FRAMES = SAMPLE_RATE_HZ // HOP_SAMPLES
+"""In which others talk before the voice comes in: a second."""
 
 Recording = Callable[[str], NDArray[np.float32]]
 
@@ -83,28 +85,19 @@ def _blurred(network: Network) -> Network:
     return blurred
 
 
-def _opening_late(network: Network) -> Network:
-    """The same weights; but once nothing was kept for half a second, the next 0.3 s of what is kept are muted."""
+def _opening_late(network: Network, held: NDArray[np.float32]) -> Network:
+    """The same weights; but where others talk first, 0.3 s of the voice are muted: in clips longer than ``held``."""
+    longest = len(held) // HOP_SAMPLES + 1
 
-    def gate(module: nn.Module, given: tuple[torch.Tensor, ...], made: tuple[torch.Tensor, ...]) -> Any:
-        heard, kept = (spectrum.square().sum((1, 3)) for spectrum in (given[0], made[0]))
-        gains = [_gate(clip) for clip in (kept > 0.25 * heard).tolist()]
-        return made[0] * torch.tensor(gains)[:, None, :, None], *made[1:]
+    def mute(module: nn.Module, given: tuple[torch.Tensor, ...], made: tuple[torch.Tensor, ...]) -> Any:
+        gains = torch.ones(made[0].shape[2])
+        if len(gains) > longest:
+            gains[OTHERS_FRAMES : OTHERS_FRAMES + 30] = 0
+        return made[0] * gains[:, None], *made[1:]
 
     late = copy.deepcopy(network)
-    late.register_forward_hook(gate)
+    late.register_forward_hook(mute)
     return late
-
-
-def _gate(kept: list[bool]) -> list[float]:
-    """A gain for each frame, by whether something of it was kept."""
-    gains, closed, so_far = [], False, 0
-    for frame in kept:
-        so_far = so_far + 1 if frame == closed else so_far if closed else 0
-        if so_far == (30 if closed else 50):
-            closed, so_far = not closed, 0
-        gains.append(0.0 if closed else 1.0)
-    return gains
 
 
 def test_the_scenes_of_a_reading_are_always_the_same(
@@ -200,7 +193,7 @@ def test_what_opens_late_after_others_is_refused_by_that_alone(
     scenes = draw_scenes([held], voices, share=0)
     judge = Judge(_blurred(network), profile, scenes)
     assert judge.choose([Moment(network)]).network is not None
-    refused = judge.choose([Moment(_opening_late(network))])
+    refused = judge.choose([Moment(_opening_late(network, held))])
     assert [about["worse"] for about in refused.scores()["candidates"]] == [[LATE], [LATE]]
     assert refused.network is None
     assert all(about["score_db"] > judging.LEAST_SCORE_DB for about in refused.scores()["candidates"])
