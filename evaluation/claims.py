@@ -219,6 +219,8 @@ CLAIMS = (
         "that was enrolled at 8 kHz loses {} %",
         of(XS, "narrow-band", LOST, 0, tags=WHOLE_AFTER_HALF),
     ),
+    Claim(XS_CARD, "where pvqe-s loses {} %.", of(S, "narrow-band", LOST, 0, tags=WHOLE_AFTER_HALF)),
+    Claim(XS_CARD, "of the enrolled voice changes by {} dB on average.", of(XS, "clean", "level_change_db")),
     Claim(
         FAR_CARD,
         "**Far end alone**: {} dB are the mean",
