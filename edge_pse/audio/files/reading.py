@@ -38,6 +38,8 @@ CHOICE_SECONDS = 10
 _MOST_HELD = 1 << 23  # samples of all channels
 _PIPED_SECONDS = 0.1
 """Of a block of what comes through a pipe, perhaps while it is recorded."""
+_FLAC_FRAMES = 1024
+"""Of FLAC read at a time: where it is damaged, libsndfile gives nothing of what it was asked for."""
 
 
 class AudioReader(AbstractContextManager["AudioReader"]):
@@ -99,6 +101,10 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             try:
                 block = self._file.read(size, dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, FfmpegError) as error:
+                if frames_read and isinstance(self._file, _FlacFile) and self._file.at_end:
+                    note = chunks.NEVER_CLOSED if self.frames is None else chunks.SHORTER
+                    self.notes.append(f"{self.name}: {note}.")
+                    break
                 seconds = frames_read / self.sample_rate_hz
                 raise AudioError(
                     f"{self.name} is damaged {seconds:.1f} s from its start ({reason_of(error)}): "
@@ -125,6 +131,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         # By descriptor, because errors then have a reason and the ending of the name is not believed.
         descriptor = _regular(path)
         try:
+            is_flac = os.read(descriptor, 4) == b"fLaC"
+            os.lseek(descriptor, 0, os.SEEK_SET)
             self.riff_chunks = chunks.beside_samples(descriptor)
             self.id3 = id3.read(descriptor)
             os.lseek(descriptor, 0, os.SEEK_SET)
@@ -141,6 +149,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             if self._repaired.note:
                 self.notes.append(f"{path}: {self._repaired.note}.")
         try:
+            if is_flac:
+                return _FlacFile(descriptor)
             return _SequentialFile(self._repaired or descriptor, closefd=True)
         except soundfile.LibsndfileError as error:
             self._close_repaired()
@@ -241,6 +251,42 @@ class _SequentialFile(soundfile.SoundFile):
 
     def seekable(self) -> bool:
         return False
+
+
+class _FlacFile(_SequentialFile):
+    """The same of FLAC, of which all is given that comes before a damaged place or a missing end."""
+
+    def __init__(self, descriptor: int):
+        self._descriptor = descriptor
+        self._damage: soundfile.LibsndfileError | None = None
+        super().__init__(descriptor, closefd=True)
+        self._left = self.frames  # behind them there may be something else, such as the texts of an MP3
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the decoder has been given the file to its last byte."""
+        return os.lseek(self._descriptor, 0, os.SEEK_CUR) >= os.fstat(self._descriptor).st_size
+
+    def read(self, frames: int, dtype: str, always_2d: bool) -> Samples:
+        """See ``soundfile``; LibsndfileError only where nothing is left before the damage."""
+        if self._damage is not None:
+            raise self._damage
+        parts: list[Samples] = []
+        wanted = min(frames, self._left)
+        while wanted:
+            try:
+                part = super().read(min(wanted, _FLAC_FRAMES), dtype=dtype, always_2d=always_2d)
+            except soundfile.LibsndfileError as error:
+                if not parts:
+                    raise
+                self._damage = error
+                break
+            if not len(part):
+                break
+            parts.append(part)
+            wanted -= len(part)
+            self._left -= len(part)
+        return np.concatenate(parts) if parts else np.empty((0, self.channels), np.float32)
 
 
 def _regular(path: Path) -> int:

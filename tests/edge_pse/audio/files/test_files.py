@@ -111,10 +111,26 @@ def test_what_is_no_audio_is_refused(tmp_path, make, message):
 def test_a_damaged_part_is_told_with_its_place(tmp_path, speech):
     path = tmp_path / "damaged.flac"
     soundfile.write(path, speech, 48_000)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)
+    path.write_bytes(content)
     with pytest.raises(AudioError, match=r"damaged [2-3]\.\d s from its start"):
         read_in_blocks(path)
+
+
+def test_a_short_file_that_is_damaged_is_told_its_place_too(tmp_path, recording):
+    path = tmp_path / "damaged.flac"
+    soundfile.write(path, recording("ls367_speech")[:64_000], 16_000)  # less than a block
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)
+    path.write_bytes(content)
+    with (
+        pytest.raises(AudioError, match=r"damaged [1-2]\.\d s from its start"),
+        AudioReader(path) as reader,
+    ):
+        list(reader.blocks())
 
 
 @pytest.mark.parametrize(

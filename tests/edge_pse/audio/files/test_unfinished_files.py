@@ -171,3 +171,20 @@ def test_no_header_stops_the_reader(tmp_path, written):
                 assert len(found.read()) >= 24
                 found.close()
     assert open_files() == before
+
+
+@pytest.mark.parametrize(("closed", "note"), [(True, "shorter than it says"), (False, "never closed")])
+def test_of_flac_that_breaks_off_all_is_read_that_is_there(written, read, speech, closed, note):
+    content = written("FLAC")
+    if not closed:  # the number of samples, in 36 bits
+        content[21] &= 0xF0
+        zeros(content, (22, 4))
+    samples, notes = read(content[: len(content) * 2 // 3])
+    assert 16_000 < len(samples) < 24_000
+    assert agrees(samples, speech[: len(samples)])
+    assert len(notes) == 1 and note in notes[0]
+
+
+def test_what_taggers_put_behind_flac_is_no_damage(written, read, speech):
+    samples, notes = read(written("FLAC") + b"TAG" + bytes(125))
+    assert agrees(samples, speech) and notes == []
