@@ -27,6 +27,9 @@ OTHER_ENDINGS: dict[str, tuple[str, str | None]] = {
 
 _LOSSLESS = ("PCM_", "FLOAT", "DOUBLE")
 _RIFF = ("WAV", "WAVEX", "RF64")
+_FASTEST_VORBIS_HZ = 200_000
+_RATE_TOLERANCE = 0.01
+"""Some formats hold a rate roughly: as the time between two samples, or in fewer digits."""
 
 
 class AudioWriter(AbstractContextManager["AudioWriter"]):
@@ -48,6 +51,9 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
         # Where the texts of the source are carried along as they are, nothing is left to be set.
         self._tags = {} if self._carried or (form == "MP3" and source.id3) else source.tags
         self._frames = 0
+        self._rate_hz = source.sample_rate_hz
+        if coding == "VORBIS" and self._rate_hz > _FASTEST_VORBIS_HZ:  # libsndfile falls over it
+            raise AudioError(_other_rate(self.path, self._rate_hz))
         with ExitStack() as ending, self._failures():
             self._before = _found(self.path)
             self._temporary = ending.enter_context(atomic.replacing(self.path, mode=None))
@@ -57,7 +63,7 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
                 else native(self._temporary)
             )
             self._file = soundfile.SoundFile(
-                opened, "w", source.sample_rate_hz, channels, coding, format=form, closefd=True
+                opened, "w", self._rate_hz, channels, coding, format=form, closefd=True
             )
             if form != "MP3":
                 set_tags(self._file, self._tags)  # what did not fit is told at the end
@@ -103,6 +109,9 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
             # Not every encoder tells of a disk that filled up.
             if written.frames != self._frames:
                 raise OSError(errno.ENOSPC, "it came out too short")
+            # Some formats have one rate, or no place for a high one, and libsndfile does not mind.
+            if abs(written.samplerate - self._rate_hz) > _RATE_TOLERANCE * self._rate_hz:
+                raise AudioError(_other_rate(self.path, self._rate_hz))
             kept = written.copy_metadata()
         lost = [key for key, text in self._tags.items() if kept.get(key, "") != text or "\ufffd" in text]
         if lost:
@@ -134,6 +143,13 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
             raise AudioError(
                 f"Can't write {self.path} ({reason_of(error)}): {_advice(error)}. Nothing was changed."
             ) from error
+
+
+def _other_rate(path: Path, rate_hz: int) -> str:
+    return (
+        f"Can't write {path}: its format has no {rate_hz} samples a second, as the source has; end the name in .wav or "
+        ".flac. Nothing was changed."
+    )
 
 
 def native(path: Path) -> str | bytes:

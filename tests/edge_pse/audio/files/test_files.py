@@ -223,6 +223,20 @@ def test_a_format_that_has_no_such_rate_is_refused(tmp_path, names_in):
     assert names_in(tmp_path) == ["fast.wav"]
 
 
+@pytest.mark.parametrize(
+    ("target", "rate_hz"), [("out.ogg", 384_000), ("out.svx", 96_000), ("out.wve", 16_000)]
+)
+def test_sound_does_not_come_to_another_rate_in_a_format_that_has_not_its_own(
+    tmp_path, names_in, target, rate_hz
+):
+    write_float(tmp_path / "source.wav", np.zeros(rate_hz), rate_hz)
+    with pytest.raises(
+        AudioError, match=rf"its format has no {rate_hz} samples a second.*Nothing was changed"
+    ):
+        copy(tmp_path / "source.wav", tmp_path / target)
+    assert names_in(tmp_path) == ["source.wav"]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
 def test_an_exception_leaves_the_file_that_was_there(tmp_path, source, names_in, error):
     target = tmp_path / "out.wav"
