@@ -12,6 +12,7 @@ import struct
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class FfmpegFile:
 
     def __init__(self, path: Path):
         self._path = path
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
+        self._said = _place_for_words()
         self._process = self._start("-vn", "-sn", "-dn", "-c:a", "pcm_f32be", "-f", "au", "pipe:1")
         try:
             head = self._take(_HEAD.size)
@@ -106,8 +107,17 @@ class FfmpegFile:
         self._process.wait()
         self._said.seek(0)
         lines = self._said.read(_ENOUGH).decode(errors="replace").splitlines()
-        last = lines[-1] if lines else "no sound is in it"
+        status = self._process.returncode
+        last = lines[-1] if lines else f"ffmpeg ended with status {status}" if status else "no sound is in it"
         return last.rpartition(f"{os.path.realpath(self._path)}: ")[2].rstrip(". ")
+
+
+def _place_for_words() -> IO[bytes]:
+    """A file for what ffmpeg says; it is not kept where no temporary file can be written, as in a read-only system."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return Path(os.devnull).open("w+b")
 
 
 def _command(path: Path) -> list[str]:

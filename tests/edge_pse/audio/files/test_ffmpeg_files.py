@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import soundfile
 
 from edge_pse.audio.files import AudioReader, read_recordings
 from edge_pse.audio.files.ffmpeg import FfmpegFile
+from edge_pse.errors import AudioError
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
@@ -105,3 +107,16 @@ def test_without_ffmpeg_two_commands_are_named(refused, tmp_path, monkeypatch):
     sentence = refused("enhance", path, "-o", tmp_path / "out.wav")
     assert "`sudo apt-get install ffmpeg`" in sentence
     assert f"`ffmpeg -i 'file:{path}' 'file:my talk.wav'`" in sentence
+
+
+@needs_ffmpeg
+def test_they_are_read_where_no_temporary_file_can_be_written(converted, tmp_path, monkeypatch):
+    talk = converted("talk.m4a")
+    (tmp_path / "none.m4a").write_bytes(b"no sound " * 999)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with AudioReader(talk) as reader:
+        assert sum(map(len, reader.blocks())) > 5 * reader.sample_rate_hz
+    with pytest.raises(
+        AudioError, match=r"none\.m4a is not audio that can be read here \(ffmpeg ended with status"
+    ):
+        AudioReader(tmp_path / "none.m4a")
