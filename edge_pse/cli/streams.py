@@ -18,6 +18,8 @@ import click
 _PRINTING = (
     "edge-pse",
     "edge-pse bench",
+    "edge-pse ctl",
+    "edge-pse ctl status",
     "edge-pse devices",
     "edge-pse doctor",
     "edge-pse info",
@@ -26,6 +28,7 @@ _PRINTING = (
     "edge-pse profiles show",
     "edge-pse virtual-mic",
     "edge-pse virtual-mic status",
+    "edge-pse who",
 )
 """Commands whose output is what they are for."""
 
@@ -97,7 +100,9 @@ def _guarded(stream: TextIO, descriptor: int) -> TextIO:
 
 def _prints() -> bool:
     context = click.get_current_context(silent=True)
-    return context is not None and context.command_path in _PRINTING
+    if context is None:
+        return False
+    return context.command_path in _PRINTING or bool(context.params.get("verifying"))
 
 
 def _broken(error: OSError) -> bool:

@@ -59,6 +59,18 @@ def test_what_is_for_its_output_fails_as_a_filter_does(command, full, closed, ar
     assert (status, said) == (-signal.SIGPIPE, "")
 
 
+def test_what_is_said_of_a_voice_is_not_called_done_where_it_is_lost(command, full, fixtures):
+    reading = fixtures / "ls3080_enrollment.opus"
+    assert command("enroll", "anna", "--from", reading, stdout=full)[0] == 0  # the profile is there
+    for arguments in (
+        ("enroll", "anna", "--verify", "--from", reading),
+        ("who", fixtures / "ls3080_speech.opus"),
+    ):
+        status, said = command(*arguments, stdout=full)
+        assert status == 1
+        assert said.endswith("Error: The output could not be written (No space left on device).\n")
+
+
 @pytest.mark.parametrize("lost", ["full", "closed", "nothing"])
 def test_a_file_that_is_whole_is_not_called_failed(command, request, fixtures, tmp_path, lost):
     source, target = fixtures / "ls3080_speech.opus", tmp_path / "out.wav"
