@@ -243,7 +243,7 @@ class Enhancer:
     def profiles(self, profiles: Profile | Sequence[Profile] | None) -> None:
         if profiles is None or isinstance(profiles, Profile):
             profiles = () if profiles is None else (profiles,)
-        self._change(voices=kept_voices(self.model, profiles))
+        self._change(voices=kept_voices(self.model, tuple(profiles)))
 
     @property
     def personal(self) -> tuple[Profile, ...]:
@@ -295,9 +295,10 @@ class Enhancer:
                 f"{contract.network} can't tell who speaks: take {contract.profile_network_name}, "
                 "which makes its profiles."
             )
-        for profile in among or ():
+        named = None if among is None else tuple(among)
+        for profile in named or ():
             check_profile(self.model, profile)
-        self._change(on_heard=on_heard, among=None if among is None else tuple(among))
+        self._change(on_heard=on_heard, among=named)
 
     def past_network(self) -> RateChange:
         """A stream of its own between the same rates, with the same band and delay, that no network changes.

@@ -38,6 +38,21 @@ def test_whoever_of_them_speaks_is_kept(model, recording, both):
     assert level_db(of_the_second[turns[0]], heard[turns[0]]) < -10
 
 
+def test_voices_may_come_one_by_one(model, recording, both):
+    speech = recording("ls367_speech")[:RATE]
+    one_by_one = Enhancer(model, (profile for profile in both))
+    assert list(one_by_one.profiles) == both
+    np.testing.assert_array_equal(
+        one_by_one.enhance(speech, RATE), Enhancer(model, both).enhance(speech, RATE)
+    )
+    one_by_one.profiles = iter(())
+    np.testing.assert_array_equal(one_by_one.enhance(speech, RATE), Enhancer(model).enhance(speech, RATE))
+    heard = []
+    one_by_one.identify(heard.append, (profile for profile in both))
+    one_by_one.enhance(speech, RATE)
+    assert heard and heard[0].profile is not None
+
+
 def test_a_stranger_is_not(model, recording, male_profile):
     third = enroll(recording("ls3080_enrollment"), RATE, model=model)
     speech = recording("ls367_speech")
