@@ -45,6 +45,8 @@ def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
     """While in here, what the library warns of goes to ``say``, a sentence each, by whatever thread."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", EdgePseWarning)
+        # Where there is no folder for sockets (su, cron), platformdirs takes another one, and says so in code.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
         others = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

@@ -24,8 +24,8 @@ from typing import Any
 import platformdirs
 
 from edge_pse import strict_json
-from edge_pse.errors import ControlError
-from edge_pse.profiles.folder import HOME_VARIABLE
+from edge_pse.errors import ControlError, ProfileError
+from edge_pse.profiles.folder import named
 
 VERSION = 1
 MOST_LINE_BYTES = 1 << 18
@@ -40,13 +40,18 @@ _BY_DESCRIPTOR = Path("/proc/self/fd")
 def folder() -> Path:
     """Where the socket of this user's stream lies: that for sockets of this user, or ``$EDGE_PSE_HOME/run``.
 
-    ``$EDGE_PSE_HOME`` counts if it is another place than without it: the service has it in any case.
+    ``$EDGE_PSE_HOME`` counts if it is another place than without it: the service has it in any case. ControlError if it
+    is the home of nobody.
     """
-    home, usual = os.environ.get(HOME_VARIABLE), None
+    try:
+        home = named()
+    except ProfileError as error:
+        raise ControlError(str(error)) from error
+    usual = None
     with suppress(RuntimeError):  # where there is no home directory
         usual = Path(platformdirs.user_data_dir("edge-pse"))
-    if home and Path(home).expanduser() != usual:
-        return Path(home).expanduser() / "run"
+    if home is not None and home != usual:
+        return home / "run"
     return Path(platformdirs.user_runtime_dir("edge-pse"))
 
 

@@ -35,27 +35,44 @@ _OPENING = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "
 
 def default() -> Path:
     """``$EDGE_PSE_HOME/profiles``, or that of the user's data directory; ProfileError where there is no home."""
+    folder = named()
+    if folder is None:
+        try:
+            folder = Path(platformdirs.user_data_dir("edge-pse")).expanduser()
+        except RuntimeError:
+            folder = Path()
+        if not folder.is_absolute():
+            raise ProfileError(
+                f"There is no home directory to keep profiles in: set {HOME_VARIABLE} to a folder, or HOME."
+            )
+    return folder / "profiles"
+
+
+def named() -> Path | None:
+    """What ``$EDGE_PSE_HOME`` says, None where it says nothing; ProfileError for the home of nobody."""
     home = os.environ.get(HOME_VARIABLE)
     try:
-        folder = Path(home or platformdirs.user_data_dir("edge-pse")).expanduser()
-    except RuntimeError:
-        folder = Path()
-    if not (home or folder.is_absolute()):
+        return Path(home).expanduser() if home else None
+    except RuntimeError:  # a folder of that name in the current one is not what was meant
         raise ProfileError(
-            f"There is no home directory to keep profiles in: set {HOME_VARIABLE} to a folder, or HOME."
-        )
-    return folder / "profiles"
+            f"{HOME_VARIABLE} is {home}, and there is no such home directory: name a folder from / on."
+        ) from None
 
 
 def make(folder: Path) -> None:
     """Make it and what is missing above it, closed to others whatever the umask; OSError if that can't be done."""
     try:
-        folder.mkdir(mode=0o700)
+        _make_one(folder)
     except FileNotFoundError:
         if folder.parent == folder:
             raise
         make(folder.parent)
-        make(folder)
+        _make_one(folder)  # not from the beginning: some systems find nothing where nothing may be made
+
+
+def _make_one(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700)
     except FileExistsError:
         if not folder.is_dir():
             raise

@@ -341,6 +341,27 @@ def test_a_home_that_starts_with_a_tilde_is_the_users(monkeypatch, tmp_path):
     assert ProfileStore().root == tmp_path / "voices" / "profiles"
 
 
+def test_the_home_of_nobody_is_no_folder_in_the_current_one(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGE_PSE_HOME", "~no-such-user/voices")
+    with pytest.raises(
+        ProfileError, match="EDGE_PSE_HOME is ~no-such-user/voices, and there is no such home"
+    ):
+        ProfileStore()
+    assert doctor().status == "fail"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_no_folder_can_be_made_there_is_a_sentence(tmp_path, monkeypatch):
+    """In a folder that is gone, as in /proc and below the mount of an absent home, the system finds nothing."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ProfileError, match=r"Can't write profile 'a' to voices/profiles: No such file"):
+        ProfileStore("voices/profiles").save(made("a"))
+
+
 def waited_too_long(number, frame):
     raise TimeoutError
 
