@@ -37,6 +37,7 @@ SHORTER = "it is shorter than it says, so something of it is missing; what there
 NEVER_CLOSED = "its recorder never closed it; it was read to its end"
 CARRIED = (b"LIST", b"bext", b"iXML", b"axml", b"cue ", b"id3 ", b"ID3 ", b"cart", b"_PMX", b"umid")
 """What is true of a recording whatever is done to its samples: names, dates, origin, marks."""
+CARRIED_IN_AIFF = (b"ID3 ", b"id3 ")
 _MOST_CARRIED = 1 << 24
 
 
@@ -148,30 +149,36 @@ def repaired(descriptor: int) -> RepairedFile | None:
 
 
 def beside_samples(descriptor: int) -> list[bytes]:
-    """Of a WAV or RF64 file the chunks that another file with the same sound should have, too, with their heads."""
+    """Of a WAV or RF64 file the chunks that another one with the same sound should have, too, with their heads.
+
+    Of AIFF those that libsndfile does not know.
+    """
     length = os.fstat(descriptor).st_size
     found = []
     with os.fdopen(os.dup(descriptor), "rb") as file:
-        if file.read(4) not in (b"RIFF", b"RF64", b"BW64"):
+        magic = file.read(4)
+        layout = _AIFF if magic == b"FORM" else RIFF
+        if magic not in (b"RIFF", b"RF64", b"BW64", b"FORM"):
             return []
-        for chunk in RIFF.chunks(file, length):
-            if chunk.name in CARRIED and chunk.size <= min(_MOST_CARRIED, length - chunk.start):
+        names = CARRIED_IN_AIFF if layout is _AIFF else CARRIED
+        for chunk in layout.chunks(file, length):
+            if chunk.name in names and chunk.size <= min(_MOST_CARRIED, length - chunk.start):
                 file.seek(chunk.start - RIFF.head.size)
                 content = file.read(RIFF.head.size + chunk.size)
                 found.append(content + bytes(len(content) % 2))
     return found
 
 
-def append_to_riff(path: Path, chunks: list[bytes]) -> None:
-    """Put chunks behind the others of a WAV or RF64 file that is whole."""
+def append(path: Path, chunks: list[bytes]) -> None:
+    """Put chunks behind the others of a WAV, RF64 or AIFF file that is whole."""
     with path.open("r+b") as file:
         magic = file.read(4)
         at = file.seek(0, os.SEEK_END)
         file.write(bytes(at % 2) + b"".join(chunks))
         size = file.tell() - 8
-        if magic == b"RIFF":
+        if magic in (b"RIFF", b"FORM"):
             file.seek(4)
-            file.write(struct.pack("<I", min(size, _LARGEST_32)))
+            file.write(min(size, _LARGEST_32).to_bytes(4, "little" if magic == b"RIFF" else "big"))
         elif magic == b"RF64":  # its size stands in the first chunk
             file.seek(20)
             file.write(struct.pack("<Q", size))

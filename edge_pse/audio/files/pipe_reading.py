@@ -9,7 +9,7 @@ from typing import BinaryIO, NoReturn
 
 import soundfile
 
-from edge_pse.audio.files import chunks
+from edge_pse.audio.files import chunks, vorbis_comments
 from edge_pse.audio.pcm import SampleFormat
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
@@ -50,6 +50,8 @@ def opened(stream: BinaryIO) -> WavePipe | FlacPipe:
 
 class WavePipe:
     """WAV, RF64 or Wave64 as it comes; as much of ``soundfile.SoundFile`` as a reader needs."""
+
+    blocks: tuple[vorbis_comments.Block, ...] = ()
 
     def __init__(self, stream: BinaryIO, magic: bytes):
         self.notes: list[str] = []
@@ -171,6 +173,8 @@ class FlacPipe:
             raise AudioError(
                 f"The input begins as FLAC, but its header is damaged ({reason}): {_ADVICE}."
             ) from error
+        self.blocks = vorbis_comments.of_flac(self._bytes.kept)
+        """What stands before the sound and should be in what is made of it, too."""
         self._bytes.opened()
         self.subtype: str = self._sound.subtype
         self.samplerate: int = self._sound.samplerate
@@ -219,6 +223,11 @@ class _Onwards(Callbacks):
         self._stream, self._kept = stream, head
         self._at, self._taken = 0, len(head)
         self._keeps = True
+
+    @property
+    def kept(self) -> bytes:
+        """All that was read so far, until it is opened."""
+        return self._kept
 
     def opened(self) -> None:
         """From here on it is only read onwards, as much at a time as there is."""

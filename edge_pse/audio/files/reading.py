@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from edge_pse.audio.files import chunks, id3, pipe_reading
+from edge_pse.audio.files import chunks, id3, pipe_reading, vorbis_comments
 from edge_pse.audio.files.ffmpeg import FfmpegFile, installed
 from edge_pse.channels import Selection, choose_in, named
 from edge_pse.errors import AudioError, FfmpegError
@@ -55,8 +55,12 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         """What should be said of the file although it can be read, a sentence each."""
         self.riff_chunks: list[bytes] = []
         """Of a WAV file: what stands in it beside the samples, such as the date of a broadcast; as written."""
+        self.aiff_chunks: list[bytes] = []
+        """Of an AIFF file: the same, as far as libsndfile does not know it."""
         self.id3: bytes = b""
         """Of an MP3 file: the same; empty where there is nothing of the kind."""
+        self.flac_blocks: list[vorbis_comments.Block] = []
+        """Of a FLAC file: the same, with pictures; of an Ogg file its texts."""
         self._repaired: chunks.RepairedFile | None = None
         self.piped = not isinstance(source, str | Path)
         """Whether it can't be read again."""
@@ -66,6 +70,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         else:
             self._file = pipe_reading.opened(source)
             self.riff_chunks = list(self._file.chunks)
+            self.flac_blocks = list(self._file.blocks)
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
         frames = self._file.frames
@@ -86,7 +91,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
     @property
     def tags(self) -> dict[str, str]:
         """Title, artist, date and so on, by soundfile's names for them."""
-        return {key: text for key, text in self._file.copy_metadata().items() if key in _TAGS and text}
+        found = {"comment": vorbis_comments.comment_of(self.flac_blocks), **self._file.copy_metadata()}
+        return {key: text for key, text in found.items() if key in _TAGS and text}
 
     def blocks(self) -> Iterator[Samples]:
         """The samples from here to the end, (frames, channels) float32, full scale -1 to 1, a part at a time.
@@ -131,9 +137,15 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         # By descriptor, because errors then have a reason and the ending of the name is not believed.
         descriptor = _regular(path)
         try:
-            is_flac = os.read(descriptor, 4) == b"fLaC"
+            magic = os.read(descriptor, 4)
             os.lseek(descriptor, 0, os.SEEK_SET)
-            self.riff_chunks = chunks.beside_samples(descriptor)
+            if magic == b"fLaC":
+                self.flac_blocks = vorbis_comments.read(descriptor)
+            elif magic == b"OggS":
+                self.flac_blocks = vorbis_comments.read_ogg(descriptor)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            beside = chunks.beside_samples(descriptor)
+            self.riff_chunks, self.aiff_chunks = ([], beside) if magic == b"FORM" else (beside, [])
             self.id3 = id3.read(descriptor)
             os.lseek(descriptor, 0, os.SEEK_SET)
             self._repaired = chunks.repaired(
@@ -149,7 +161,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             if self._repaired.note:
                 self.notes.append(f"{path}: {self._repaired.note}.")
         try:
-            if is_flac:
+            if magic == b"fLaC":
                 return _FlacFile(descriptor)
             return _SequentialFile(self._repaired or descriptor, closefd=True)
         except soundfile.LibsndfileError as error:

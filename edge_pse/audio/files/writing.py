@@ -12,7 +12,7 @@ from types import TracebackType
 import soundfile
 
 from edge_pse import atomic
-from edge_pse.audio.files import chunks, id3
+from edge_pse.audio.files import chunks, id3, vorbis_comments
 from edge_pse.audio.files.pipe_writing import set_tags
 from edge_pse.audio.files.reading import AudioReader, reason_of
 from edge_pse.errors import AudioError
@@ -47,9 +47,13 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
         self.notes: list[str] = []
         """At the end, what is not as it was before or in the source, a sentence each."""
         form, coding = _coding(self.path, source)
-        self._carried = source.riff_chunks if form in _RIFF else []
+        riff_chunks = source.riff_chunks if form in _RIFF else []
+        self._carried = riff_chunks or (source.aiff_chunks if form == "AIFF" else [])
+        both_flac = form == source.coding[0] == "FLAC"
+        self._blocks = source.flac_blocks if both_flac else []
         # Where the texts of the source are carried along as they are, nothing is left to be set.
-        self._tags = {} if self._carried or (form == "MP3" and source.id3) else source.tags
+        carried = riff_chunks or self._blocks or (form == "MP3" and source.id3)
+        self._tags = {} if carried else source.tags
         self._frames = 0
         self._rate_hz = source.sample_rate_hz
         if coding == "VORBIS" and self._rate_hz > _FASTEST_VORBIS_HZ:  # libsndfile falls over it
@@ -89,7 +93,9 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
         with self._failures(), self._ending:
             self._file.close()
             if self._carried:
-                chunks.append_to_riff(self._temporary, self._carried)
+                chunks.append(self._temporary, self._carried)
+            if self._blocks:
+                vorbis_comments.put(self._temporary, self._blocks)
             self._check()
         self._note_changes()
 

@@ -1,5 +1,7 @@
 """Title, artist, date and so on, which are the recording's and not the sound's."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import soundfile
@@ -96,3 +98,92 @@ def test_the_cover_of_an_mp3_stays(run, tmp_path, tagged):
     assert path.read_bytes().startswith(cover)
     samples, _ = soundfile.read(path)
     assert np.abs(samples).max() > 0.01
+
+
+def block(kind, content):
+    return bytes([kind]) + len(content).to_bytes(3, "big") + content
+
+
+def texts(*entries):
+    parts = [b"a program", len(entries).to_bytes(4, "little"), *(text.encode() for text in entries)]
+    return b"".join(
+        part if number == 1 else len(part).to_bytes(4, "little") + part for number, part in enumerate(parts)
+    )
+
+
+@pytest.fixture
+def flac(tmp_path, recording):
+    """``flac("album.flac", b"...")`` -> a file of speech with these blocks behind the first one."""
+
+    def write(name, *blocks, frames=32_000):
+        path = tmp_path / name
+        soundfile.write(path, recording("ls3080_speech")[:frames], 16_000)
+        content = path.read_bytes()
+        at = 4 + 4 + 34  # the first one says the format
+        path.write_bytes(content[:at] + b"".join(blocks) + content[at:])
+        return path
+
+    return write
+
+
+PICTURE = (
+    b"\0\0\0\x03" + b"\0\0\0\x09image/png" + bytes(20) + (70_000).to_bytes(4, "big") + b"\x07\xd6" * 35_000
+)
+SPOKEN = ("TITLE=Gespräch Ж", "ALBUMARTIST=日本", "DESCRIPTION=im Büro", "COMPOSER=niemand")
+
+
+def test_all_texts_and_pictures_of_flac_stay(run, flac, tmp_path):
+    source = flac("a.flac", block(4, texts(*SPOKEN)), block(6, PICTURE), block(1, bytes(999)))
+    plain = flac("plain.flac")
+    for path in (source, plain):
+        result = run("enhance", path, "-o", path)
+        assert (result.exit_code, result.stderr) == (0, "")
+    content = source.read_bytes()
+    assert block(6, PICTURE) in content and block(4, texts(*SPOKEN)) in content
+    samples, rate_hz = soundfile.read(source)
+    np.testing.assert_array_equal(samples, soundfile.read(plain)[0])
+    assert (rate_hz, samples.shape) == (16_000, (32_000,))
+
+
+def test_texts_of_channels_that_are_gone_do_not_stay(run, flac):
+    path = flac("a.flac", block(4, texts("TITLE=a", "waveformatextensible_channel_mask=0x0003")))
+    assert run("enhance", path, "-o", path).exit_code == 0
+    assert block(4, texts("TITLE=a")) in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [texts(*SPOKEN)[:-9], b"", b"\xff" * 8, texts("TITLE=a")[:13] + b"\xff\xff\xff\xff", bytes(99)],
+)
+def test_texts_that_are_damaged_do_not_keep_a_file_from_being_written(run, flac, damaged):
+    path = flac("a.flac", block(4, damaged))
+    assert run("enhance", path, "-o", path).exit_code == 0
+    assert soundfile.info(path).frames == 32_000
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [((), "a.ogg"), (("-c:a", "libopus"), "a.opus"), ((), "a.flac")]
+)
+def test_the_comment_as_ffmpeg_writes_it_is_a_comment(run, ffmpeg, fixtures, tmp_path, options, name):
+    source, speech = tmp_path / name, fixtures / "ls3080_speech.opus"
+    named = ("-metadata", "comment=im Büro")
+    subprocess.run(["ffmpeg", "-v", "error", "-i", speech, "-t", "1", *named, *options, source], check=True)
+    for target in (tmp_path / "out.wav", tmp_path / "out.mp3", source):
+        assert run("enhance", source, "-o", target).exit_code == 0
+        assert target.read_bytes().count("im Büro".encode()) == 1
+
+
+def test_what_taggers_write_into_aiff_stays(run, tmp_path, recording):
+    path = tmp_path / "a.aiff"
+    soundfile.write(path, recording("ls3080_speech")[:32_000], 16_000)
+    body = b"ID3\x04\0\0\0\0\0\x0d" + b"TPE1\0\0\0\x03\0\0\x03Ed"
+    chunk = b"ID3 " + len(body).to_bytes(4, "big") + body + b"\0" * (len(body) % 2)
+    content = path.read_bytes() + chunk
+    path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "big") + content[8:])
+    assert run("enhance", path, "-o", tmp_path / "out.wav").exit_code == 0
+    assert chunk not in (tmp_path / "out.wav").read_bytes()
+    result = run("enhance", path, "-o", path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    after = path.read_bytes()
+    assert after.count(chunk) == 1 and int.from_bytes(after[4:8], "big") == len(after) - 8
+    assert soundfile.info(path).frames == 32_000
