@@ -57,7 +57,7 @@ def record(model: Model, wishes: Wishes) -> Heard:
     Raises AudioError if the microphone does not work and EnrollmentError for a recording that will not do.
     """
     if wishes.keep_audio is not None:
-        _audio_format(wishes.keep_audio)  # before anybody has read anything
+        _check_place(wishes.keep_audio)  # before anybody has read anything
     try:
         with quiet_libraries(), Microphone(wishes.source) as microphone:
             live, name = _listen(microphone, model, wishes), microphone.device.description
@@ -83,13 +83,22 @@ def _listen(microphone: Microphone, model: Model, wishes: Wishes) -> LiveEnrollm
     return live
 
 
+def _check_place(path: Path) -> None:
+    """AudioError unless a new file can be written there; an earlier recording stays."""
+    _audio_format(path)
+    if not path.parent.is_dir():
+        raise AudioError(f"There is no folder {path.parent}: make it, or name another one.")
+    if os.path.lexists(path):
+        raise AudioError(f"{path} is there already, and stays as it is: name another file for --keep-audio.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise AudioError(f"This user may not write in {path.parent}: name another folder for --keep-audio.")
+
+
 def _audio_format(path: Path) -> str:
-    """Format of a file by the ending of its name; AudioError if there is no such, or no such folder."""
+    """Format of a file by the ending of its name; AudioError if there is no such."""
     form = path.suffix.lower().removeprefix(".")
     if form not in ("wav", "flac"):
         raise AudioError(f"The name {path.name} does not tell the format to write: end it in .wav or .flac.")
-    if not path.parent.is_dir():
-        raise AudioError(f"There is no folder {path.parent}: make it, or name another one.")
     return form
 
 

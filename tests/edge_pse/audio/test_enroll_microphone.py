@@ -205,6 +205,15 @@ def test_what_can_not_work_is_said_before_anybody_reads(env, start_command, argu
     assert not any("Traceback" in line for line in command.lines)
 
 
+def test_an_earlier_recording_is_not_destroyed(env, start_command, tmp_path):
+    kept = tmp_path / "kept.wav"
+    kept.write_bytes(b"an earlier one")
+    command = start_command("enroll", "eve", "--input", "anna", "--keep-audio", str(kept), env=env)
+    assert command.process.wait(PATIENCE_S) == 1
+    command.wait_for("is there already, and stays as it is", 5)
+    assert kept.read_bytes() == b"an earlier one"
+
+
 def test_a_card_that_is_unplugged_ends_it_with_a_sentence(cards, tmp_path, start_command, speech_pcm):
     speech_pcm.tofile(tmp_path / "mic.raw")
     fault = tmp_path / "fault"
