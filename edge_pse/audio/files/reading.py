@@ -38,6 +38,8 @@ CHOICE_SECONDS = 10
 _MOST_HELD = 1 << 23  # samples of all channels
 _PIPED_SECONDS = 0.1
 """Of a block of what comes through a pipe, perhaps while it is recorded."""
+_LENGTH_TOLERANCE, _LENGTH_TOLERANCE_S = 0.02, 0.1
+"""By so much, of what is there and in seconds, the header of a compressed file may exceed it."""
 _FLAC_FRAMES = 1024
 """Of FLAC read at a time: where it is damaged, libsndfile gives nothing of what it was asked for."""
 
@@ -108,8 +110,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
                 block = self._file.read(size, dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, FfmpegError) as error:
                 if frames_read and isinstance(self._file, _FlacFile) and self._file.at_end:
-                    note = chunks.NEVER_CLOSED if self.frames is None else chunks.SHORTER
-                    self.notes.append(f"{self.name}: {note}.")
+                    if self.frames is None:
+                        self.notes.append(f"{self.name}: {chunks.NEVER_CLOSED}.")
                     break
                 seconds = frames_read / self.sample_rate_hz
                 raise AudioError(
@@ -120,6 +122,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
                 break
             frames_read += len(block)
             yield self._checked(block)
+        if not self.piped and frames_read and self._lacks(frames_read):
+            self.notes.append(f"{self.name}: {chunks.SHORTER}.")
         if isinstance(self._file, pipe_reading.WavePipe | pipe_reading.FlacPipe):
             self.notes += [f"{self.name}: {note}." for note in self._file.notes]
         if not frames_read:
@@ -167,6 +171,14 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         except soundfile.LibsndfileError as error:
             self._close_repaired()
             return _through_ffmpeg(path, reason_of(error))
+
+    def _lacks(self, frames_read: int) -> bool:
+        """Whether that is less than the header says, and by more than it may be wrong."""
+        exact = isinstance(self._file, _FlacFile)
+        tolerance = (
+            0 if exact else max(_LENGTH_TOLERANCE * frames_read, _LENGTH_TOLERANCE_S * self.sample_rate_hz)
+        )
+        return self.frames is not None and self.frames - frames_read > tolerance
 
     def _close_repaired(self) -> None:
         if self._repaired is not None:

@@ -188,3 +188,12 @@ def test_of_flac_that_breaks_off_all_is_read_that_is_there(written, read, speech
 def test_what_taggers_put_behind_flac_is_no_damage(written, read, speech):
     samples, notes = read(written("FLAC") + b"TAG" + bytes(125))
     assert agrees(samples, speech) and notes == []
+
+
+def test_an_mp3_that_breaks_off_is_told(written, read, speech):
+    content = written("MP3", "MPEG_LAYER_III")
+    samples, notes = read(content)
+    assert len(samples) == len(speech) and notes == []
+    samples, notes = read(content[: len(content) * 2 // 3])
+    assert 16_000 < len(samples) < 24_000
+    assert len(notes) == 1 and "shorter than it says" in notes[0]
