@@ -19,7 +19,7 @@ from edge_pse.model import available_models
 
 @click.command()
 @click.option(
-    "--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="Of audio."
+    "--seconds", type=options.NumberRange(0.1, 3600), default=10.0, show_default=True, help="Of audio."
 )
 @click.option("--all", "all_models", is_flag=True, help="Every model, on every installed runtime for it.")
 @click.option(

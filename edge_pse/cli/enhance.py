@@ -27,7 +27,7 @@ _LONG_SECONDS = 10
 @options.profiles
 @click.option(
     "--strength",
-    type=click.FloatRange(0, 1),
+    type=options.NumberRange(0, 1),
     default=1.0,
     show_default=True,
     help="How much of the rest to take away; 0 is nothing.",

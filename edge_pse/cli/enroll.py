@@ -38,7 +38,7 @@ _MAX_SECONDS = 600
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(2, 120),
+    type=options.NumberRange(2, 120),
     default=10.0,
     show_default=True,
     help="Of speech, from the microphone.",

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from edge_pse.audio.files import read_recordings
+from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
 from edge_pse.cli.personalise_screen import view
 from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
@@ -51,7 +52,7 @@ _ROOM_BYTES = 64 << 20
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(15, 300),
+    type=options.NumberRange(15, 300),
     default=60.0,
     show_default=True,
     help="Of speech, from the microphone.",
@@ -59,7 +60,7 @@ _ROOM_BYTES = 64 << 20
 @click.option("--language", type=click.Choice(languages()), help="Of the text to read; else the system's.")
 @click.option(
     "--minutes",
-    type=click.FloatRange(FEWEST_MINUTES, MOST_MINUTES),
+    type=options.NumberRange(FEWEST_MINUTES, MOST_MINUTES),
     default=DEFAULT_MINUTES,
     show_default=True,
     help="Of learning, from the end of the reading.",

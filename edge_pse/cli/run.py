@@ -49,7 +49,7 @@ _HUNG_PAUSE_S = 0.5
     help=f"Where to play: a device, or `{VIRTUAL}`, the virtual microphone.",
 )
 @click.option(
-    "--strength", type=click.FloatRange(0, 1), show_default=options.OF_TARGET, help="0 is the input."
+    "--strength", type=options.NumberRange(0, 1), show_default=options.OF_TARGET, help="0 is the input."
 )
 @options.band
 @click.option("--bypass", is_flag=True, help="Begin with the input as it is, at the same delay.")
@@ -64,7 +64,7 @@ _HUNG_PAUSE_S = 0.5
 )
 @click.option(
     "--latency",
-    type=click.FloatRange(5, 1000),
+    type=options.NumberRange(5, 1000),
     show_default=options.OF_TARGET,
     help="Of each device's buffer, ms.",
 )

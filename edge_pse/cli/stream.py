@@ -42,7 +42,7 @@ _FORMAT = "As ffmpeg or arecord names it: u8, s16le, s24le (three bytes), S24_LE
 @options.profiles
 @click.option(
     "--strength",
-    type=click.FloatRange(0, 1),
+    type=options.NumberRange(0, 1),
     show_default=options.OF_TARGET,
     help="How much of the rest to take away; 0 is nothing.",
 )

@@ -52,6 +52,17 @@ def test_the_second_interrupt_ends_what_hangs():
             program.kill()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("enhance", "a.wav", "-o", "b.wav", "--strength"), ("stream", "--strength"), ("run", "--strength"),
+     ("run", "--latency"), ("bench", "--seconds"), ("ctl", "strength"), ("enroll", "me", "--seconds"),
+     ("personalise", "me", "--seconds"), ("personalise", "me", "--minutes")],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_is_no_number_is_no_strength_and_no_time(refused, arguments):
+    assert "'nan' is no number" in refused(*arguments, "nan", status=2)
+
+
 @pytest.mark.parametrize(("ignored", "end"), [(True, "went on"), (False, "stopped")])
 def test_a_hang_up_that_is_to_be_ignored_is(ignored, end):
     with subprocess.Popen(
