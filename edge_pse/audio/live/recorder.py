@@ -51,8 +51,13 @@ class Recorder:
             self._form, self._coding = format_of(path)
             if not (append and self._go_on(path)):
                 self._begin()
-        except (AudioError, soundfile.LibsndfileError, OSError, ValueError) as error:
-            raise AudioError(f"Can't record to {path} ({error}): end the name in .wav or .flac.") from error
+        except OSError as error:
+            raise AudioError(
+                f"Can't record to {path} ({error.strerror or error}): name a file in a folder that can be written."
+            ) from error
+        except (AudioError, soundfile.LibsndfileError, ValueError) as error:
+            reason = str(error).rstrip(".")
+            raise AudioError(f"Can't record to {path} ({reason}): end the name in .wav or .flac.") from error
         self._lost = self._lost_rate = 0
         self._hops: SimpleQueue[tuple[Samples | int, int] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="edge-pse recorder", daemon=True)

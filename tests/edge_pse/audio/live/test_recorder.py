@@ -182,7 +182,17 @@ def test_what_is_too_long_for_one_file_goes_on_in_another(tmp_path, monkeypatch,
     np.testing.assert_array_equal(np.concatenate(parts), speech_pcm[:40_000])
 
 
-@pytest.mark.parametrize("name", ["nowhere/out.wav", "out", "out.txt"])
-def test_a_file_that_cannot_be_begun_is_refused(tmp_path, name):
-    with pytest.raises(AudioError, match="Can't record to"):
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (
+            "nowhere/out.wav",
+            r"out\.wav \(No such file or directory\): name a file in a folder that can be written\.$",
+        ),
+        ("out", r"end the name in \.wav or \.flac\.$"),
+        ("out.txt", r"end the name in \.wav or \.flac\.$"),
+    ],
+)
+def test_a_file_that_cannot_be_begun_is_refused(tmp_path, name, advice):
+    with pytest.raises(AudioError, match=f"Can't record to .*{advice}"):
         Recorder(tmp_path / name, print)
