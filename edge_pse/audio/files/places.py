@@ -14,10 +14,12 @@ from edge_pse.errors import AudioError
 from edge_pse.text import shown
 
 THROUGH_FFMPEG = frozenset((
-"3gp", "aac", "ac3", "amr", "ape", "avi", "dts", "eac3", "flv", "m4a", "m4b", "m4v", "mka", "mkv",
-"mov", "mp4", "mpeg", "mpg", "oma", "ra", "ts", "tta", "vob", "webm", "wma", "wmv", "wv"
+"3g2", "3gp", "aac", "ac3", "amr", "ape", "avi", "dts", "eac3", "flv", "m4a", "m4b", "m4r", "m4v", "mka", "mkv",
+"mov", "mp4", "mpeg", "mpg", "mxf", "oma", "ra", "spx", "ts", "tta", "vob", "weba", "webm", "wma", "wmv", "wv"
 ))  # fmt: skip
 """Endings of sound and films that libsndfile does not read."""
+_OTHER_NAMES = frozenset(("aifc", "bwf", "mp2", "wave"))
+"""Endings of what it reads that are not the names of formats."""
 _MOST_NAMED = 3
 
 
@@ -32,7 +34,9 @@ class Job:
 def is_sound(path: Path) -> bool:
     """Whether the ending of a name is one of sound, or of a film."""
     ending = path.suffix.lower().removeprefix(".")
-    known = ending in OTHER_ENDINGS or ending.upper() in soundfile.available_formats()
+    known = (
+        ending in OTHER_ENDINGS or ending in _OTHER_NAMES or ending.upper() in soundfile.available_formats()
+    )
     return ending != "raw" and (known or ending in THROUGH_FFMPEG)
 
 

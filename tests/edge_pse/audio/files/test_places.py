@@ -87,6 +87,18 @@ def test_a_folder_without_sound_is_no_mistake_to_pass_over(tree):
 
 
 def test_endings_of_sound_and_of_films_are_known():
-    known = ("a.wav", "a.FLAC", "a.oga", "a.aif", "a.m4a", "a.webm")
+    known = (
+        "a.wav",
+        "a.FLAC",
+        "a.oga",
+        "a.aif",
+        "a.m4a",
+        "a.webm",
+        "a.BWF",
+        "a.wave",
+        "a.aifc",
+        "a.mp2",
+        "a.spx",
+    )
     assert all(is_sound(Path(name)) for name in known)
     assert not any(is_sound(Path(name)) for name in ("a", "a.txt", "a.jpg", "a.raw", "wav"))
