@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 import edge_pse
 from edge_pse.audio.files.speaking import who_speaks
 from edge_pse.cli import options, output
-from edge_pse.errors import ProfileError
+from edge_pse.errors import EdgePseWarning, ProfileError
 from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.speakers import ERRORS, Heard, together, turns
 from edge_pse.text import shown
@@ -46,9 +47,16 @@ def who(source: Path, names: tuple[str, ...], channel: int | None, model_name: s
 
 
 def all_enrolled(model: edge_pse.Model) -> tuple[Profile, ...]:
-    """Whoever is enrolled with the network that makes the profiles of ``model``; ProfileError if nobody is."""
-    store = ProfileStore()
-    profiles = (options.load_profile(name, general=True) for name in store.list())
+    """Whoever is enrolled with the network that makes the profiles of ``model``; ProfileError if nobody is.
+
+    An EdgePseWarning tells of profiles that can't be read.
+    """
+    profiles = []
+    for name in ProfileStore().list():
+        try:
+            profiles.append(options.load_profile(name, general=True))
+        except ProfileError as error:  # one file is no reason to name nobody
+            warnings.warn(f"{name} is left out. {error}", EdgePseWarning, stacklevel=2)
     fitting = tuple(profile for profile in profiles if profile.model_id == model.contract.profiles_of)
     if not fitting:
         raise ProfileError(f"No voice is enrolled with {model.contract.profiles_of}: edge-pse enroll NAME")

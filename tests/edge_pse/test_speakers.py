@@ -184,6 +184,12 @@ def test_the_command_says_who_speaks_when(run, refused, home, profiles, conversa
         assert [line.split()[:3] for line in run("who", tmp_path / "other.flac").stdout.splitlines()[1:]] == [
             row[:3] for row in rows
         ]
+    damaged = ProfileStore().root / "damaged.profile.json"
+    damaged.write_text("{")
+    others = run("who", path)
+    assert others.stdout == said.stdout and "damaged is left out" in others.stderr
+    assert "is damaged or not a voice profile" in refused("who", path, "--profile", "damaged")
+    damaged.unlink()
     only_other = run("who", path, "--profile", "ls2033").stdout
     assert "somebody else" in only_other and "ls367" not in only_other
     assert "nobody" in refused("who", path, "--profile", "nobody")
