@@ -33,6 +33,11 @@ def read(descriptor: int) -> bytes:
     return head + content if len(content) == size else b""
 
 
+def has_picture(content: bytes) -> bool:
+    """Whether there is a cover in what stands before the sound."""
+    return b"APIC" in content
+
+
 def written(tags: dict[str, str]) -> bytes:
     """The same from texts, by soundfile's names for them: ID3 version 2.4 in UTF-8; nothing of nothing."""
     frames = b"".join(_frame(key, text) for key, text in tags.items())

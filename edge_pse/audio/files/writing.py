@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import soundfile
 
 from edge_pse import atomic
@@ -31,6 +32,8 @@ _FASTEST_VORBIS_HZ = 200_000
 _RATE_TOLERANCE = 0.01
 """Some formats hold a rate roughly: as the time between two samples, or in fewer digits."""
 
+_TRIAL_FRAMES = 1024
+
 
 class AudioWriter(AbstractContextManager["AudioWriter"]):
     """A new audio file, at the rate of ``source``, that comes to its place when the ``with`` block ends well.
@@ -49,8 +52,11 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
         form, coding = _coding(self.path, source)
         riff_chunks = source.riff_chunks if form in _RIFF else []
         self._carried = riff_chunks or (source.aiff_chunks if form == "AIFF" else [])
-        both_flac = form == source.coding[0] == "FLAC"
-        self._blocks = source.flac_blocks if both_flac else []
+        self._put = {"FLAC": vorbis_comments.put, "OGG": vorbis_comments.put_ogg}.get(form)
+        self._blocks = source.flac_blocks if self._put else []
+        self._lost = [] if form == "FLAC" else vorbis_comments.names_beyond(source.flac_blocks, form == "OGG")
+        if form != "MP3" and id3.has_picture(source.id3):
+            self._lost.append("picture")
         # Where the texts of the source are carried along as they are, nothing is left to be set.
         carried = riff_chunks or self._blocks or (form == "MP3" and source.id3)
         self._tags = {} if carried else source.tags
@@ -61,6 +67,8 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
         with ExitStack() as ending, self._failures():
             self._before = _found(self.path)
             self._temporary = ending.enter_context(atomic.replacing(self.path, mode=None))
+            if form != "MP3":  # whose encoder refuses what it has not
+                self._check_rate(form, coding, channels)
             opened = (
                 self._open(source.id3 or id3.written(self._tags))
                 if form == "MP3"
@@ -94,10 +102,19 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
             self._file.close()
             if self._carried:
                 chunks.append(self._temporary, self._carried)
-            if self._blocks:
-                vorbis_comments.put(self._temporary, self._blocks)
+            if self._blocks and self._put:
+                self._put(self._temporary, self._blocks)
             self._check()
         self._note_changes()
+
+    def _check_rate(self, form: str, coding: str, channels: int) -> None:
+        """AudioError, before the sound is made, for a format without the rate: libsndfile does not mind."""
+        place, rate = native(self._temporary), self._rate_hz
+        with soundfile.SoundFile(place, "w", rate, channels, coding, format=form) as trial:
+            trial.write(np.zeros((_TRIAL_FRAMES, channels), np.float32))
+        with soundfile.SoundFile(place) as written:
+            if abs(written.samplerate - rate) > _RATE_TOLERANCE * rate:
+                raise AudioError(_other_rate(self.path, rate))
 
     def _open(self, head: bytes) -> int:
         """The descriptor of the temporary file, behind a head that soundfile doesn't see."""
@@ -115,11 +132,9 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
             # Not every encoder tells of a disk that filled up.
             if written.frames != self._frames:
                 raise OSError(errno.ENOSPC, "it came out too short")
-            # Some formats have one rate, or no place for a high one, and libsndfile does not mind.
-            if abs(written.samplerate - self._rate_hz) > _RATE_TOLERANCE * self._rate_hz:
-                raise AudioError(_other_rate(self.path, self._rate_hz))
             kept = written.copy_metadata()
         lost = [key for key, text in self._tags.items() if kept.get(key, "") != text or "\ufffd" in text]
+        lost += self._lost
         if lost:
             self.notes.append(
                 f"{self.path} has no place for this of the source, or changed it: {', '.join(lost)}."

@@ -323,3 +323,14 @@ def test_of_recordings_of_any_length_the_first_seconds_are_taken(fixtures, recor
     whole, _ = read_recordings(paths[:2], 600)
     cut, _ = read_recordings(paths, len(speech) / 16_000 + 1, cut=True)
     np.testing.assert_array_equal(cut, whole[: len(speech) + 16_000])
+
+
+@pytest.mark.parametrize("name", ["out.xi", "out.wve", "out.svx"])
+def test_a_format_without_the_rate_is_refused_before_anything_is_made(tmp_path, names_in, name):
+    write_float(tmp_path / "source.wav", np.zeros(9), 96_000)
+    with (
+        AudioReader(tmp_path / "source.wav") as reader,
+        pytest.raises(AudioError, match="has no 96000 samples"),
+    ):
+        AudioWriter(tmp_path / name, reader, 1)
+    assert names_in(tmp_path) == ["source.wav"]

@@ -1,5 +1,6 @@
 """Title, artist, date and so on, which are the recording's and not the sound's."""
 
+import base64
 import subprocess
 
 import numpy as np
@@ -187,3 +188,65 @@ def test_what_taggers_write_into_aiff_stays(run, tmp_path, recording):
     after = path.read_bytes()
     assert after.count(chunk) == 1 and int.from_bytes(after[4:8], "big") == len(after) - 8
     assert soundfile.info(path).frames == 32_000
+
+
+OGG_PICTURE = "METADATA_BLOCK_PICTURE=" + base64.b64encode(PICTURE).decode()
+
+
+def ogg_texts(path):
+    """The second packet of an Ogg file, read page by page, with the numbers of all pages."""
+    content, packets, numbers, at = path.read_bytes(), [b""], [], 0
+    while at < len(content):
+        numbers.append(int.from_bytes(content[at + 18 : at + 22], "little"))
+        lacing = content[at + 27 : at + 27 + content[at + 26]]
+        at += 27 + len(lacing)
+        for size in lacing:
+            if len(packets) < 3:
+                packets[-1] += content[at : at + size]
+                packets += [b""] * (size < 255)
+            at += size
+    return packets[1], numbers
+
+
+@pytest.mark.parametrize("name", ["a.ogg", "a.opus"])
+def test_all_texts_and_pictures_go_into_ogg_and_stay_there(run, flac, tmp_path, name):
+    source, plain = flac("a.flac", block(4, texts(*SPOKEN)), block(6, PICTURE)), flac("plain.flac")
+    for path, target in ((source, tmp_path / name), (plain, tmp_path / f"plain-{name}")):
+        result = run("enhance", path, "-o", target)
+        assert (result.exit_code, result.stderr) == (0, "")
+    target = tmp_path / name
+    samples, _ = soundfile.read(target)
+    np.testing.assert_array_equal(samples, soundfile.read(tmp_path / f"plain-{name}")[0])
+    for _ in range(2):
+        found, numbers = ogg_texts(target)
+        for text in (*SPOKEN, OGG_PICTURE):
+            assert found.count(len(text.encode()).to_bytes(4, "little") + text.encode()) == 1
+        assert numbers == list(range(len(numbers)))
+        result = run("enhance", target, "-o", target)
+        assert (result.exit_code, result.stderr) == (0, "")
+    assert soundfile.info(target).frames == 32_000
+    assert run("enhance", target, "-o", tmp_path / "back.flac").exit_code == 0
+    content = (tmp_path / "back.flac").read_bytes()
+    assert block(6, PICTURE) in content and OGG_PICTURE.encode() not in content
+
+
+def test_what_ffmpeg_and_taggers_read_of_ogg_is_right(run, ffmpeg, flac, tmp_path):
+    target = tmp_path / "a.ogg"
+    source = flac("a.flac", block(4, texts(*SPOKEN, "ARTIST=" + "a" * 255 * 255)), block(6, PICTURE))
+    assert run("enhance", source, "-o", target).exit_code == 0
+    read = subprocess.run(
+        ["ffmpeg", "-v", "warning", "-i", target, "-map", "a", "-f", "null", "-"], capture_output=True
+    )
+    assert (read.returncode, b"CRC" in read.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(("name", "cover"), [("a.wav", "flac"), ("a.au", "flac"), ("b.flac", "mp3")])
+def test_of_texts_and_pictures_that_have_no_place_one_line_tells(run, flac, tagged, tmp_path, name, cover):
+    source = flac("a.flac", block(4, texts(*SPOKEN, "ENCODER=x")), block(6, PICTURE))
+    if cover == "mp3":
+        source = tagged("a.mp3", "MPEG_LAYER_III", "MP3")
+        source.write_bytes(b"ID3\x03\0\0\0\0\x02\x0aAPIC\0\0\x01\0\0\0" + bytes(256) + source.read_bytes())
+    result = run("enhance", source, "-o", tmp_path / name)
+    (line,) = result.stderr.splitlines()
+    assert result.exit_code == 0 and "picture" in line and "encoder" not in line
+    assert cover == "mp3" or ("albumartist" in line and "composer" in line)
