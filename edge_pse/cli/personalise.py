@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from edge_pse.audio.files import read_recordings
+from edge_pse.audio.files.reading import is_same_file
 from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
 from edge_pse.cli.personalise_screen import view
@@ -33,6 +34,7 @@ from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.reading import languages
 from edge_pse.samples import at_rate
 from edge_pse.spectral import Samples
+from edge_pse.text import shown
 
 _ROOM_BYTES = 64 << 20
 """Personal weights of all networks, and those that they take the place of."""
@@ -115,6 +117,11 @@ def personalise(
         raise click.UsageError(
             "--channel is for files: of a microphone the channel with most speech is taken."
         )
+    for path in against:
+        if any(is_same_file(path, other) for other in paths):
+            raise click.UsageError(
+                f"{shown(path)} is of the voice to keep: give --against a recording of somebody else."
+            )
     began = time.monotonic()
     folder = learner.find()
     store = ProfileStore()

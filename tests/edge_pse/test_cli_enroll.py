@@ -176,3 +176,15 @@ def test_whoever_enrolls_again_or_adds_hears_first_and_last_which_personal_weigh
     assert replaced.startswith(lost) and replaced.index("Enrolled anna: ") < replaced.index(again)
     assert ProfileStore().load("anna").personal is None
     assert "weights" not in run("enroll", "anna", "--replace", fixtures / "ls367_enrollment.opus").stdout
+
+
+def test_a_recording_that_is_named_twice_counts_once(run, refused, fixtures, tmp_path):
+    samples, rate_hz = soundfile.read(fixtures / "ls367_enrollment.opus")
+    short, link = tmp_path / "short.wav", tmp_path / "link.wav"
+    soundfile.write(short, samples[: 8 * rate_hz], rate_hz)
+    link.symlink_to(short)
+    once = run("enroll", "once", "--from", short)
+    twice = run("enroll", "twice", "--from", short, link)
+    assert (once.exit_code, twice.exit_code) == (0, 0)
+    assert f"{link} is named twice, and counts once" in twice.stderr
+    assert twice.stdout.splitlines()[0] == once.stdout.splitlines()[0].replace("once", "twice")

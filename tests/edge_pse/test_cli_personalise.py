@@ -385,3 +385,8 @@ def interrupt_twice(process):
     process.send_signal(signal.SIGINT)
     wait_for(process, "Ending with the best")
     process.send_signal(signal.SIGINT)
+
+
+def test_the_voice_to_keep_is_not_to_be_left_out(refused, learning, anna, home):
+    assert "of the voice to keep" in refused("personalise", "anna", *anna, "--against", anna[1], status=2)
+    assert not (home / "profiles" / "anna.profile.json").exists()

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from edge_pse.audio.files.pipe_writing import PipeWriter
-from edge_pse.audio.files.reading import AudioReader, select_channels, select_from_start
+from edge_pse.audio.files.reading import AudioReader, is_same_file, select_channels, select_from_start
 from edge_pse.audio.files.writing import AudioWriter
 from edge_pse.channels import Selection
 from edge_pse.enhancer import Enhancer, frame_powers_of
@@ -81,7 +81,8 @@ def enhance_file(
 
     An EdgePseWarning tells of what sounds like speech of another rate than the file says. Raises
     AudioError for a source or far end that can't be read or a target that can't be written, ModelError
-    and ProfileError as Enhancer does. After any exception a target that is a file is as it was before.
+    and ProfileError as Enhancer does. After any exception a target that is a file is as it was before; so is
+    a far end, which is never overwritten.
     """
     with ExitStack() as files:
         reader = files.enter_context(AudioReader(source))
@@ -89,6 +90,10 @@ def enhance_file(
         model = Model.of(model)
         far_ends: list[_FarEndFile | None] = [None] * channels
         if far_end is not None:
+            if isinstance(target, str | Path) and is_same_file(far_end, target):
+                raise AudioError(
+                    f"{target} is the far end, and is never overwritten: choose another name. Nothing was changed."
+                )
             taken = select_channels(far_end, far_end=True)
             # Each channel reads the far end for itself: it is the same for all of them, but they take turns.
             far_ends = [
@@ -133,7 +138,8 @@ def enhance_file(
             writer.write(_rest(streams))
             streams[0].warn_of_pace()
             files.close()  # Windows replaces no file that is open
-    notes = (*reader.notes, *writer.notes)
+    far_notes = far_ends[0].notes if far_ends[0] is not None else ()
+    notes = (*reader.notes, *(note for note in far_notes if note not in reader.notes), *writer.notes)
     return EnhancedFile(frames, channels, reader.sample_rate_hz, selection, notes)
 
 
@@ -248,6 +254,8 @@ class _FarEndFile:
     def __init__(self, reader: AudioReader, selection: Selection):
         self.rate_hz = next_whole_hop_rate(reader.sample_rate_hz)
         """Of what is given: that of the file, where it has whole hops."""
+        self.notes = reader.notes
+        """What should be said of the file, as far as it was read."""
         self._blocks = reader.blocks()
         self._selection = selection
         self._to_hops = Resampler(reader.sample_rate_hz, self.rate_hz)

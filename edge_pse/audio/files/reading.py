@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
@@ -19,7 +20,7 @@ import soxr
 from edge_pse.audio.files import chunks, id3, pipe_reading, vorbis_comments
 from edge_pse.audio.files.ffmpeg import FfmpegFile, installed
 from edge_pse.channels import Selection, choose_in, named
-from edge_pse.errors import AudioError, FfmpegError
+from edge_pse.errors import AudioError, EdgePseWarning, FfmpegError
 from edge_pse.samples import checked_samples
 from edge_pse.spectral import Samples
 
@@ -191,6 +192,12 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             raise AudioError(f"{self.name} can't be used. {error}") from error
 
 
+def warn_of_notes(reader: AudioReader) -> None:
+    """An EdgePseWarning for each thing that should be said of a file that was read."""
+    for note in reader.notes:
+        warnings.warn(note, EdgePseWarning, stacklevel=3)
+
+
 def select_channels(path: str | Path, channel: int | None = None, far_end: bool = False) -> Selection:
     """The channels of a file that become one: the one named, counted from 1, or see ``channels.choose_in``."""
     with AudioReader(path) as reader:
@@ -229,8 +236,10 @@ def read_recordings(
     one (counted from 1), each file is brought to one channel by itself, because each may have the voice in
     another one; and to the rate of the first file. AudioError if a file can't be used, or if it is longer
     than ``max_seconds``, before it fills the memory. ``cut``: what is beyond ``max_seconds`` of them all is left out
-    instead.
+    instead. An EdgePseWarning tells of files that are shorter than they say, and of those that are named twice, which
+    count once: what is heard again is no more speech.
     """
+    paths = _each_once(paths)
     recordings = []
     left = max_seconds
     for path in paths:
@@ -249,6 +258,16 @@ def read_recordings(
     return np.concatenate(alike), first_rate
 
 
+def _each_once(paths: Sequence[str | Path]) -> list[str | Path]:
+    kept: list[str | Path] = []
+    for path in paths:
+        if any(is_same_file(path, other) for other in kept):
+            warnings.warn(f"{path} is named twice, and counts once.", EdgePseWarning, stacklevel=3)
+        else:
+            kept.append(path)
+    return kept
+
+
 def _read_whole(path: str | Path, max_seconds: float, cut: bool) -> tuple[Samples, int]:
     blocks, frames = [], 0
     with AudioReader(path) as reader:
@@ -263,6 +282,7 @@ def _read_whole(path: str | Path, max_seconds: float, cut: bool) -> tuple[Sample
                     f"{path} is longer than {max_seconds / 60:.0f} minutes: cut out one minute of the voice."
                 )
             blocks.append(block)
+        warn_of_notes(reader)
     return np.concatenate(blocks), reader.sample_rate_hz
 
 
@@ -344,6 +364,14 @@ def _through_ffmpeg(path: Path, reason: str) -> FfmpegFile:
         raise AudioError(
             f"{path} is not audio that can be read here ({error}): convert it to WAV or FLAC first."
         ) from error
+
+
+def is_same_file(one: str | Path, other: str | Path) -> bool:
+    """Whether two names are of one file that is there, by links, too."""
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def reason_of(error: soundfile.LibsndfileError | FfmpegError | OSError) -> str:

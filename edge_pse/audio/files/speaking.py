@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_pse.audio.files.enhancing import ProgressCallback
-from edge_pse.audio.files.reading import AudioReader, select_channels
+from edge_pse.audio.files.reading import AudioReader, select_channels, warn_of_notes
 from edge_pse.enhancer import Enhancer
 from edge_pse.model import DEFAULT_MODEL, Model
 from edge_pse.profiles import Profile
@@ -25,7 +25,8 @@ def who_speaks(
     """Each second of a file, and the rest at its end; ``edge_pse.speakers.turns`` makes turns of them.
 
     ``profiles``: those whom it might be. ``channel``: of the file, counted from 1; without it those with most speech.
-    ``on_progress``: see ``enhance_file``. Nothing is kept of the sound. Raises AudioError for a file that can't be
+    ``on_progress``: see ``enhance_file``. Nothing is kept of the sound. An EdgePseWarning tells of a file that is
+    shorter than it says. Raises AudioError for a file that can't be
     read, and ModelError and ProfileError as ``Enhancer.identify`` does.
     """
     heard: list[Heard] = []
@@ -45,5 +46,6 @@ def who_speaks(
                 there = None if reader.frames is None else reader.frames / reader.sample_rate_hz
                 on_progress(frames / reader.sample_rate_hz, there)
         enhancer.process(to_hops.flush())
+        warn_of_notes(reader)
     enhancer.flush()
     return heard

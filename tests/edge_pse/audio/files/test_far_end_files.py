@@ -135,3 +135,25 @@ def test_the_command_takes_the_variant_with_a_far_end(run, tmp_path, far, model,
     result = run(*arguments)
     assert (result.exit_code, result.stderr) == (0, "")
     assert np.abs(soundfile.read(out)[0]).max() < 1e-5
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_far_end_is_never_overwritten(run, fixtures, tmp_path, link):
+    far_end, target = tmp_path / "far.flac", tmp_path / "far.flac"
+    soundfile.write(far_end, soundfile.read(fixtures / "ls2033_speech.opus")[0], 16_000)
+    before = far_end.read_bytes()
+    if link:
+        target = tmp_path / "link.flac"
+        target.symlink_to(far_end)
+    result = run("enhance", fixtures / "ls3080_speech.opus", "--far-end", far_end, "-o", target)
+    assert result.exit_code == 1 and "is the far end, and is never overwritten" in result.stderr
+    assert far_end.read_bytes() == before
+
+
+def test_of_a_far_end_that_breaks_off_it_is_told(run, fixtures, tmp_path):
+    far_end = tmp_path / "far.wav"
+    soundfile.write(far_end, soundfile.read(fixtures / "ls2033_speech.opus")[0][:16_000], 16_000)
+    far_end.write_bytes(far_end.read_bytes()[:-9_000])
+    result = run("enhance", fixtures / "ls3080_speech.opus", "--far-end", far_end, "-o", tmp_path / "a.wav")
+    assert result.exit_code == 0
+    assert result.stderr.count(f"{far_end}: it is shorter than it says") == 1

@@ -197,3 +197,13 @@ def test_an_mp3_that_breaks_off_is_told(written, read, speech):
     samples, notes = read(content[: len(content) * 2 // 3])
     assert 16_000 < len(samples) < 24_000
     assert len(notes) == 1 and "shorter than it says" in notes[0]
+
+
+def test_a_voice_that_breaks_off_is_told_where_it_is_enrolled_and_named(run, fixtures, tmp_path):
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, soundfile.read(fixtures / "ls367_enrollment.opus")[0], 16_000)
+    path.write_bytes(path.read_bytes()[:-20_000])
+    for arguments in (("enroll", "anna", "--from", path), ("who", path)):
+        result = run(*arguments)
+        assert result.exit_code == 0
+        assert result.stderr.count(f"{path}: it is shorter than it says") == 1
