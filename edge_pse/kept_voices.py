@@ -49,7 +49,12 @@ def kept_voices(model: Model, profiles: Sequence[Profile]) -> tuple[KeptVoice, .
 def check_profile(model: Model, profile: Profile) -> None:
     """ProfileError unless the model can use it."""
     contract = model.contract
-    if profile.model_id != contract.profiles_of or profile.embedding.size != contract.profile_size:
+    if profile.model_id == contract.profiles_of and profile.embedding.size != contract.profile_size:
+        raise ProfileError(
+            f"Profile {profile.name!r} holds {profile.embedding.size} numbers of a voice, and its model makes "
+            f"{contract.profile_size}: enroll the voice again, or export and copy the profile again."
+        )
+    if profile.model_id != contract.profiles_of:
         raise ProfileError(
             f"Profile {profile.name!r} was made with model {profile.model_id}, not with "
             f"{contract.profiles_of}: enroll the voice again with this model, or choose the other one."

@@ -12,6 +12,7 @@ import edge_pse
 from edge_pse.audio.files.speaking import who_speaks
 from edge_pse.cli import options, output
 from edge_pse.errors import EdgePseWarning, ProfileError
+from edge_pse.kept_voices import check_profile
 from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.speakers import ERRORS, Heard, together, turns
 from edge_pse.text import shown
@@ -54,13 +55,15 @@ def all_enrolled(model: edge_pse.Model) -> tuple[Profile, ...]:
     profiles = []
     for name in ProfileStore().list():
         try:
-            profiles.append(options.load_profile(name, general=True))
+            profile = options.load_profile(name, general=True)
+            if profile.model_id == model.contract.profiles_of:
+                check_profile(model, profile)
+                profiles.append(profile)
         except ProfileError as error:  # one file is no reason to name nobody
             warnings.warn(f"{name} is left out. {error}", EdgePseWarning, stacklevel=2)
-    fitting = tuple(profile for profile in profiles if profile.model_id == model.contract.profiles_of)
-    if not fitting:
+    if not profiles:
         raise ProfileError(f"No voice is enrolled with {model.contract.profiles_of}: edge-pse enroll NAME")
-    return fitting
+    return tuple(profiles)
 
 
 class Speaking:

@@ -51,7 +51,10 @@ def verify(profile: Profile, recording: Recording, space: VoiceSpace) -> Verdict
     one.
     """
     if recording.embedding.size != profile.embedding.size:
-        raise ProfileError(f"Profile {profile.name!r} and the recording are of different models.")
+        raise ProfileError(
+            f"Profile {profile.name!r} holds {profile.embedding.size} numbers of a voice, and its model makes "
+            f"{recording.embedding.size}: enroll it again with --replace."
+        )
     similarity = space.cosine(profile.embedding, recording.embedding)
     if similarity >= MATCH_COSINE:
         return Verdict("match", similarity)

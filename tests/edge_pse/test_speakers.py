@@ -189,6 +189,15 @@ def test_the_command_says_who_speaks_when(run, refused, home, profiles, conversa
     others = run("who", path)
     assert others.stdout == said.stdout and "damaged is left out" in others.stderr
     assert "is damaged or not a voice profile" in refused("who", path, "--profile", "damaged")
+    odd = [dataclasses.replace(one, embedding=one.embedding[:-1], half_band=one.half_band[:-1])
+           for one in profiles["ls367"].recordings]  # fmt: skip
+    ProfileStore().save(dataclasses.replace(profiles["ls367"], name="damaged", recordings=tuple(odd)))
+    others = run("who", path)
+    assert others.stdout == said.stdout
+    assert "damaged is left out. Profile 'damaged' holds 255 numbers of a voice" in others.stderr
+    assert (
+        "holds 255 numbers" in run("enhance", path, "-o", tmp_path / "o.wav", "--profile", "damaged").stderr
+    )
     damaged.unlink()
     only_other = run("who", path, "--profile", "ls2033").stdout
     assert "somebody else" in only_other and "ls367" not in only_other
