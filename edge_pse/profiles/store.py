@@ -125,7 +125,7 @@ class ProfileStore:
                 ) from error
 
     def export(self, name: str, path: str | Path, general: bool = False) -> None:
-        """Write a profile to a file, to take it to another device; an existing file is replaced.
+        """Write a profile to a file, to take it to another device; an earlier export is replaced, no other file.
 
         Personal weights go with it unless ``general`` is set, or unless they no longer fit.
         """
@@ -134,10 +134,26 @@ class ProfileStore:
         content = encoding.encode(profile)
         if not general and profile.personal is not None and profile.personal.fits(profile):
             content = archive.pack({_PROFILE: content, **profile.personal.entries()})
+        self._check_export(path)
         try:
             atomic.write(path, content, mode=atomic.OWN)
         except OSError as error:
             raise _cannot_write(name, path, error) from error
+
+    def _check_export(self, path: Path) -> None:
+        """ProfileError where an export would take the place of a profile of the store, or of something else."""
+        place = Path(os.path.realpath(path))
+        if place.parent == Path(os.path.realpath(self.root)):
+            raise ProfileError(
+                f"{path} is among the profiles themselves, and nothing was changed: export to another folder."
+            )
+        if place.is_file() and place.stat().st_size:
+            try:
+                _exported(place)
+            except ProfileError:
+                raise ProfileError(
+                    f"{path} is there already, is no exported profile, and stays as it is: choose another name."
+                ) from None
 
     def import_(self, path: str | Path, name: str | None = None) -> Profile:
         """Take in an exported profile, under its own name or another; ProfileError if that name is taken."""

@@ -183,3 +183,19 @@ def test_what_is_wrong_is_said_in_a_sentence(refused, store, arguments, message)
 def test_delete_names_the_personal_weights_that_go_with_the_profile(run, learnt, names_in):
     assert run("profiles", "delete", "anna").stdout == "Deleted anna and its personal weights (pvqe-s).\n"
     assert [name for name in names_in(learnt.root) if name.startswith("anna")] == []
+
+
+def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(run, refused, store, tmp_path):
+    file, sound = tmp_path / "voice.json", tmp_path / "talk.wav"
+    sound.write_bytes(b"RIFF")
+    own = store.files("bert")[0]
+    before = own.read_bytes()
+    for _ in range(2):
+        assert run("profiles", "export", "anna", file).exit_code == 0
+    assert "stays as it is" in refused("profiles", "export", "anna", sound)
+    assert sound.read_bytes() == b"RIFF"
+    link = tmp_path / "link.json"
+    link.symlink_to(own)
+    for place in (own, link, store.root / "new"):
+        assert "among the profiles themselves" in refused("profiles", "export", "anna", place)
+    assert own.read_bytes() == before and store.list() == ["anna", "bert"]
