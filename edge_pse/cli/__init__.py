@@ -67,6 +67,7 @@ for _command in (
     info,
 ):
     commands.add_command(_command)
+streams.know_help(commands)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 
 import click
 
+from edge_pse.cli import streams
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.diagnosis import CHECKS, examine
 from edge_pse.diagnosis.finding import Status
@@ -50,7 +51,6 @@ def _number(count: int, what: str) -> str:
 def _leave(status: int) -> None:
     """End; past the usual way out, if a check hangs that it would wait for."""
     if any(thread.name in CHECKS for thread in threading.enumerate()):
-        sys.stdout.flush()
-        os._exit(status)
+        os._exit(streams.final_status(status))
     if status:
         sys.exit(status)

@@ -33,6 +33,25 @@ _PRINTING = (
 """Commands whose output is what they are for."""
 
 
+_HELP = f"{__name__}.help"
+
+
+class HelpContext(click.Context):
+    """Of a command that may be asked for its help, which is then what its output is for."""
+
+    def get_help(self) -> str:
+        """See ``click``."""
+        self.meta[_HELP] = True
+        return super().get_help()
+
+
+def know_help(command: click.Command) -> None:
+    """Have a command, and those below it, tell that their help was asked for."""
+    command.context_class = HelpContext
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        know_help(below)
+
+
 def guard() -> None:
     """Take standard output and error over, so that no write to them raises."""
     sys.stdout = _guarded(sys.stdout, 1)
@@ -54,7 +73,7 @@ def final_status(status: int) -> int:
     """The exit status of a command that would end with ``status``, and a sentence if its output was lost."""
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    if not isinstance(raw, _Tolerant) or raw.failure is None or status:
+    if not isinstance(raw, _Tolerant) or raw.failure is None or (status and not raw.printing):
         return status
     reason = raw.failure.strerror
     if not _broken(raw.failure):
@@ -64,7 +83,7 @@ def final_status(status: int) -> int:
             else "All is done, but it could not be said here"
         )
         click.echo(f"{'Error: ' if raw.printing else ''}{lost} ({reason}).", err=True)
-    return 1 if raw.printing else 0
+    return status or int(raw.printing)
 
 
 class _Tolerant(io.FileIO):
@@ -102,7 +121,8 @@ def _prints() -> bool:
     context = click.get_current_context(silent=True)
     if context is None:
         return False
-    return context.command_path in _PRINTING or bool(context.params.get("verifying"))
+    asked = context.meta.get(_HELP, False) or context.params.get("verifying")
+    return context.command_path in _PRINTING or bool(asked)
 
 
 def _broken(error: OSError) -> bool:

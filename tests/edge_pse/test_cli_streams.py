@@ -111,3 +111,21 @@ def test_a_signal_that_the_starting_program_has_blocked_ends_it_all_the_same(com
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
 
     assert command("info", stdout=closed, preexec_fn=block) == (-signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("enhance", "-h"), ("profiles", "export", "--help"), ("virtual-mic", "on", "-h")]
+)
+def test_help_that_is_lost_is_not_called_done(command, full, arguments):
+    status, said = command(*arguments, stdout=full)
+    assert (status, said) == (1, "Error: The output could not be written (No space left on device).\n")
+
+
+def test_findings_that_are_lost_are_told_where_something_fails_too(command, full, home):
+    damaged = home / "profiles"
+    damaged.mkdir(parents=True)
+    (damaged / "anna.profile.json").write_text("{")
+    assert command("doctor", stdout=subprocess.DEVNULL)[0] == 1
+    status, said = command("doctor", stdout=full)
+    assert status == 1
+    assert said.endswith("Error: The output could not be written (No space left on device).\n")
