@@ -53,6 +53,8 @@ _PULSEAUDIO_LINE = rf"load-module {_LOADS}.*"
 _PIPEWIRE_LINE = rf'pulse\.cmd = \[|\{{ cmd = "load-module" args = "{_LOADS}.*|\]'
 _OURS = re.compile(f"{_PULSEAUDIO_LINE}|{_PIPEWIRE_LINE}".encode())
 """The lines that a block may hold: others are somebody's, wherever they are."""
+_BOM = b"\xef\xbb\xbf"
+"""Some editors put it before all that is in a file."""
 _APPEAR_S = 2.0
 
 
@@ -109,7 +111,7 @@ def turn_on() -> None:
         block = _pipewire_lines()
     else:
         # A script of the user's takes the place of the system's.
-        include = [] if rest.strip() else [_INCLUDE.decode()]
+        include = [] if rest.removeprefix(_BOM).strip() else [_INCLUDE.decode()]
         block = [*include, *_pulseaudio_lines()]
     content = _with_block(rest, "\n".join(block).encode())
     if content != before:
@@ -263,8 +265,9 @@ def _with_block(rest: bytes, block: bytes) -> bytes:
 
 def _without_blocks(content: bytes) -> bytes:
     """To the last byte what is not ours, also where a mark is missing or somebody has written into a block."""
+    start = _BOM if content.startswith(_BOM) else b""
     kept: list[bytes] = []
-    lines = content.splitlines(keepends=True)
+    lines = content[len(start) :].splitlines(keepends=True)
     stripped = [line.strip() for line in lines]
     inside = False
     for number, line in enumerate(lines):
@@ -281,7 +284,8 @@ def _without_blocks(content: bytes) -> bytes:
             marks = (mark for mark in stripped[number:] if mark in (*_BEGINS, _END))
             inside = inside and next(marks, None) == _END
             kept.append(line)
-    return b"".join(kept)
+    # With nothing behind it the mark would be a script, in the place of the system's.
+    return start + b"".join(kept) if kept or not lines else b""
 
 
 def _is_ours(line: bytes, after: bytes) -> bool:

@@ -103,15 +103,24 @@ def test_made_by_several_at_once_it_is_there_once(script_at_server):
         (INCLUDE + SOURCE + END, INCLUDE + SOURCE),
         ((INCLUDE + BEGIN + SINK + END).replace("\n", "\r\n"), INCLUDE.replace("\n", "\r\n")),
         (INCLUDE + SINK, INCLUDE + SINK),
+        ("\ufeff" + BEGIN + SINK + SOURCE + END + INCLUDE, "\ufeff" + INCLUDE),
+        ("\ufeff" + INCLUDE + BEGIN + SINK + END, "\ufeff" + INCLUDE),
     ],
     ids=["one line left", "no end", "cut in a line", "no end and more", "somebody wrote into it",
-         "an old one without end", "two", "no begin", "other line ends", "somebody's own"],
+         "an old one without end", "two", "no begin", "other line ends", "somebody's own",
+         "byte order mark", "mark far from it"],
 )  # fmt: skip
 def test_a_damaged_block_is_taken_out_and_nothing_else(script, before, after):
     script.write_bytes(before.encode())
     virtual_mic.turn_off()
     assert script.read_bytes().decode() == after
     assert virtual_mic.status().permanent is False
+
+
+def test_of_a_script_of_ours_alone_no_byte_order_mark_is_left_to_silence_the_server(script):
+    script.write_text("\ufeff" + BEGIN + INCLUDE + SINK + SOURCE + END)
+    virtual_mic.turn_off()
+    assert not script.exists()
 
 
 def test_what_is_left_of_a_cut_file_of_pipewire_is_taken_away(script, monkeypatch):
