@@ -32,13 +32,18 @@ class Client:
     async def run(self) -> None:
         """Until the client leaves, or does something that ends its connection."""
         connection = self._connection
+        fault = ""
         try:
             while (event := await connection.receive(self._behind.recogniser.limits.idle_s)) is not None:
                 if not await self._handle(event):
                     return await connection.part()
         except PeerError as error:
-            self._say(f"The connection with {connection.peer} was ended: {shown(error)}")
-            return await connection.refuse(str(error), "bad-request")
+            fault = str(error)
+        # Out here: what fails from here on stays with the connection, and would hold the error, whose frames hold all
+        # of the command.
+        if fault:
+            self._say(f"The connection with {connection.peer} was ended: {shown(fault)}")
+            return await connection.refuse(fault, "bad-request")
         return await connection.close()
 
     async def _handle(self, event: Event) -> bool:

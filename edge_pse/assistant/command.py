@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from wyoming.asr import Transcript, TranscriptStart, TranscriptStop
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -22,6 +23,7 @@ from edge_pse.audio.stream import PcmStream
 from edge_pse.enhancer import Enhancer
 from edge_pse.errors import EdgePseError
 from edge_pse.speakers import Heard
+from edge_pse.text import cleaned
 
 _LEAST_S = 0.01
 """Sound is handed to a thread in pieces of a hop and more, however small those are in which it comes,"""
@@ -30,6 +32,8 @@ _MOST_S = 1.0
 _AFTERWARDS_S = 5.0
 """So long the end of a streamed transcript is waited for after its whole text."""
 
+_LONGEST_REASON = 300
+"""Of what a service says when it fails, in characters."""
 _LAST_WORDS_S = 0.5
 """So long the transcript of a service is looked for that takes no more sound."""
 
@@ -76,6 +80,16 @@ def _check_format(event: Event, form: Format) -> None:
         raise PeerError("The format of the sound changed in the middle of a command: begin a new one.")
 
 
+def _speaker(heard: Sequence[Heard]) -> str | None:
+    """Who of the enrolled ones has spoken, as far as was heard; None for nobody.
+
+    By the second that is surest. All of a command together would be a mean of whoever commands and of the
+    television, in which the former is mostly not found.
+    """
+    surest = max(heard, key=lambda second: second.probability, default=None)
+    return None if surest is None or surest.profile is None else surest.profile.name
+
+
 class Command:
     """Runs once. What the service does wrong is told to the client in one ``error`` event.
 
@@ -89,7 +103,7 @@ class Command:
         self._service: Connection | None = None
         self._answering: asyncio.Task[None] | None = None
         self._heard: list[Heard] = []
-        self._reply = Reply(client, behind.policy, self._speaker)
+        self._reply = Reply(client, behind.policy, partial(_speaker, self._heard))
         self._kept: bytearray | None = bytearray() if behind.policy.strangers is Strangers.PASS else None
         """All sound of the command, as it came, if that may be needed once more; None if it would be too much."""
         self._recording: Recording | None = None
@@ -203,15 +217,6 @@ class Command:
         """Whether the service needs no more of the sound: it has failed, or ended the command by itself."""
         return bool(self.failure) or self._answered
 
-    def _speaker(self) -> str | None:
-        """Who of the enrolled ones has spoken, as far as was heard; None for nobody.
-
-        By the second that is surest. All of a command together would be a mean of whoever commands and of the
-        television, in which the former is mostly not found.
-        """
-        surest = max(self._heard, key=lambda second: second.probability, default=None)
-        return None if surest is None or surest.profile is None else surest.profile.name
-
     async def _tell(self, event: Event) -> None:
         """To the service, unless it has failed already."""
         if self._service is None or self._ended:
@@ -244,7 +249,9 @@ class Command:
                     )
                 return
             if Error.is_type(event.type):
-                await self._fail(str(self._behind.recogniser.broken(event.data.get("text"))))
+                await self._fail(
+                    str(self._behind.recogniser.broken(cleaned(str(event.data.get("text")), _LONGEST_REASON)))
+                )
                 return
             await self._reply.give(event)
             self._streamed = self._streamed or TranscriptStart.is_type(event.type)

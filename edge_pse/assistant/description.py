@@ -38,7 +38,10 @@ async def described(recogniser: Recogniser) -> Event:
         raise recogniser.broken(error) from None
     finally:
         await service.close()
-    programs = [program for program in event.data.get("asr") or [] if isinstance(program, dict)]
+    listed = event.data.get("asr")
+    programs = (
+        [program for program in listed if isinstance(program, dict)] if isinstance(listed, list) else []
+    )
     if not programs:
         raise recogniser.broken("it is no speech-to-text service.")
     return Event(event.type, {"asr": [_own(program) for program in programs]})

@@ -118,6 +118,8 @@ def _header(line: bytes, limits: Limits) -> dict[str, Any]:
 def _json(text: bytes) -> dict[str, Any]:
     try:
         content = json.loads(text) if text else {}
+        if b"\\u" in text:  # half of a character is none, and could not be passed on
+            json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
@@ -169,6 +171,10 @@ class Connection:
                 event = task.result()
             except OSError as error:
                 raise PeerError(f"The connection broke ({error.strerror or error}).") from None
+            finally:
+                # What it raises holds this frame, and with it all that a command holds: in a circle, if it held the
+                # task, and then for as long as the garbage collector likes.
+                del task, done
             if event is None or not Ping.is_type(event.type):
                 return event
             await self.send(Pong(text=Ping.from_event(event).text).event())

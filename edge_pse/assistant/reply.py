@@ -99,7 +99,8 @@ class Reply:
         data: dict[str, Any] = dict(event.data)
         if self._policy.tag is Tag.CONTEXT:
             if Transcript.is_type(event.type) or TranscriptStart.is_type(event.type):
-                data["context"] = {**(data.get("context") or {}), "speaker": self._name}
+                context = data.get("context")
+                data["context"] = {**(context if isinstance(context, dict) else {}), "speaker": self._name}
         elif Transcript.is_type(event.type) or (TranscriptChunk.is_type(event.type) and not self._chunked):
             self._chunked = self._chunked or TranscriptChunk.is_type(event.type)
             data["text"] = f"[{self._name}] {data.get('text', '')}".rstrip()

@@ -1,6 +1,7 @@
 """The proxy between the library's own client and server: what is passed on, in what order, and what faults lead to."""
 
 import asyncio
+import gc
 import socket
 
 import numpy as np
@@ -9,11 +10,14 @@ import soxr
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.audio import AudioChunk, AudioStart
 from wyoming.error import Error
+from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping
 
 from edge_pse import Enhancer
+from edge_pse.assistant.command import Command
 from edge_pse.assistant.protocol import Address, Limits
+from edge_pse.audio.stream import PcmStream
 from tests.edge_pse.assistant.services import (
     LOCAL,
     Scripted,
@@ -190,6 +194,22 @@ class Refusing(Scripted):
         return True
 
 
+class Verbose(Scripted):
+    async def react(self, event, handler):
+        if event.type == "audio-stop":
+            await handler.write_event(Error(text="no room\n" * 9_999).event())
+        return True
+
+
+class Halving(Scripted):
+    """Its transcript holds half of a character."""
+
+    async def react(self, event, handler):
+        if event.type == "audio-stop":
+            handler.writer.write(b'{"type": "transcript", "data": {"text": "\\ud83d"}}\n')
+        return True
+
+
 class Babbling(Scripted):
     async def react(self, event, handler):
         handler.writer.write(b"HTTP/1.1 400 Bad Request\n\n")
@@ -199,7 +219,8 @@ class Babbling(Scripted):
 @pytest.mark.parametrize(
     ("service", "words"),
     [(Dying, "failed: "), (Stalled, "no transcript after 0.5 s"), (Blocked, "Nothing was read there for 0.5 s"),
-     (Refusing, "no such language"), (Babbling, "no Wyoming event"), (None, "can't be reached")],
+     (Refusing, "no such language"), (Babbling, "no Wyoming event"), (Halving, "no Wyoming event"),
+     (Verbose, "no room"), (None, "can't be reached")],
 )  # fmt: skip
 def test_a_service_that_fails_is_one_error_and_the_next_command_goes_well(model, recording, service, words):
     said, port_behind = [], free_port()
@@ -224,8 +245,23 @@ def test_a_service_that_fails_is_one_error_and_the_next_command_goes_well(model,
     failed, well = asyncio.run(spoken())
     assert [event.type for event in failed] == ["error"]
     assert words in failed[0].data["text"] and f"{LOCAL}:{port_behind}" in failed[0].data["text"]
-    assert said == [failed[0].data["text"]]
+    assert said == [failed[0].data["text"]] and len(said[0]) < 500
     assert texts(well) == [("transcript", "words")]
+
+
+def test_a_service_whose_programs_are_no_list_is_none(model):
+    class Odd(Scripted):
+        async def react(self, event, handler):
+            await handler.write_event(Event("info", {"asr": 5}))
+            return True
+
+    async def described():
+        async with serving(Odd()) as behind, proxy(behind, model) as port, client(port) as home:
+            await home.write_event(Describe().event())
+            return await answers(home)
+
+    (event,) = asyncio.run(described())
+    assert Error.is_type(event.type) and "no speech-to-text service" in event.data["text"]
 
 
 def test_what_is_asked_of_an_absent_service_is_an_error(model):
@@ -283,6 +319,8 @@ def test_a_client_that_leaves_frees_its_place_and_the_service(model, recording):
      (b'{"type": "transcribe", "data_length": 1e9}\n', "data_length"),
      (b'{"type": "transcribe", "data_length": -1}\n', "data_length"),
      (b'{"type": "transcribe", "data": [1]}\n', "no object"),
+     (b'{"type": "ping", "data": {"text": "\\ud83d"}}\n', "no Wyoming event"),
+     (b'{"type": "transcribe", "data": {"language": "\\udc00"}}\n', "no Wyoming event"),
      (b'{"type": "audio-start", "data": {"rate": 1, "width": 2, "channels": 1}}\n', "rate 1"),
      (b'{"type": "audio-start", "data": {"rate": "a", "width": [], "channels": null}}\n', "can't be used"),
      (b'{"type": "audio-chunk", "payload_length": 2}\n\0\0', "before audio-start"),
@@ -302,6 +340,31 @@ def test_what_is_no_event_ends_the_connection_with_a_sentence(model, content, wo
 
     event = asyncio.run(sent())
     assert Error.is_type(event.type) and words in event.data["text"]
+
+
+@pytest.mark.parametrize("last", [b"", b"{\n"])
+def test_what_served_a_client_that_left_is_gone_before_any_garbage_is_collected(model, recording, last):
+    content = coded(recording("ls367_speech")[:8_000], 2, 1)
+
+    async def left():
+        async with serving(Scripted()) as behind, proxy(behind, model) as port:
+            gc.collect()
+            gc.disable()
+            for _ in range(12):
+                async with client(port) as home:
+                    await home.write_event(AudioStart(16_000, 2, 1).event())
+                    await home.write_event(AudioChunk(16_000, 2, 1, content).event())
+                    home._writer.write(last)
+                    await asyncio.sleep(0.1)
+                    home._writer.transport.abort()
+                await let_in(port)
+                await asyncio.sleep(0.1)
+            return sum(isinstance(one, PcmStream | Command) for one in gc.get_objects())
+
+    try:
+        assert asyncio.run(left()) == 0
+    finally:
+        gc.enable()
 
 
 def test_a_fast_client_waits_for_a_slow_service(model, recording):

@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
+from wyoming.event import Event
 
 from edge_pse.assistant.reply import Policy, Strangers, Tag
 from tests.edge_pse.assistant.services import Scripted, answers, client, coded, proxy, serving, speak
@@ -45,6 +46,9 @@ def test_or_beside_its_text(told, recording):
     said = told(recording("ls367_speech"), Policy(tag=Tag.CONTEXT), Scripted(STREAMED))
     assert [data.get("text") for _, data in said] == [None, "turn", " on", "turn on", None]
     assert said[3][1]["context"] == {"room": "hall", "speaker": "ls367"}
+    odd = Scripted([Event("transcript", {"text": "turn on", "context": "hall"})])
+    said = told(recording("ls367_speech"), Policy(tag=Tag.CONTEXT), odd)
+    assert said == [("transcript", {"text": "turn on", "context": {"speaker": "ls367"}})]
 
 
 def test_a_stranger_gets_no_name_and_is_understood_as_far_as_the_network_leaves_something(told, recording):
