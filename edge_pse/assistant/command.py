@@ -191,8 +191,8 @@ class Command:
             await self._begin_service(self._form)
         except ServiceError as error:
             return await self._fail(str(error))
-        for part in self._parts(bytes(self._kept)):
-            form = self._form
+        form = self._form
+        for part in self._parts(bytes(self._kept[: len(self._kept) // form.frame_bytes * form.frame_bytes])):
             await self._tell(AudioChunk(form.rate_hz, form.width, form.channels, part).event())
         await self._tell(AudioStop().event())
 

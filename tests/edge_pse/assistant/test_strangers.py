@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 
 from edge_pse.assistant.reply import Policy, Strangers, Tag
@@ -97,3 +98,22 @@ def test_a_service_that_ends_a_command_by_itself_need_not_wait_for_its_end(model
             return event.data["text"]
 
     assert asyncio.run(spoken()) == "[ls367] early"
+
+
+def test_a_part_of_a_sample_at_the_end_of_a_command_is_not_passed_on(model, female_profile, recording):
+    service, content = Scripted(), coded(recording("ls2033_speech")[:16_000], 2, 1) + b"\0"
+
+    async def spoken():
+        async with (
+            serving(service) as behind,
+            proxy(behind, model, female_profile, policy=Policy(Strangers.PASS)) as port,
+            client(port) as home,
+        ):
+            await home.write_event(AudioStart(16_000, 2, 1).event())
+            await home.write_event(AudioChunk(16_000, 2, 1, content).event())
+            await home.write_event(AudioStop().event())
+            await answers(home)
+
+    asyncio.run(spoken())
+    assert service.connections == 2
+    assert all(len(event.payload or b"") % 2 == 0 for event in service.events)
