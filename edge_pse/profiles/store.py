@@ -127,11 +127,17 @@ class ProfileStore:
     def export(self, name: str, path: str | Path, general: bool = False) -> None:
         """Write a profile to a file, to take it to another device; an earlier export is replaced, no other file.
 
-        Personal weights go with it unless ``general`` is set, or unless they no longer fit.
+        Personal weights go with it unless ``general`` is set, or unless they no longer fit. Where they can't be read,
+        it is a ProfileError: an earlier export may hold what is left of them.
         """
         path = Path(path)
         profile = self.load(name)
         content = encoding.encode(profile)
+        if not general and profile.personal is None and os.path.lexists(self._personal_path(name)):
+            raise ProfileError(
+                f"The personal weights of {name!r} can't be read, so nothing was written: export the general profile "
+                "alone (--general), or have the voice learnt again."
+            )
         if not general and profile.personal is not None and profile.personal.fits(profile):
             content = archive.pack({_PROFILE: content, **profile.personal.entries()})
         self._check_export(path)

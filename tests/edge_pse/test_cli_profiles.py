@@ -199,3 +199,14 @@ def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(run, re
     for place in (own, link, store.root / "new"):
         assert "among the profiles themselves" in refused("profiles", "export", "anna", place)
     assert own.read_bytes() == before and store.list() == ["anna", "bert"]
+
+
+def test_a_backup_of_personal_weights_is_not_replaced_by_one_without(run, store, tmp_path):
+    backup = tmp_path / "anna.profile"
+    assert run("profiles", "export", "anna", backup).exit_code == 0
+    before = backup.read_bytes()
+    store.files("anna")[1].write_bytes(b"PK")
+    result = run("profiles", "export", "anna", backup)
+    assert result.exit_code == 1 and "nothing was written" in result.stderr and "--general" in result.stderr
+    assert backup.read_bytes() == before
+    assert run("profiles", "export", "anna", backup, "--general").exit_code == 0
