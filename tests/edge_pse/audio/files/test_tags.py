@@ -238,6 +238,10 @@ def test_what_ffmpeg_and_taggers_read_of_ogg_is_right(run, ffmpeg, flac, tmp_pat
         ["ffmpeg", "-v", "warning", "-i", target, "-map", "a", "-f", "null", "-"], capture_output=True
     )
     assert (read.returncode, b"CRC" in read.stderr) == (0, False)
+    texts_of = ("-map_metadata", "0:s:0", "-f", "ffmetadata", "-")
+    found = ("ffmpeg", "-v", "error", "-i", target, *texts_of)
+    metadata = subprocess.run(found, capture_output=True, check=True).stdout.decode()
+    assert "album_artist=日本" in metadata and "COMPOSER=niemand" in metadata
 
 
 @pytest.mark.parametrize(("name", "cover"), [("a.wav", "flac"), ("a.au", "flac"), ("b.flac", "mp3")])
