@@ -17,6 +17,12 @@ from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.systems.spec import SHARED_PROFILES_VARIABLE, SystemInfo
 
 
+def described(model: Model) -> str:
+    """Network, precision, runtime, and the id of its weights: what a figure is of."""
+    contract = model.contract
+    return f"{contract.network} {contract.precision} on {model.backend.name}, {contract.model_id}"
+
+
 class ModelSystem:
     """A model file by name or path. A profile is made once per enrollment audio."""
 
@@ -24,11 +30,10 @@ class ModelSystem:
         self._model = Model.load(model, backend)
         self._enhancer = Enhancer(self._model, full_band=full_band)
         self._profiles: dict[str, Profile] = {}
-        contract = self._model.contract
         self.info = SystemInfo(
-            description=f"{contract.network} {contract.precision} on {self._model.backend.name}, {contract.model_id}",
+            description=described(self._model),
             uses_profile=True,
-            latency_ms=contract.latency_ms,
+            latency_ms=self._model.contract.latency_ms,
             size_bytes=self._model.path.stat().st_size,
             full_band=True,
         )

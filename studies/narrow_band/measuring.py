@@ -30,6 +30,7 @@ from evaluation.sets import SETS_FOLDER
 from evaluation.sets.corpus import read_talkers
 from evaluation.sets.render import render, render_enrollment
 from evaluation.sets.scene import Scene, read_scenes
+from evaluation.systems.model import described
 from studies import options
 from studies.microphones import LEVEL_DBFS, at_level, read_voice
 from studies.narrow_band.ways import RATE_HZ, WAYS, ZEROS, Sound, Way, changed
@@ -214,8 +215,7 @@ def main(
         name: merged(before.get(name, []), list(measure(Networks(model), root, chosen, every)))
         for name, measure in {"talkers": of_talkers, "clips": of_set}.items()
     }
-    runtime = f"{model.contract.network}.{model.contract.precision}, {model.backend.name}"
-    head = json.dumps({"model": runtime, "level_dbfs": LEVEL_DBFS})
+    head = json.dumps({"model": described(model), "level_dbfs": LEVEL_DBFS})
     groups = [f'"{name}": [\n' + ",\n".join(map(json.dumps, of)) + "\n]" for name, of in rows.items()]
     results.write_text(f"{head[:-1]}, {', '.join(groups)}}}\n", encoding="utf-8")
     click.echo(

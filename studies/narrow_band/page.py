@@ -59,9 +59,9 @@ _TALKERS = """## {count} dev speakers
 Each was enrolled with ten seconds and is heard for seven, at 8 kHz and {level:.0f} dBFS: alone, beside another speaker
 as loud, and not at all, while the other one speaks. "Enrolled with the whole band" is a profile that was made at
 16 kHz. "At 8 kHz" is one of a recording of 8 kHz, shown as the stream is where that was resampled, and with zeros
-elsewhere. Means over speakers; the model is {model}. The first seconds are the first {first:.0f}. A frame is lost if it
-misses too much of the voice (TSOS, as in the evaluation). "Taken away" is the loss of the other speaker, and should be
-much.
+elsewhere. Means over speakers; the model is {model}.
+The first seconds are the first {first:.0f}. A frame is lost if it misses too much of the voice (TSOS, as in the
+evaluation). "Taken away" is the loss of the other speaker, and should be much.
 """
 _SET = """## The set "narrow-band" of the evaluation
 

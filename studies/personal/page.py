@@ -182,11 +182,12 @@ def main_section(known: Known) -> str:
         ])  # fmt: skip
     corpora = sorted({personal.corpus for personal, _ in pairs})
     lengths = sorted({personal.seconds for personal, _ in pairs})
+    learnt_from = ", ".join(sorted({personal.base for personal, _ in pairs}))
     steps = ", ".join(f"{next(iter(cells.values())).steps} steps after {m:g}" for m, cells in shown.items())
     return "\n\n".join([
         "## By minutes",
         f"![What minutes of learning bring]({PLOT})",
-        f"{NETWORK}, {len(pairs)} voices of {len(corpora)} corpora ({', '.join(corpora)}), reading of "
+        f"Learnt from {learnt_from}; {len(pairs)} voices of {len(corpora)} corpora ({', '.join(corpora)}), reading of "
         f"{' or '.join(f'{s:g}' for s in lengths)} s, as each voice has. Minutes: {steps}. \"Worse\" counts the "
         f"voices whose personal weights lose more than {WORSE_DB} of the unit. These are the weights as learnt: "
         "`edge-pse personalise` keeps general ones, or a mean, where held-out pieces of the reading say so.",

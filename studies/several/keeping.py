@@ -26,6 +26,7 @@ from evaluation.metrics.signal import (
     si_sdr,
     suppression_db,
 )
+from evaluation.systems.model import described
 from studies import options
 from studies.several.clips import Clip, GroupBuilder
 from studies.several.ways import COMBINATIONS, MEAN_VECTOR, NONE, ONE, enhanced, sound_of, spectra_of
@@ -111,8 +112,7 @@ def main(root: Path, backend: str, groups: int, results: Path) -> None:
                 for way, output in outputs(model, clip, profiles)
             }
             clips.append({"case": clip.case, "sexes": group.sexes, "ways": ways})
-    runtime = f"{model.contract.network}.{model.contract.precision}, {model.backend.name}"
-    found = {"model": runtime, "groups": groups, "cost_ms": cost, "clips": clips}
+    found = {"model": described(model), "groups": groups, "cost_ms": cost, "clips": clips}
     lines = ",\n".join(json.dumps(clip) for clip in clips)
     head = json.dumps({name: value for name, value in found.items() if name != "clips"})
     results.write_text(f'{head[:-1]}, "clips": [\n{lines}\n]}}\n', encoding="utf-8")

@@ -62,9 +62,9 @@ _COST = """## What a further profile costs
 | --- | --- | --- |
 {rows}
 
-Medians over {groups} runs on one core of a busy x86 machine, {model}; only the ratios mean something elsewhere.
-The network's encoder does the same for each profile. Model files that are cut behind it would save that part;
-the files that ship are whole.
+Medians over {groups} runs on one core of a busy x86 machine, {model};
+only the ratios mean something elsewhere. The network's encoder does the same for each profile. Model files that are cut
+behind it would save that part; the files that ship are whole.
 """
 _WHO = """## Who speaks
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge_pse.model import Model
 from evaluation.data import data_root
+from evaluation.systems.model import described
 from studies import options
 from studies.upper_band.rules import RULES, SHIPS, Make
 from studies.upper_band.scenes import (
@@ -180,9 +181,8 @@ def measure(root: Path, model: Model, label: str) -> dict[str, object]:
 def main(root: Path, model_name: str, backend: str, voices: Path | None, results: Path) -> None:
     """Score rules for what lies above 8 kHz, and write that into the results file."""
     model = Model.load(model_name, backend)
-    runtime = f"{model.contract.network}.{model.contract.precision}, {model.backend.name}"
     cost = cost_ms(model, passed(model, next(scenes(root, model))))
-    found: dict[str, object] = {"model": runtime, **cost}
+    found: dict[str, object] = {"model": described(model), **cost}
     found["data"] = measure(root, model, "data")
     if voices is not None:
         found["voices"] = measure(data_root(voices), model, "voices")
