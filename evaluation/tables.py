@@ -2,7 +2,7 @@
 
 They come from ``evaluation/results.json``, and the counts of instructions from where the tests compare them. A table
 stands between ``<!-- table: NAME -->`` and ``<!-- end of table -->``, a figure in a sentence that ``evaluation.claims``
-knows.
+knows. In these documents and in all of docs, figures of weights that no longer ship are said to be of an earlier model.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import get_args
 import click
 
 from evaluation.claims import CLAIMS
+from evaluation.earlier import marked
 from evaluation.metrics.statistics import Summary
 from evaluation.published import GAP, POOLED, PUBLISHED, Published
 from evaluation.report.markdown import table
@@ -305,7 +306,8 @@ TABLES: dict[str, Callable[[Published], Content]] = {
 
 
 def rewritten(document: str, text: str, found: Published) -> str:
-    """The text of a document with every table and every claimed figure as the results have them.
+    """The text of a document with every table and every claimed figure as the results have them, and earlier models
+    marked.
 
     Raises ValueError where a sentence is not in it, or a table is unknown.
     """
@@ -324,7 +326,7 @@ def rewritten(document: str, text: str, found: Published) -> str:
     for claim in CLAIMS:
         if claim.document == document:
             text = claim.rewritten(text, found)
-    return text
+    return marked(text)
 
 
 @click.command()
@@ -334,7 +336,8 @@ def main(check: bool) -> None:
     stale = []
     try:
         found = Published.load(PUBLISHED)
-        for name in DOCUMENTS:
+        pages = (str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))
+        for name in dict.fromkeys((*DOCUMENTS, *pages)):
             path = ROOT / name
             text = path.read_text(encoding="utf-8")
             new = rewritten(name, text, found)

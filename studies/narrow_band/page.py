@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from edge_pse.comfort_noise import LEVEL_DBFS
+from evaluation.earlier import marked
 from evaluation.metrics.statistics import summarise
 from evaluation.report.markdown import table
 from studies.narrow_band.measuring import (
@@ -174,7 +175,7 @@ def page(found: dict[str, Any], others: list[dict[str, Any]]) -> str:
             taken_after=taken[SHIPPED],
         ),
     ]  # fmt: skip
-    return "\n".join(parts)
+    return marked("\n".join(parts))
 
 
 def _networks_table(others: list[dict[str, Any]]) -> str:

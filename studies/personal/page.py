@@ -14,6 +14,7 @@ import click
 import numpy as np
 from matplotlib.figure import Figure
 
+from evaluation.earlier import marked
 from evaluation.metrics.statistics import Summary, summarise
 from evaluation.report.markdown import table
 from studies.personal.clips import (
@@ -386,7 +387,7 @@ def written(cells: Sequence[Cell]) -> str:
             recipe=learnt[-1].recipe,
         )
     parts = [_HEAD.strip(), how.strip(), *(section(known) for section in sections)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return marked("\n\n".join(part for part in parts if part) + "\n")
 
 
 def drawn(cells: Sequence[Cell]) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import numpy as np
 
+from evaluation.earlier import marked
 from evaluation.metrics.statistics import summarise
 from evaluation.report.markdown import table
 from studies.several import clips, keeping, who
@@ -141,7 +142,7 @@ def page(kept: dict[str, Any], told: dict[str, Any]) -> str:
         who.who_table(told),
         _NOT_A_LOCK,
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return marked("\n\n".join(part.strip() for part in parts) + "\n")
 
 
 @click.command()

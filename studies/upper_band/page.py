@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from edge_pse.upper_band import SHIPPED
+from evaluation.earlier import marked
 from evaluation.report.markdown import table
 from studies.upper_band import command
 from studies.upper_band.command import BELOW, DISTANCE, GAIN, KURTOSIS, LESS, REST, SIBILANTS, TAKEN, VOICE
@@ -257,7 +258,7 @@ def page(found: Mapping[str, Any]) -> str:
         ),
         _FAILED,
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return marked("\n\n".join(part.strip() for part in parts) + "\n")
 
 
 @click.command()
