@@ -8,7 +8,8 @@
 - ``speaking``: who speaks in a file, second by second.
 - ``chunks``: the chunks of WAV and its relatives, and headers that were never finished.
 - ``id3``: titles and artists of MP3 files.
-- ``vorbis_comments``: texts and pictures of FLAC and Ogg files.
+- ``vorbis_comments``: texts and pictures of FLAC and Ogg files; ``flac_blocks``, ``ogg_pages``: where they stand.
+- ``editing``: reading and changing the middle of a file.
 - ``pipe_reading``, ``pipe_writing``: WAV and FLAC of unknown length, onwards only.
 - ``ffmpeg``: formats that libsndfile does not know.
 """

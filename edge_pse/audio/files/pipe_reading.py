@@ -9,7 +9,7 @@ from typing import BinaryIO, NoReturn
 
 import soundfile
 
-from edge_pse.audio.files import chunks, vorbis_comments
+from edge_pse.audio.files import chunks, flac_blocks, vorbis_comments
 from edge_pse.audio.pcm import SampleFormat
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
@@ -173,7 +173,7 @@ class FlacPipe:
             raise AudioError(
                 f"The input begins as FLAC, but its header is damaged ({reason}): {_ADVICE}."
             ) from error
-        self.blocks = vorbis_comments.of_flac(self._bytes.kept)
+        self.blocks = flac_blocks.of_beginning(self._bytes.kept)
         """What stands before the sound and should be in what is made of it, too."""
         self._bytes.opened()
         self.subtype: str = self._sound.subtype

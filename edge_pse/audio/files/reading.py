@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from edge_pse.audio.files import chunks, id3, pipe_reading, vorbis_comments
+from edge_pse.audio.files import chunks, flac_blocks, id3, ogg_pages, pipe_reading, vorbis_comments
 from edge_pse.audio.files.ffmpeg import FfmpegFile, installed
 from edge_pse.channels import Selection, choose_in, named
 from edge_pse.errors import AudioError, EdgePseWarning, FfmpegError
@@ -62,7 +62,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         """Of an AIFF file: the same, as far as libsndfile does not know it."""
         self.id3: bytes = b""
         """Of an MP3 file: the same; empty where there is nothing of the kind."""
-        self.flac_blocks: list[vorbis_comments.Block] = []
+        self.comment_blocks: list[vorbis_comments.Block] = []
         """Of a FLAC file: the same, with pictures; of an Ogg file its texts."""
         self._repaired: chunks.RepairedFile | None = None
         self.piped = not isinstance(source, str | Path)
@@ -73,7 +73,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         else:
             self._file = pipe_reading.opened(source)
             self.riff_chunks = list(self._file.chunks)
-            self.flac_blocks = list(self._file.blocks)
+            self.comment_blocks = list(self._file.blocks)
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
         frames = self._file.frames
@@ -94,7 +94,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
     @property
     def tags(self) -> dict[str, str]:
         """Title, artist, date and so on, by soundfile's names for them."""
-        found = {"comment": vorbis_comments.comment_of(self.flac_blocks), **self._file.copy_metadata()}
+        found = {"comment": vorbis_comments.comment_of(self.comment_blocks), **self._file.copy_metadata()}
         return {key: text for key, text in found.items() if key in _TAGS and text}
 
     def blocks(self) -> Iterator[Samples]:
@@ -144,10 +144,10 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         try:
             magic = os.read(descriptor, 4)
             os.lseek(descriptor, 0, os.SEEK_SET)
-            if magic == b"fLaC":
-                self.flac_blocks = vorbis_comments.read(descriptor)
-            elif magic == b"OggS":
-                self.flac_blocks = vorbis_comments.read_ogg(descriptor)
+            if magic == flac_blocks.MAGIC:
+                self.comment_blocks = flac_blocks.read(descriptor)
+            elif magic == ogg_pages.MAGIC:
+                self.comment_blocks = ogg_pages.read(descriptor)
             os.lseek(descriptor, 0, os.SEEK_SET)
             beside = chunks.beside_samples(descriptor)
             self.riff_chunks, self.aiff_chunks = ([], beside) if magic == b"FORM" else (beside, [])
@@ -166,7 +166,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             if self._repaired.note:
                 self.notes.append(f"{path}: {self._repaired.note}.")
         try:
-            if magic == b"fLaC":
+            if magic == flac_blocks.MAGIC:
                 return _FlacFile(descriptor)
             return _SequentialFile(self._repaired or descriptor, closefd=True)
         except soundfile.LibsndfileError as error:

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from edge_pse import atomic
-from edge_pse.audio.files import chunks, id3, vorbis_comments
+from edge_pse.audio.files import chunks, flac_blocks, id3, ogg_pages, vorbis_comments
 from edge_pse.audio.files.pipe_writing import set_tags
 from edge_pse.audio.files.reading import AudioReader, reason_of
 from edge_pse.errors import AudioError
@@ -52,9 +52,11 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
         form, coding = _coding(self.path, source)
         riff_chunks = source.riff_chunks if form in _RIFF else []
         self._carried = riff_chunks or (source.aiff_chunks if form == "AIFF" else [])
-        self._put = {"FLAC": vorbis_comments.put, "OGG": vorbis_comments.put_ogg}.get(form)
-        self._blocks = source.flac_blocks if self._put else []
-        self._lost = [] if form == "FLAC" else vorbis_comments.names_beyond(source.flac_blocks, form == "OGG")
+        self._put = {"FLAC": flac_blocks.put, "OGG": ogg_pages.put}.get(form)
+        self._blocks = source.comment_blocks if self._put else []
+        self._lost = (
+            [] if form == "FLAC" else vorbis_comments.names_beyond(source.comment_blocks, form == "OGG")
+        )
         if form != "MP3" and id3.has_picture(source.id3):
             self._lost.append("picture")
         # Where the texts of the source are carried along as they are, nothing is left to be set.
