@@ -13,7 +13,7 @@ import edge_pse
 
 
 def main(recording: str, name: str, folder: str) -> None:
-    """``recording``: ten seconds of one voice alone. Leaves its profile in ``folder``, and exported beside it."""
+    """``recording``: ten seconds of one voice alone. Leaves its profile in ``folder``, and exported in this one."""
     store = edge_pse.ProfileStore(
         Path(folder)
     )  # without a folder: that of the user, as for ``edge-pse enroll``
@@ -26,7 +26,7 @@ def main(recording: str, name: str, folder: str) -> None:
         print(
             f"{profile.name}: {profile.speech_seconds:.1f} s of speech, {profile.snr_db:.0f} dB over the noise"
         )
-    exported = Path(folder) / f"{name}.exported.json"
+    exported = Path(f"{name}.exported.json")
     store.export(name, exported)  # to take it to another device
     store.delete(name)
     store.import_(exported)

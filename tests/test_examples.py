@@ -118,7 +118,7 @@ def test_profile_store_leaves_a_profile_that_keeps_its_voice(
     store = ProfileStore(tmp_path / "voices")
     assert store.list() == ["me"]
     assert not ProfileStore(home / "profiles").list()  # those of the user are left alone
-    store.import_(tmp_path / "voices/me.exported.json", name="copy")
+    store.import_(tmp_path / "me.exported.json", name="copy")
     speech = recording("ls367_speech")
     noisy = mix(speech, recording("ls2033_speech"), 0)
     for profile in (store.load("me"), store.load("copy")):

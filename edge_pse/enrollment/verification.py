@@ -52,8 +52,9 @@ def verify(profile: Profile, recording: Recording, space: VoiceSpace) -> Verdict
     """
     if recording.embedding.size != profile.embedding.size:
         raise ProfileError(
-            f"Profile {profile.name!r} holds {profile.embedding.size} numbers of a voice, and its model makes "
-            f"{recording.embedding.size}: enroll it again with --replace."
+            f"Profile {profile.name!r} and the recording are of different models, or the profile is damaged: it holds "
+            f"{profile.embedding.size} numbers of a voice, the recording {recording.embedding.size}. Enroll the voice "
+            "again with --replace."
         )
     similarity = space.cosine(profile.embedding, recording.embedding)
     if similarity >= MATCH_COSINE:
