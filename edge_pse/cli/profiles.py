@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from edge_pse import Profile, ProfileStore
-from edge_pse.cli import output
+from edge_pse.cli import output, pipes
 from edge_pse.enrollment import trust
 from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST
 from edge_pse.errors import EdgePseWarning, ModelError, ProfileError
@@ -194,10 +194,18 @@ def delete(name: str) -> None:
 @click.option("--general", is_flag=True, help="Leave personal weights out.")
 def export(name: str, file: Path, general: bool) -> None:
     """Write a profile to FILE, with its personal weights, to take it to another device."""
-    ProfileStore().export(name, file, general)
+    _check_no_pipe(file)
+    store = ProfileStore()
+    store.export(name, file, general)
     click.echo(
         f"Wrote {shown(file)}. Whoever has it can pick that voice out of a recording: pass it on with care."
     )
+    learnt = ", ".join(learnt_by(store, name))
+    if learnt and not general and not learnt_by(store, name, fitting=True):
+        click.echo(
+            f"Its personal weights ({learnt}) are not in it: the profile has changed since they were learnt. Run "
+            f"`edge-pse personalise {name}` again, and export it then."
+        )
 
 
 @profiles.command("import")
@@ -205,6 +213,15 @@ def export(name: str, file: Path, general: bool) -> None:
 @click.option("--name", help="Take it in under another name.")
 def import_(file: Path, name: str | None) -> None:
     """Take in a profile that was exported to FILE."""
+    _check_no_pipe(file)
     profile = ProfileStore().import_(file, name)
     learnt = "" if profile.personal is None else f", with personal weights of {personal_networks(profile)}"
     click.echo(f"Imported {profile.name}, made with {profile.model_id}{learnt}.")
+
+
+def _check_no_pipe(file: Path) -> None:
+    """UsageError for what stands for a pipe elsewhere: a voice is not to be left in a file of that name."""
+    if str(file) == pipes.PIPE:
+        raise click.UsageError(
+            f"A profile goes to a file and comes from one: {pipes.PIPE} is no name for it."
+        )

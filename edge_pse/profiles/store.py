@@ -125,7 +125,7 @@ class ProfileStore:
                 ) from error
 
     def export(self, name: str, path: str | Path, general: bool = False) -> None:
-        """Write a profile to a file, to take it to another device; an earlier export is replaced, no other file.
+        """Write a profile to a file, to take it to another device; an earlier export of it is replaced, no other file.
 
         Personal weights go with it unless ``general`` is set, or unless they no longer fit. Where they can't be read,
         it is a ProfileError: an earlier export may hold what is left of them.
@@ -140,14 +140,17 @@ class ProfileStore:
             )
         if not general and profile.personal is not None and profile.personal.fits(profile):
             content = archive.pack({_PROFILE: content, **profile.personal.entries()})
-        self._check_export(path)
+        self._check_export(path, profile)
         try:
             atomic.write(path, content, mode=atomic.OWN)
         except OSError as error:
             raise _cannot_write(name, path, error) from error
 
-    def _check_export(self, path: Path) -> None:
-        """ProfileError where an export would take the place of a profile of the store, or of something else."""
+    def _check_export(self, path: Path, profile: Profile) -> None:
+        """ProfileError where an export would take the place of a profile of the store, or of something else.
+
+        An earlier export of the same profile has its name, or, where that was changed, its numbers.
+        """
         place = Path(os.path.realpath(path))
         if place.parent == Path(os.path.realpath(self.root)):
             raise ProfileError(
@@ -155,11 +158,16 @@ class ProfileStore:
             )
         if place.is_file() and place.stat().st_size:
             try:
-                _exported(place)
+                earlier = _exported(place)
             except ProfileError:
                 raise ProfileError(
                     f"{path} is there already, is no exported profile, and stays as it is: choose another name."
                 ) from None
+            if earlier.name != profile.name and earlier.id != profile.id:
+                raise ProfileError(
+                    f"{path} is there already, holds the voice of {earlier.name[:80]!r}, and stays as it is: choose "
+                    "another name."
+                )
 
     def import_(self, path: str | Path, name: str | None = None) -> Profile:
         """Take in an exported profile, under its own name or another; ProfileError if that name is taken."""

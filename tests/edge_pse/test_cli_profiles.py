@@ -210,3 +210,35 @@ def test_a_backup_of_personal_weights_is_not_replaced_by_one_without(run, store,
     assert result.exit_code == 1 and "nothing was written" in result.stderr and "--general" in result.stderr
     assert backup.read_bytes() == before
     assert run("profiles", "export", "anna", backup, "--general").exit_code == 0
+
+
+def test_an_export_of_another_voice_stays(run, refused, store, tmp_path):
+    file = tmp_path / "voice.profile"
+    assert run("profiles", "export", "anna", file).exit_code == 0
+    before = file.read_bytes()
+    message = refused("profiles", "export", "bert", file)
+    assert "holds the voice of 'anna', and stays as it is" in message and file.read_bytes() == before
+    # The same profile by another name, and by its own with another recording.
+    assert run("profiles", "import", file, "--name", "anna-2").exit_code == 0
+    assert run("profiles", "export", "anna-2", file).exit_code == 0
+    recording = store.load("bert").recordings[0]
+    store.update("anna-2", lambda known: known.with_recording(recording, known.model_id))
+    assert run("profiles", "export", "anna-2", file).exit_code == 0
+
+
+def test_a_dash_is_no_file_for_a_voice(refused, store, tmp_path, names_in, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = names_in(tmp_path)
+    for command in (("export", "anna", "-"), ("import", "-")):
+        assert "A profile goes to a file" in refused("profiles", *command, status=2)
+    assert names_in(tmp_path) == before
+
+
+def test_an_export_says_which_personal_weights_are_not_in_it(run, learnt, tmp_path):
+    file = tmp_path / "anna.profile"
+    assert "personal weights" not in run("profiles", "export", "anna", file).stdout
+    recording = learnt.load("bert").recordings[0]
+    learnt.update("anna", lambda known: known.with_recording(recording, known.model_id))
+    said = run("profiles", "export", "anna", file).stdout
+    assert "Its personal weights (pvqe-s) are not in it: the profile has changed" in said
+    assert "personal weights" not in run("profiles", "export", "anna", file, "--general").stdout
