@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import signal
 import sys
@@ -147,7 +148,7 @@ def personalise(
     voice.warn_of_likeness(others, profile, model.profile_network())
     left = minutes - (time.monotonic() - began) / 60
     improved, learnt = _learn(profile, reading, model, left, others, threads, folder)
-    _keep(store, None if replace else known or profile, improved, bool(learnt.weights))
+    improved = _keep(store, None if replace else known or profile, improved, model, bool(learnt.weights))
     _say_what_came(known, improved, model, learnt)
     before = known.personal.networks if known is not None and known.personal is not None else replaced
     after = improved.personal.networks if improved.personal is not None else ()
@@ -246,14 +247,17 @@ def _learn(
         signal.signal(signal.SIGINT, before)
 
 
-def _keep(store: ProfileStore, before: Profile | None, improved: Profile, better: bool) -> None:
-    """``before``: what is kept so far, unless it is replaced, whatever it is.
+def _keep(
+    store: ProfileStore, before: Profile | None, improved: Profile, model: Model, better: bool
+) -> Profile:
+    """``before``: what is kept so far, unless it is replaced, whatever it is. Gives what is kept now.
 
-    What an earlier time has learnt is not given away for what is not better.
+    What an earlier time has learnt is not given away for what is not better, and neither is what another network has
+    learnt meanwhile.
     """
     if before is None:
         store.save(improved)
-        return
+        return improved
 
     def changed(now: Profile) -> Profile:
         if now.id != before.id:
@@ -261,10 +265,12 @@ def _keep(store: ProfileStore, before: Profile | None, improved: Profile, better
                 f"The profile {now.name!r} was changed by another program meanwhile, so nothing was kept: run this "
                 "again."
             )
-        return improved
+        if not better or improved.personal is None:
+            return now if now.id == improved.id else improved
+        made = improved.personal.of(model.contract.network)
+        return dataclasses.replace(improved, personal=now.personal.merged(made) if now.personal else made)
 
-    if better or not _fits(before):
-        store.update(before.name, changed)
+    return store.update(before.name, changed) if better or not _fits(before) else improved
 
 
 def _say_what_came(known: Profile | None, improved: Profile, model: Model, learnt: Learnt) -> None:

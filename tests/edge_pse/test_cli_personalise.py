@@ -233,6 +233,25 @@ def test_a_profile_that_another_program_changes_meanwhile_is_left(
     assert ProfileStore().load("anna").id == male_profile.id
 
 
+def test_what_another_network_learns_meanwhile_is_kept(run, home, learning, anna, monkeypatch):
+    learning("better")
+    run("personalise", "anna", *anna)
+    learn = COMMAND._learn
+
+    def learn_and_meet(*arguments):
+        learnt = learn(*arguments)
+        monkeypatch.setattr(COMMAND, "_learn", learn)
+        assert run("personalise", "anna", "--model", "pvqe-xs", *anna).exit_code == 0
+        return learnt
+
+    monkeypatch.setattr(COMMAND, "_learn", learn_and_meet)
+    result = run("personalise", "anna", "--model", "pvqe-s-far", *anna)
+    assert (result.exit_code, "learn it again" in result.stdout) == (0, False)
+    kept = ProfileStore().load("anna").personal
+    assert kept.fits(ProfileStore().load("anna"))
+    assert set(kept.networks) == {"pvqe-s", "pvqe-s-far", "pvqe-xs"}
+
+
 @pytest.fixture
 def start(learner_folder, tmp_path, anna):
     """``start(mode)`` -> the command as a process of a user who has nothing yet, and has read already or reads now."""
