@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -166,19 +165,21 @@ def learn(
     Raises PersonalisationError for what the learner refuses and if it fails.
     """
     with _Process(task, folder or find()) as process:
-        heard_s = time.monotonic()
+        silence_s = 0.0
         while True:
             if stop is not None and stop.is_set():
                 process.stop()
             try:
                 event = process.events.get(timeout=_LOOK_S)
             except Empty:
-                if time.monotonic() - heard_s > _SILENCE_S:
+                # Not by a clock, which goes on while Ctrl-Z has stopped this process, who then can hear nothing.
+                silence_s += _LOOK_S
+                if silence_s > _SILENCE_S:
                     raise PersonalisationError(
                         "The learner does not go on: end other programs and try again."
                     ) from None
                 continue
-            heard_s = time.monotonic()
+            silence_s = 0.0
             if isinstance(event, Learnt):
                 return event
             if isinstance(event, PersonalisationError):

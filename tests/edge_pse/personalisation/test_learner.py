@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -124,6 +126,33 @@ def test_one_that_says_nothing_any_more_is_ended(task, left_behind, learner_fold
     monkeypatch.setattr(learner, "_SILENCE_S", 1.0)
     assert "does not go on" in failure(task, learner_folder)
     assert not left_behind()
+
+
+WAITING = """\
+import hashlib, sys
+from pathlib import Path
+import numpy as np
+from edge_pse.personalisation import learner
+learner._SILENCE_S = 3.0
+numbers = np.zeros(4, np.float32)
+task = learner.Task("pvqe-s", numbers, hashlib.sha256(numbers.tobytes()).hexdigest(), [numbers])
+learner.learn(task, lambda progress: print(progress.steps, flush=True), folder=Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no jobs to control")
+def test_who_stops_it_for_a_while_with_ctrl_z_loses_nothing(learner_folder, mode):
+    mode("until stopped")
+    program = [sys.executable, "-c", WAITING, str(learner_folder)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        process.send_signal(signal.SIGCONT)
+        ended = time.monotonic() + 2
+        while time.monotonic() < ended:
+            assert process.stdout.readline(), process.stderr.read()
+        process.kill()
 
 
 def test_what_is_raised_meanwhile_ends_it_at_once(task, left_behind, learner_folder, mode):
