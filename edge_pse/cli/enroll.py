@@ -165,6 +165,10 @@ def _add(
     def added(known: Profile) -> Profile:
         """The profile as it is by now, which may be another than before the recording, with one more."""
         nonlocal verdict
+        if known.has(recording):
+            raise EnrollmentError(
+                f"{known.name} is made of this very recording already, so nothing was added: give another one."
+            )
         verdict = verify(known, recording, model.contract.voice_space)
         if verdict.answer == "no match" and not insist:
             raise EnrollmentError(

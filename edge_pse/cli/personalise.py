@@ -207,7 +207,10 @@ def _enrolled(store: ProfileStore, name: str, reading: Reading, model: Model, re
 
 
 def _extended(known: Profile, reading: Reading, model: Model, add: bool) -> Profile:
-    """A profile with the reading in it, unless other networks have learnt it as it is and --add was not given."""
+    """A profile with the reading in it, unless other networks have learnt it as it is and --add was not given.
+
+    A file that was read before, for fewer minutes or without success, counts once.
+    """
     verdict = voice.check_voice(known, reading.recording, model.profile_network())
     click.echo(f"Heard {known.name}: {describe(reading.recording)} (cosine {verdict.cosine:.2f}).")
     if verdict.answer != "match":
@@ -216,7 +219,9 @@ def _extended(known: Profile, reading: Reading, model: Model, add: bool) -> Prof
         )
     if _fits(known) and not add:
         return known
-    profile = known.with_recording(reading.recording, model.profile_network().contract.profiles_of)
+    profile = known
+    if not known.has(reading.recording):
+        profile = known.with_recording(reading.recording, model.profile_network().contract.profiles_of)
     return profile if add else profile.general()
 
 

@@ -157,6 +157,10 @@ class Profile:
                 "with --replace, or choose the other model."
             )
 
+    def has(self, recording: Recording) -> bool:
+        """Whether that very recording is one of those that it was made of; of more than 32, nobody knows of all."""
+        return any(np.array_equal(known.embedding, recording.embedding) for known in self.recordings)
+
     def with_recording(self, recording: Recording, model_id: str) -> Profile:
         """The same voice with one more recording; ProfileError unless that is of the same model, ``model_id``."""
         self.check_model(model_id)

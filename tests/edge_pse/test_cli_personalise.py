@@ -100,14 +100,32 @@ def test_one_that_is_enrolled_is_compared_extended_and_learnt(
     message = refused("personalise", "anna", *bert)
     assert "does not sound like anna" in message and "--replace" in message
     assert contents(home) == before
-    result = run("personalise", "anna", *anna)
+    result = run("personalise", "anna", fixtures / "ls367_speech.opus", *anna)
     assert result.exit_code == 0 and result.stdout.startswith("Heard anna: ")
     profile = ProfileStore().load("anna")
     assert len(profile.recordings) == 2 and profile.personal.fits(profile)
 
 
+def test_a_recording_that_is_learnt_from_again_counts_once(run, refused, home, learning, anna):
+    learning("general")
+    run("personalise", "anna", *anna)
+    before = contents(home)
+    run("personalise", "anna", "--minutes", 20, *anna)  # as it is advised to
+    assert contents(home) == before
+    learning("better")
+    for options in ((), ("--add",)):
+        assert run("personalise", "anna", *options, *anna).exit_code == 0
+        assert contents(home)["anna.profile.json"] == before["anna.profile.json"]
+    more = ProfileStore().load("anna")
+    assert len(more.recordings) == 1 and more.personal.fits(more) and told(more)["start"] > 0
+    before = contents(home)
+    result = run("enroll", "anna", "--add", *anna)
+    assert result.exit_code == 1 and "made of this very recording already" in result.stderr
+    assert contents(home) == before
+
+
 def test_what_is_learnt_goes_on_with_add_and_begins_anew_with_replace(
-    run, refused, home, learning, anna, bert
+    run, refused, home, learning, anna, bert, fixtures
 ):
     learning("better")
     run("personalise", "anna", *anna)
@@ -115,7 +133,7 @@ def test_what_is_learnt_goes_on_with_add_and_begins_anew_with_replace(
     message = refused("personalise", "anna", *anna)
     assert "has learnt the voice of 'anna' already: add --add" in message and "--replace" in message
     assert contents(home) == before
-    assert run("personalise", "anna", "--add", *anna).exit_code == 0
+    assert run("personalise", "anna", "--add", fixtures / "ls367_speech.opus", *anna).exit_code == 0
     more = ProfileStore().load("anna")
     assert len(more.recordings) == 2 and more.personal.fits(more)
     assert told(more)["start"] == len(before["anna.personal"])
