@@ -123,7 +123,6 @@ def personalise(
             raise click.UsageError(
                 f"{shown(path)} is of the voice to keep: give --against a recording of somebody else."
             )
-    began = time.monotonic()
     folder = learner.find()
     store = ProfileStore()
     replace = replace and name in store
@@ -136,11 +135,12 @@ def personalise(
     announce_loss(name, replaced)
     others = [piece for path in against for piece in _pieces(path, model)]
     voice.check_others(others, model)
-    if paths:
-        reading = _read(paths, channel, model)
-    else:
-        reading = _listen(Wishes(source, seconds, language, None, None), model)
-        began = time.monotonic()
+    reading = (
+        _read(paths, channel, model)
+        if paths
+        else _listen(Wishes(source, seconds, language, None, None), model)
+    )
+    began = time.monotonic()
     if known is None:
         profile = _enrolled(store, name, reading, model, replace)
     else:

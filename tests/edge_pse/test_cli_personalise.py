@@ -12,6 +12,7 @@ import time
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -249,6 +250,16 @@ def test_a_profile_that_another_program_changes_meanwhile_is_left(
     result = run("personalise", "anna", *anna)
     assert result.exit_code == 1 and "was changed by another program meanwhile" in result.stderr
     assert ProfileStore().load("anna").id == male_profile.id
+
+
+def test_listening_to_long_recordings_takes_nothing_of_the_minutes(run, home, learning, anna, monkeypatch):
+    learning("better")
+    listened_s = []
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(listened_s))
+    monkeypatch.setattr(COMMAND, "time", later)
+    monkeypatch.setattr(COMMAND, "_read", lambda paths, *_: (listened_s.append(40.0), read_once(paths))[1])
+    result = run("personalise", "anna", "--minutes", 0.5, *anna)
+    assert "pvqe-s learns anna for 0.5 minutes at most" in result.stdout
 
 
 def test_what_another_network_learns_meanwhile_is_kept(run, home, learning, anna, monkeypatch):
