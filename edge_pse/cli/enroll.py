@@ -136,9 +136,15 @@ def _said(as_json: bool) -> Iterator[None]:
     if not as_json:
         yield
         return
+    ended = None
     with redirect_stdout(io.StringIO()) as sentences:
-        yield
+        try:
+            yield
+        except SystemExit as error:  # it is another voice: that is said, too
+            ended = error
     click.echo(json.dumps({"said": sentences.getvalue().splitlines()}))
+    if ended is not None:
+        raise ended
 
 
 def _enroll(

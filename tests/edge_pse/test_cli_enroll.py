@@ -1,6 +1,7 @@
 """``edge-pse enroll`` with real recordings."""
 
 import dataclasses
+import json
 from importlib import import_module
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 
 from edge_pse import ProfileStore, enroll
+from edge_pse.cli.enroll_microphone import Heard
 from edge_pse.enrollment import extract_recording, trust
 from tests.edge_pse.learnt import weights_of, with_personal
 
@@ -188,3 +190,12 @@ def test_a_recording_that_is_named_twice_counts_once(run, refused, fixtures, tmp
     assert (once.exit_code, twice.exit_code) == (0, 0)
     assert f"{link} is named twice, and counts once" in twice.stderr
     assert twice.stdout.splitlines()[0] == once.stdout.splitlines()[0].replace("once", "twice")
+
+
+def test_another_program_hears_of_a_voice_that_is_another_one(run, home, fixtures, monkeypatch, male_profile):
+    run("enroll", "anna", fixtures / "ls367_enrollment.opus")
+    heard = Heard(male_profile.recordings[0], np.zeros(0, np.float32), 16_000)
+    monkeypatch.setattr(import_module("edge_pse.cli.enroll"), "record", lambda *_: heard)
+    result = run("enroll", "anna", "--verify", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["said"][0].startswith("No match: this is not the voice of anna")
