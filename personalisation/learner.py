@@ -334,7 +334,7 @@ def check(request: Request) -> None:
     for recording in request.against:
         if speech_s(recording) < SHORTEST_AGAINST_S:
             raise LearnerError(
-                f"A recording of somebody else has {speech_s(recording):.0f} s of speech: give "
+                f"A recording of somebody else has {int(speech_s(recording))} s of speech: give "
                 f"{SHORTEST_AGAINST_S:.0f} or more, or leave it out."
             )
 

@@ -77,7 +77,9 @@ def _problems(
 ) -> list[str]:
     problems = []
     if seconds < MIN_SECONDS:
-        problems.append(f"It is only {seconds:.1f} s long: record at least {MIN_SECONDS:.0f} s, better ten.")
+        # Not rounded up: what is said must be less than what is wanted.
+        shortened = int(10 * seconds) / 10
+        problems.append(f"It is only {shortened} s long: record at least {MIN_SECONDS:.0f} s, better ten.")
     elif speech_seconds < MIN_SPEECH_SECONDS:
         problems.append(
             f"Hardly any speech can be heard, {speech_seconds:.1f} s: keep talking close to the microphone "

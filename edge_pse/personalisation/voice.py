@@ -62,7 +62,7 @@ class Reading:
         seconds = sum(map(len, self.pieces)) / RATE_HZ
         if seconds < LEAST_READING_S:
             raise EnrollmentError(
-                f"{seconds:.0f} s of a voice are too little to learn from: record {LEAST_READING_S:.0f} s or more, "
+                f"{int(seconds)} s of a voice are too little to learn from: record {LEAST_READING_S:.0f} s or more, "
                 "better a minute."
             )
 
@@ -92,7 +92,7 @@ def check_others(against: Sequence[Samples], model: Model) -> None:
         seconds = len(samples) / model.contract.sample_rate_hz
         if seconds < LEAST_AGAINST_S:
             raise EnrollmentError(
-                f"Recording {number} of those to leave out is only {seconds:.0f} s long: record "
+                f"Recording {number} of those to leave out is only {int(seconds)} s long: record "
                 f"{LEAST_AGAINST_S:.0f} s or more."
             )
 

@@ -119,7 +119,7 @@ def test_one_to_leave_out_who_may_be_the_voice_itself_is_warned_of(reading, reco
 def test_what_will_not_do_is_refused(learning, reading, recording, female_profile):
     learning("better")
     refused = [
-        (EnrollmentError, "9 s of a voice are too little", {"recordings": np.concatenate(reading)[:144_000]}),
+        (EnrollmentError, "9 s of a voice are too little", {"recordings": np.concatenate(reading)[:159_000]}),
         (EnrollmentError, "There is no recording", {"recordings": []}),
         (EnrollmentError, "does not sound like ls367", {"recordings": recording("ls3080_enrollment")}),
         (AudioError, "divide integers", {"recordings": (reading[0] * 32767).astype(np.int16)}),
@@ -127,8 +127,8 @@ def test_what_will_not_do_is_refused(learning, reading, recording, female_profil
         (PersonalisationError, "from 0.5 to 240", {"minutes": 0}),
         (
             EnrollmentError,
-            "Recording 1 of those to leave out is only 3 s",
-            {"against": [reading[0][:48_000]]},
+            "Recording 1 of those to leave out is only 4 s",
+            {"against": [reading[0][:79_000]]},
         ),
     ]
     for error, sentence, options in refused:
