@@ -8,7 +8,14 @@ Below are ``speech``: where somebody speaks, and how loud; ``quality``: what mak
 
 from edge_pse.enrollment.automatic import AutoEnrollment, Gathered
 from edge_pse.enrollment.live import LiveEnrollment, Progress
-from edge_pse.enrollment.offline import assess, conditioning, embed, enroll, extract_recording
+from edge_pse.enrollment.offline import (
+    assess,
+    conditioning,
+    embed,
+    enroll,
+    extract_recording,
+    extract_with_speech,
+)
 from edge_pse.enrollment.quality import EnrollmentReport
 from edge_pse.enrollment.verification import Verdict, trust, verify
 
@@ -24,6 +31,7 @@ __all__ = [
     "embed",
     "enroll",
     "extract_recording",
+    "extract_with_speech",
     "trust",
     "verify",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.band import of_any_band
 from edge_pse.channels import choose
@@ -51,6 +52,15 @@ def extract_recording(
     """
     collector, report = _collect(audio, sample_rate_hz, model)
     return collector.recording(report, microphone)
+
+
+def extract_with_speech(
+    audio: ArrayLike, sample_rate_hz: float, model: Model
+) -> tuple[Recording, NDArray[np.floating]]:
+    """The same, and the moments at which somebody speaks: of each hop with speech when it begins, (hops,) seconds."""
+    collector, report = _collect(audio, sample_rate_hz, model)
+    recording = collector.recording(report)
+    return recording, np.flatnonzero(collector.speech().where) * collector.frame_seconds
 
 
 def assess(

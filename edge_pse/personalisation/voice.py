@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.channels import choose
-from edge_pse.enrollment import Verdict, embed, extract_recording, verify
+from edge_pse.enrollment import Verdict, embed, extract_with_speech, verify
 from edge_pse.enrollment.verification import MATCH_COSINE
 from edge_pse.errors import EdgePseWarning, EnrollmentError, ModelError, PersonalisationError, ProfileError
 from edge_pse.model import DEFAULT_MODEL, Model, available_models
@@ -33,6 +33,8 @@ MOST_SECONDS = 600.0
 """Of the reading, and of each of the others; more would teach little."""
 RATE_HZ = 16_000
 """Of all networks."""
+_MARGIN_S = 1.0
+"""Of each recording, before the first word and after the last: about what a profile takes."""
 _COMPARED_S = 30.0
 _FEWEST_LEFT = 0.1
 
@@ -48,15 +50,25 @@ class Reading:
 
     @classmethod
     def of(cls, recordings: Sequence[ArrayLike], sample_rate_hz: float, model: Model) -> Reading:
-        """Recordings of one voice, as one for its profile; errors of ``enroll``. ``model``: the profile network."""
+        """Recordings of one voice, as one for its profile; errors of ``enroll``. ``model``: the profile network.
+
+        What lies more than a second before the first word of each, or after the last, is left out: the end of a
+        recording is what is held out of learning, and there must be a voice in it.
+        """
         rate = checked_rate(sample_rate_hz)
-        first, *more = (
-            checked_recording(recording)[: round(MOST_SECONDS * rate)] for recording in recordings
-        )
+        each = [checked_recording(recording)[: round(MOST_SECONDS * rate)] for recording in recordings]
         # A single one keeps its channels, in which clipping can be seen.
-        whole = np.concatenate([_mono(one, rate) for one in (first, *more)])[:, None] if more else first
-        recording = extract_recording(whole[: round(MOST_SECONDS * rate)], rate, model)
-        return cls(recording, pieces_of(recordings, rate, model, MOST_SECONDS))
+        whole = each[0] if len(each) == 1 else np.concatenate([_mono(one, rate) for one in each])[:, None]
+        recording, spoken_s = extract_with_speech(whole[: round(MOST_SECONDS * rate)], rate, model)
+        voices, begins_s = [], 0.0
+        for one in each:
+            ends_s = begins_s + len(one) / rate
+            spoken = spoken_s[(spoken_s >= begins_s) & (spoken_s < ends_s)] - begins_s
+            if spoken.size:
+                start = max(0, round((spoken[0] - _MARGIN_S) * rate))
+                voices.append(one[start : round((spoken[-1] + _MARGIN_S) * rate)])
+            begins_s = ends_s
+        return cls(recording, pieces_of(voices, rate, model, MOST_SECONDS))
 
     def __post_init__(self) -> None:
         seconds = sum(map(len, self.pieces)) / RATE_HZ

@@ -74,6 +74,19 @@ def test_any_rate_and_channels_become_what_the_network_hears(learning, reading):
     assert task["reading"] == [sum(map(len, reading))]
 
 
+def test_of_each_recording_the_end_that_is_held_out_has_a_voice_in_it(reading, recording, model):
+    room = 10 ** (-65 / 20) * np.random.default_rng(0).standard_normal(12 * 16_000, np.float32)
+    other = recording("ls367_speech")
+    recordings = [np.concatenate([*reading, room]), np.concatenate([room, other]), room]
+    said = [sum(map(len, reading)), len(other)]
+    pieces = voice.Reading.of(recordings, 16_000, model).pieces
+    assert len(pieces) == len(said)
+    for piece, samples in zip(pieces, said, strict=True):
+        assert samples - 8_000 < len(piece) < samples + 1.2 * 16_000
+        held_out = piece[-(len(piece) // 4) :]
+        assert edge_pse.enrollment.assess(held_out, 16_000, model).speech_seconds > 1.0
+
+
 def test_with_a_profile_it_stays_and_what_was_learnt_before_goes_on(
     learning, reading, female_profile, learnt
 ):
