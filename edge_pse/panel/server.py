@@ -29,6 +29,7 @@ _FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _MOST_BYTES = 16 * 1024
+_MOST_DIGITS = 9
 _WRONG_TOKEN_S = 1.0
 _HEADERS = {
     "content-security-policy": (
@@ -89,7 +90,8 @@ class _Guard:
             return None
         if scope["method"] not in ("GET", "HEAD"):
             length = headers.get("content-length", "")
-            if not (length.isascii() and length.isdecimal()) or int(length[:9]) > _MOST_BYTES:
+            # What comes in chunks is read to its end, whatever length is named beside them.
+            if "transfer-encoding" in headers or not _is_small(length):
                 return _refused("That is too much, or does not say how much it is.", 413)
             if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                 return _refused("JSON is understood, and nothing else.", 415)
@@ -159,6 +161,13 @@ async def _answered(do: Callable[[], Any]) -> Response:
     except (KeyError, TypeError, ValueError):
         return _refused("That is nothing that the page says.", 400)
     return JSONResponse({} if content is None else content)
+
+
+def _is_small(length: str) -> bool:
+    """Whether it is a length in decimal digits of no more than is taken."""
+    return (
+        length.isascii() and length.isdecimal() and len(length) <= _MOST_DIGITS and int(length) <= _MOST_BYTES
+    )
 
 
 def _refused(sentence: str, status: int) -> Response:

@@ -19,6 +19,7 @@ from typing import NoReturn, Self
 
 import uvicorn
 from platformdirs import user_config_path
+from starlette.types import ASGIApp
 
 from edge_pse import atomic
 from edge_pse.errors import ControlError
@@ -34,7 +35,7 @@ except ImportError:  # Windows, where no stream can be controlled either
 
 PORT = 10360
 _LOCK = "panel.lock"
-_MOST_CONNECTIONS = 100
+MOST_CONNECTIONS = 100
 _END_S = 2
 _NOWHERE = ("192.0.2.1", 9)
 """An address that nobody has (RFC 5737): to ask by which of its own this machine would send there. Nothing is sent."""
@@ -125,14 +126,7 @@ def serve(address: Address, listening: Callable[[Address], None]) -> None:
         bound = Address(host, port)
         (folder() / _LOCK).write_text(f"{bound}\n", encoding="ascii")
         parts = Parts(manager.alive)
-        server = _Server(
-            uvicorn.Config(
-                application(Access(token(), port), parts),
-                loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, log_level="error",
-                access_log=False, server_header=False, proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS,
-                timeout_graceful_shutdown=_END_S,
-            )
-        )  # fmt: skip
+        server = server_of(application(Access(token(), port), parts))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, server.handle_exit)
         parts.begin()
@@ -142,6 +136,18 @@ def serve(address: Address, listening: Callable[[Address], None]) -> None:
         finally:
             manager.stopping()
             parts.end()
+
+
+def server_of(app: ASGIApp) -> uvicorn.Server:
+    """What answers HTTP by an application; it leaves signals to others."""
+    return _Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, log_level="error",
+            access_log=False, server_header=False, proxy_headers=False, limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=_END_S,
+        )
+    )  # fmt: skip
 
 
 def announce(address: Address, shows: bool) -> None:

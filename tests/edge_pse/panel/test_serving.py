@@ -1,0 +1,67 @@
+"""The panel before strangers, who have no link."""
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+pytest.importorskip("uvicorn", reason="the panel needs: pip install starlette uvicorn")
+
+from edge_pse.panel.access import Access
+from edge_pse.panel.parts import Parts
+from edge_pse.panel.server import application
+from edge_pse.panel.serving import server_of
+
+TOKEN = "a token of twenty letters"
+ENTER = ("POST /api/enter HTTP/1.1", "Origin: http://127.0.0.1", "Content-Type: application/json")
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """Serves a panel as long as it is entered, and gives what connects to it -> (reader, writer)."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "EDGE_PSE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+
+    @asynccontextmanager
+    async def serving():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = server_of(application(Access(TOKEN, 10360), Parts()))
+            running = asyncio.create_task(server.serve([listener]))
+            try:
+                async with asyncio.timeout(60):
+                    while not server.started:
+                        await asyncio.sleep(0.01)
+                    yield lambda: asyncio.open_connection(*listener.getsockname())
+            finally:
+                server.should_exit = True
+                await running
+
+    return serving
+
+
+def said(*lines, body=b""):
+    """The beginning of a request."""
+    return "".join(f"{line}\r\n" for line in (lines[0], "Host: 127.0.0.1", *lines[1:], "")).encode() + body
+
+
+async def answered(connected, request):
+    """Status, headers and content of the answer to a request."""
+    reader, writer = connected
+    writer.write(request)
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+    return int(head.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [["Content-Length: 00000000099999999999"], ["Content-Length: 2", "Transfer-Encoding: chunked"]],
+)
+def test_a_stranger_is_not_read_to_the_end_of_what_is_too_much(served, lengths):
+    async def sent():
+        async with served() as connect:
+            return await answered(await connect(), said(*ENTER, *lengths))
+
+    status, _, content = asyncio.run(asyncio.wait_for(sent(), 60))
+    assert status == 413 and b"too much" in content
