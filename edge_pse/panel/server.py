@@ -11,7 +11,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -129,6 +129,8 @@ async def _content(request: Request) -> dict[str, Any]:
         content = strict_json.parse(await request.body())
     except RecursionError:
         content = None
+    except ClientDisconnect:
+        raise ValueError("not all of it came") from None
     if not isinstance(content, dict):
         raise ValueError("not an object")
     return content

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from edge_pse import atomic
 from edge_pse.errors import ControlError
 from edge_pse.panel.access import Access, kept_token
+from edge_pse.panel.connection import Connection
 from edge_pse.panel.parts import Parts
 from edge_pse.panel.server import application
 from edge_pse.service import Service
@@ -143,7 +144,7 @@ def server_of(app: ASGIApp) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             app,
-            loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, log_level="error",
+            loop="asyncio", http=Connection, ws="none", lifespan="off", log_config=None, log_level="error",
             access_log=False, server_header=False, proxy_headers=False, limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=_END_S,
         )

@@ -8,10 +8,11 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="the panel needs: pip install starlette uvicorn")
 
+from edge_pse.panel import connection
 from edge_pse.panel.access import Access
 from edge_pse.panel.parts import Parts
 from edge_pse.panel.server import application
-from edge_pse.panel.serving import server_of
+from edge_pse.panel.serving import MOST_CONNECTIONS, server_of
 
 TOKEN = "a token of twenty letters"
 ENTER = ("POST /api/enter HTTP/1.1", "Origin: http://127.0.0.1", "Content-Type: application/json")
@@ -65,3 +66,48 @@ def test_a_stranger_is_not_read_to_the_end_of_what_is_too_much(served, lengths):
 
     status, _, content = asyncio.run(asyncio.wait_for(sent(), 60))
     assert status == 413 and b"too much" in content
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", said(*ENTER, "Content-Length: 9", body=b"{")])
+def test_strangers_who_ask_nothing_lock_nobody_out(served, monkeypatch, begun):
+    monkeypatch.setattr(connection, "REQUEST_S", 1.0)
+
+    async def crowded():
+        async with served() as connect:
+            crowd = [await connect() for _ in range(MOST_CONNECTIONS)]
+            for _, writer in crowd[:50]:
+                writer.write(begun)
+            for reader, _ in crowd:
+                await reader.read()  # to its end
+            return await answered(await connect(), said("GET / HTTP/1.1"))
+
+    assert asyncio.run(crowded())[0] == 200
+
+
+def test_whoever_asks_again_and_again_or_waits_for_an_answer_is_not_cut_off(served, monkeypatch):
+    monkeypatch.setattr(connection, "REQUEST_S", 0.8)  # a wrong token is answered after a second
+
+    async def asked():
+        async with served() as connect:
+            connected, statuses = await connect(), []
+            for _ in range(5):
+                statuses.append((await answered(connected, said("GET / HTTP/1.1")))[0])
+                await asyncio.sleep(0.3)
+            wrong = said(*ENTER, "Content-Length: 2", body=b"{}")
+            return [*statuses, (await answered(connected, wrong))[0]]
+
+    assert asyncio.run(asked()) == [200] * 5 + [401]
+
+
+def test_a_stranger_who_leaves_in_the_middle_is_not_worth_a_word(served, caplog):
+    async def left():
+        async with served() as connect:
+            _, writer = await connect()
+            writer.write(said(*ENTER, "Content-Length: 9", body=b"{"))
+            await asyncio.sleep(0.3)
+            writer.close()
+            await asyncio.sleep(0.3)
+            return await answered(await connect(), said("GET / HTTP/1.1"))
+
+    assert asyncio.run(left())[0] == 200
+    assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
