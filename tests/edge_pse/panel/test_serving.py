@@ -1,6 +1,7 @@
-"""The panel before strangers, who have no link."""
+"""The panel before strangers, who have no link, and before a file of options that people edit."""
 
 import asyncio
+import json
 import socket
 from contextlib import asynccontextmanager
 
@@ -111,3 +112,19 @@ def test_a_stranger_who_leaves_in_the_middle_is_not_worth_a_word(served, caplog)
 
     assert asyncio.run(left())[0] == 200
     assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+
+
+@pytest.mark.parametrize("strength", ["nan", "inf", "loud"])
+def test_a_strength_that_is_none_keeps_nobody_from_setting_another(served, tmp_path, strength):
+    options = tmp_path / "edge-pse" / "service.conf"
+    options.parent.mkdir()
+    options.write_text(f"EDGE_PSE_OPTIONS=--strength {strength}\n")
+    cookie, key = Access(TOKEN, 10360).exchange(TOKEN)
+    own = (f"Cookie: edge-pse-10360={cookie}", f"X-Edge-Pse-Key: {key}")
+
+    async def seen():
+        async with served() as connect:
+            return await answered(await connect(), said("GET /api/state HTTP/1.1", *own))
+
+    status, _, content = asyncio.run(seen())
+    assert status == 200 and json.loads(content)["options"]["strength"] is None
