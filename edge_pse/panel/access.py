@@ -19,7 +19,6 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
 from edge_pse import atomic
@@ -58,13 +57,11 @@ class Access:
 
     def admits(self, headers: Mapping[str, str]) -> bool:
         """Whether a request has both the cookie and the key."""
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        cookie = cookies[self.cookie_name].value if self.cookie_name in cookies else ""
+        # A browser sends the cookies of all programs of the machine, whatever form theirs have.
+        pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
+        cookies = [_equal(value, self._cookie) for name, _, value in pairs if name == self.cookie_name]
         # Both are compared, so that the time does not say which was wrong.
-        return bool(_equal(cookie, self._cookie) & _equal(headers.get(KEY_HEADER, ""), self._key))
+        return bool(any(cookies) & _equal(headers.get(KEY_HEADER, ""), self._key))
 
     def _derived(self, use: str) -> str:
         return hmac.digest(self._token.encode(), f"edge-pse panel {use}".encode(), "sha256").hex()

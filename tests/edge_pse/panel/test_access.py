@@ -84,6 +84,16 @@ def test_both_the_cookie_and_the_key_are_needed(access):
         assert access.exchange(token) is None
 
 
+@pytest.mark.parametrize(
+    "other", ['prefs={"a": 1}', "name=Jürgen", 'half="of', "a=b c", "flag", "=", "edge-pse-10360=old"]
+)
+def test_cookies_of_other_programs_of_the_machine_keep_nobody_out(access, other):
+    cookie, key = access.exchange("a token of twenty letters")
+    for cookies in (f"{other}; edge-pse-10360={cookie}", f"edge-pse-10360={cookie}; {other}"):
+        assert access.admits({"cookie": cookies, "x-edge-pse-key": key})
+    assert not access.admits({"cookie": other, "x-edge-pse-key": key})
+
+
 def test_the_token_is_kept_for_its_user_alone(tmp_path):
     path = tmp_path / "folder" / "panel.token"
     token = kept_token(path)
