@@ -59,20 +59,19 @@ def _options() -> Path | None:
 
 
 def _uri(options: Path) -> str | None:
-    """What ``--asr`` is in a file of options; None without one."""
+    """What ``--asr`` is in a file of options, the last time that it is given; None without one."""
     try:
         lines = options.read_text(encoding="utf-8", errors="replace").splitlines()
-        words = [
-            word
-            for line in lines
-            if line.startswith(_VARIABLE)
-            for word in shlex.split(line.removeprefix(_VARIABLE).strip("\"'"))
-        ]
+        given = [line.removeprefix(_VARIABLE) for line in lines if line.startswith(_VARIABLE)]
+        words = shlex.split(given[-1]) if given else []
+        if len(words) == 1:  # all in quotation marks
+            words = shlex.split(words[0])
     except (OSError, ValueError):
         return None
+    uri = None
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word == "--asr":
-            return following
+            uri = following
         if word.startswith("--asr="):
-            return word.removeprefix("--asr=")
-    return None
+            uri = word.removeprefix("--asr=")
+    return uri

@@ -32,7 +32,14 @@ def test_one_that_answers_is_named(options):
 
 
 @pytest.mark.parametrize(
-    "text", ["--asr tcp://127.0.0.1:{port}", '"--asr=tcp://127.0.0.1:{port} --profile me"']
+    "text",
+    [
+        "--asr tcp://127.0.0.1:{port}",
+        '"--asr=tcp://127.0.0.1:{port} --profile me"',
+        '--asr "tcp://127.0.0.1:{port}"',
+        "--asr tcp://127.0.0.1:{port} --record '/all that is said'",
+        "--asr nonsense\nEDGE_PSE_WYOMING_OPTIONS=--asr tcp://127.0.0.1:{port}",
+    ],
 )
 def test_one_that_is_not_there_is_a_warning(options, text):
     path = options(text.format(port=free_port()))
