@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from wyoming.event import Event
 
 from edge_pse.assistant.enrolling import CommandEnrollment
 from edge_pse.assistant.network import Network
-from edge_pse.assistant.protocol import Connection, Limits, PeerError
+from edge_pse.assistant.protocol import Connection, Limits, PeerError, Silence
 from edge_pse.assistant.recogniser import Recogniser, ServiceError
 from edge_pse.assistant.recordings import Recording, Recordings
 from edge_pse.assistant.reply import Policy, Reply, Strangers
@@ -51,24 +52,50 @@ class Behind:
 
 
 async def sound_of(client: Connection, form: Format, limits: Limits) -> AsyncIterator[bytes]:
-    """What a client sends of a command, in pieces of some size, to its end; PeerError if that does not come."""
+    """What a client sends of a command, in pieces of some size, to its end; PeerError if that does not come.
+
+    Neither does the client prolong a command by what is no sound, nor by sound that comes in drops. Time that passes
+    elsewhere, where the sound goes, is not counted.
+    """
+    loop = asyncio.get_running_loop()
     waiting, received = bytearray(), 0
+    silent_s = waited_s = 0.0
     while True:
-        event = await client.receive(limits.silent_s)
+        began_s = loop.time()
+        event = await _soon(client, silent_s, waited_s, limits)
+        silent_s += loop.time() - began_s
+        waited_s += loop.time() - began_s
         if event is None:
             raise PeerError("The client left in the middle of a command.")
         if AudioChunk.is_type(event.type):
             _check_format(event, form)
             waiting += event.payload or b""
             received += len(event.payload or b"")
+            silent_s = 0.0 if event.payload else silent_s
             if received > limits.command_s * form.bytes_per_s:
-                raise PeerError(f"A command has {limits.command_s:g} s at most.")
+                raise _too_long(limits)
         ended = AudioStop.is_type(event.type)
         if waiting and (ended or len(waiting) >= _LEAST_S * form.bytes_per_s):
             yield bytes(waiting)
             waiting.clear()
         if ended:
             return
+
+
+async def _soon(client: Connection, silent_s: float, waited_s: float, limits: Limits) -> Event | None:
+    """The next event of a command for whose sound a client was waited for so long already, and in all so long."""
+    silence_left_s = limits.silent_s - silent_s
+    left_s = limits.command_s + limits.silent_s - waited_s
+    with contextlib.suppress(Silence):
+        if min(silence_left_s, left_s) > 0:
+            return await client.receive(min(silence_left_s, left_s))
+    if left_s < silence_left_s:
+        raise _too_long(limits)
+    raise PeerError(f"Nothing came for {limits.silent_s:g} s that belongs to the command.")
+
+
+def _too_long(limits: Limits) -> PeerError:
+    return PeerError(f"A command has {limits.command_s:g} s at most.")
 
 
 def _check_format(event: Event, form: Format) -> None:

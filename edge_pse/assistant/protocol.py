@@ -40,7 +40,7 @@ class Limits:
     idle_s: float = 60.0
     """From the end of a command until the next one has begun."""
     silent_s: float = 10.0
-    """From one event to the end of the next one, inside a command."""
+    """Inside a command, until some sound or its end has come, whatever else does."""
     connect_s: float = 5.0
     """Until the service behind takes the connection."""
     answer_s: float = 60.0
@@ -53,6 +53,10 @@ class Limits:
 
 class PeerError(Exception):
     """What a peer did that ends its connection; its text is a sentence."""
+
+
+class Silence(PeerError):
+    """Nothing came in time."""
 
 
 @dataclass(frozen=True)
@@ -153,31 +157,35 @@ class Connection:
     def reading(self) -> asyncio.Task[Event | None]:
         """The task that reads the next event, until ``receive`` has given it away; more than one may wait for it."""
         if self._next is None:
-            self._next = asyncio.create_task(read_event(self._reader, self._limits))
+            self._next = asyncio.create_task(self._read())
         return self._next
 
-    async def receive(self, patience_s: float | None) -> Event | None:
-        """The next event, None at the end; PeerError after ``patience_s``, and for what is no event.
-
-        A ``ping`` is answered here.
-        """
+    async def _read(self) -> Event | None:
+        """The next event but for a ``ping``, which is answered at once, and prolongs no wait."""
         while True:
-            task = self.reading()
-            done, _ = await asyncio.wait({task}, timeout=patience_s)
-            if not done:
-                raise PeerError(f"Nothing came for {patience_s:g} s.")
-            self._next = None
-            try:
-                event = task.result()
-            except OSError as error:
-                raise PeerError(f"The connection broke ({error.strerror or error}).") from None
-            finally:
-                # What it raises holds this frame, and with it all that a command holds: in a circle, if it held the
-                # task, and then for as long as the garbage collector likes.
-                del task, done
+            event = await read_event(self._reader, self._limits)
             if event is None or not Ping.is_type(event.type):
                 return event
             await self.send(Pong(text=Ping.from_event(event).text).event())
+
+    async def receive(self, patience_s: float | None) -> Event | None:
+        """The next event, None at the end; Silence after ``patience_s``, and PeerError for what is no event.
+
+        A ``ping`` is none here: it is answered as it comes.
+        """
+        task = self.reading()
+        done, _ = await asyncio.wait({task}, timeout=patience_s)
+        if not done:
+            raise Silence(f"Nothing came for {patience_s:g} s.")
+        self._next = None
+        try:
+            return task.result()
+        except OSError as error:
+            raise PeerError(f"The connection broke ({error.strerror or error}).") from None
+        finally:
+            # What it raises holds this frame, and with it all that a command holds: in a circle, if it held the task,
+            # and then for as long as the garbage collector likes.
+            del task, done
 
     async def send(self, event: Event) -> None:
         """PeerError if the peer does not take it."""

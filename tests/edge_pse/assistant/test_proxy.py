@@ -1,8 +1,10 @@
 """The proxy between the library's own client and server: what is passed on, in what order, and what faults lead to."""
 
 import asyncio
+import dataclasses
 import gc
 import socket
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -290,6 +292,54 @@ def test_a_client_that_stops_in_the_middle_is_not_waited_for(model, recording):
     event, idled = asyncio.run(silent())
     assert "Nothing came for 0.5 s" in event.data["text"] and "Nothing came" in idled.data["text"]
     assert len(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [(Ping().event(), "Nothing came for 0.5 s"), (AudioChunk(16_000, 2, 1, b"").event(), "Nothing came for 0.5 s"),
+     (Event("played"), "Nothing came for 0.5 s"), (AudioChunk(16_000, 2, 1, b"\0\0").event(), "A command has 1 s")],
+)  # fmt: skip
+def test_nobody_keeps_a_place_by_a_command_without_sound(model, event, words):
+    limits = dataclasses.replace(SHORT, command_s=1.0)
+
+    async def kept():
+        async with (
+            serving(Scripted()) as behind,
+            proxy(behind, model, limits=limits) as port,
+            client(port) as home,
+        ):
+            await home.write_event(AudioStart(16_000, 2, 1).event())
+            heard = asyncio.create_task(answers(home))
+            async with asyncio.timeout(10):
+                while not heard.done():
+                    with suppress(ConnectionError):
+                        await home.write_event(event)
+                    await asyncio.sleep(0.1)
+            return await heard
+
+    *_, last = asyncio.run(kept())
+    assert Error.is_type(last.type) and words in last.data["text"]
+
+
+def test_a_ping_is_answered_while_a_transcript_is_waited_for(model, recording):
+    class Patient(Scripted):
+        async def react(self, event, handler):
+            if event.type == "audio-stop":
+                await answering.wait()
+            return await super().react(event, handler)
+
+    answering = asyncio.Event()
+
+    async def pinged():
+        async with serving(Patient()) as behind, proxy(behind, model) as port, client(port) as home:
+            await speak(home, recording("ls367_speech")[:8_000])
+            async with asyncio.timeout(10):
+                await home.write_event(Ping(text="there?").event())
+                first = await home.read_event()
+            answering.set()
+            return texts([first, *await answers(home)])
+
+    assert asyncio.run(pinged()) == [("pong", "there?"), ("transcript", "words")]
 
 
 def test_a_client_that_leaves_frees_its_place_and_the_service(model, recording):
