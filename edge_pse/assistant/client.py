@@ -51,7 +51,7 @@ class Client:
         if Describe.is_type(event.type):
             return await self._describe()
         if SelectProgram.is_type(event.type):
-            self._program = SelectProgram(program_of(str(event.data.get("name")))).event()
+            self._program = SelectProgram(_name(event)).event()
         elif Transcribe.is_type(event.type):
             self._request = event
         elif AudioStart.is_type(event.type):
@@ -100,3 +100,11 @@ class Client:
         said = await self._behind.network.compute(add)
         self._say(f"Enrollment: {said}")
         await self._connection.send(Transcript(text=said).event())
+
+
+def _name(selection: Event) -> str:
+    """The program behind that is selected; PeerError if none is named."""
+    name = selection.data.get("name")
+    if not isinstance(name, str):
+        raise PeerError("A program was selected without its name.")
+    return program_of(name)

@@ -121,7 +121,7 @@ def _header(line: bytes, limits: Limits) -> dict[str, Any]:
 
 def _json(text: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(text) if text else {}
+        content = json.loads(text.decode()) if text else {}  # bytes may hold halves of characters for it
         if b"\\u" in text:  # half of a character is none, and could not be passed on
             json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError):

@@ -371,6 +371,8 @@ def test_a_client_that_leaves_frees_its_place_and_the_service(model, recording):
      (b'{"type": "transcribe", "data": [1]}\n', "no object"),
      (b'{"type": "ping", "data": {"text": "\\ud83d"}}\n', "no Wyoming event"),
      (b'{"type": "transcribe", "data": {"language": "\\udc00"}}\n', "no Wyoming event"),
+     (b'{"type": "ping", "data": {"text": "\xed\xa0\xbd"}}\n', "no Wyoming event"),
+     (b'{"type": "select-program"}\n', "without its name"),
      (b'{"type": "audio-start", "data": {"rate": 1, "width": 2, "channels": 1}}\n', "rate 1"),
      (b'{"type": "audio-start", "data": {"rate": "a", "width": [], "channels": null}}\n', "can't be used"),
      (b'{"type": "audio-chunk", "payload_length": 2}\n\0\0', "before audio-start"),
