@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from edge_pse.enhancer import Enhancer, FrameFeatures
-from edge_pse.enrollment import AutoEnrollment, Gathered
+from edge_pse.enrollment import AutoEnrollment, Gathered, verify
 from edge_pse.errors import EdgePseError, ProfileError
 from edge_pse.profiles import Profile, ProfileStore
 
@@ -90,18 +90,22 @@ class StreamEnrollment:
 
     def _write(self, gathered: Gathered) -> Profile:
         recording = gathered.recording(self._microphone())
-        profiles_of = self._enhancer.model.contract.profiles_of
+        contract = self._enhancer.model.contract
 
         def added(known: Profile) -> Profile:
             if known.personal is not None and known.personal.fits(known):
                 raise ProfileError(
                     f"Nothing was added to {known.name}: its personal weights fit it as it is."
                 )
-            return known.with_recording(recording, profiles_of)
+            # What was gathered is near to the profile as it was when this run began.
+            changed = self._refined is None or known.id != self._refined.id
+            if changed and verify(known, recording, contract.voice_space).answer == "no match":
+                raise ProfileError(f"Nothing was added to {known.name}: it is another voice's by now.")
+            return known.with_recording(recording, contract.profiles_of)
 
         if self._refined is not None:
             return self._store.update(self._name, added)
-        profile = Profile(self._name, profiles_of, (recording,))
+        profile = Profile(self._name, contract.profiles_of, (recording,))
         self._store.create(profile)
         return profile
 

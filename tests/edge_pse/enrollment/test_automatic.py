@@ -214,6 +214,27 @@ def test_nothing_is_added_to_a_profile_whose_personal_weights_fit(model, home, h
     assert ProfileStore().load("me").personal.fits(before)
 
 
+def test_nothing_is_added_to_another_voice_that_took_the_name_meanwhile(model, home, hops, recording):
+    store = ProfileStore()
+    mine, other = (
+        enroll(recording(f"{speaker}_enrollment"), 16_000, model=model, name="me")
+        for speaker in ("ls367", "ls2033")
+    )
+    store.save(mine)
+    enhancer, said = Enhancer(model, mine), []
+    enrollment = StreamEnrollment("me", enhancer, said.append, asks=True)
+    hear(enrollment, hops("ls367") * 2)
+    store.save(other)  # enrolled again, with --replace
+    enrollment.keep()
+    assert "Nothing was added to me: it is another voice's by now" in said[-1]
+    assert store.load("me").id == other.id and enhancer.profiles[0].id == mine.id
+    # What is the same voice, with a recording more, is added to.
+    more = recording("ls367_speech")
+    store.save(mine.with_recording(enroll(more, 16_000, model=model).recordings[0], mine.model_id))
+    enrollment.keep()
+    assert said[-1].startswith("Added to me") and len(store.load("me").recordings) == 3
+
+
 def test_a_name_that_is_taken_or_none_is_refused_before_anything_is_heard(model, home, female_profile):
     ProfileStore().save(female_profile)  # of ls367
     with pytest.raises(ProfileError, match="add --profile ls367"):
