@@ -76,6 +76,7 @@ class StreamEnrollment:
             try:
                 profile = self._write(gathered)
                 self._enhancer.observe(None)
+                self._gatherer.forget()
                 # What is added to has no personal weights, or none that fit.
                 others = [other for other in self._enhancer.profiles if other.name != self._name]
                 self._enhancer.profiles = [profile.general(), *others]

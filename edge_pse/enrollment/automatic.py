@@ -1,7 +1,7 @@
 """A profile from what the microphone picks up anyway: which voice is there most, and when there is enough of it.
 
 The motivation of arXiv 2406.09928: the embedding of an enrollment is what the network computes in every hop, so a
-voice can be enrolled while it is in use. Nothing is kept but sums of embeddings and levels, and these for minutes.
+voice can be enrolled while it is in use. Nothing is kept but sums of embeddings and levels, of minutes of talk.
 
 The rule. Half seconds in which somebody speaks, well above the noise and without a long pause, make a stretch of two or
 three seconds; a stretch whose halves differ holds two voices, or starts with the end of another, and does not count.
@@ -175,6 +175,10 @@ class AutoEnrollment:
     def gathered(self) -> Gathered:
         """The leading voice and whether it is ready."""
         return gather(tuple(self.stretches), self.rule, self._space, self.known)
+
+    def forget(self) -> None:
+        """All that was gathered."""
+        self.stretches.clear()
 
     def _add_block(self, block: list[FrameFeatures]) -> bool:
         speech = find_speech(self._powers, self._kept_powers, self._in_speech_band)

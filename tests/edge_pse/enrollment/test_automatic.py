@@ -170,6 +170,7 @@ def test_on_a_terminal_nothing_is_kept_without_the_key(model, home, hops):
     assert ProfileStore().list() == [] and enhancer.profiles == ()
     enrollment.keep()
     assert ProfileStore().list() == ["me"] and enhancer.profiles[0].name == "me"
+    assert not enrollment._gatherer.stretches
     enrollment.keep()
     assert len(ProfileStore().load("me").recordings) == 1
 
