@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
@@ -184,8 +185,12 @@ def delete(name: str) -> None:
     """Delete a profile and its personal weights for good."""
     store = ProfileStore()
     learnt = ", ".join(learnt_by(store, name))
+    elsewhere = [Path(os.path.realpath(path)) for path in store.files(name) if path.is_symlink()]
     store.delete(name)
     click.echo(f"Deleted {name}{f' and its personal weights ({learnt})' if learnt else ''}.")
+    for path in elsewhere:
+        if path.exists():  # it may be another profile, or a backup
+            click.echo(f"That was a link: {shown(path)} still holds the voice, and is yours to delete.")
 
 
 @profiles.command()

@@ -90,6 +90,16 @@ def test_delete_takes_away_one(run, store):
     assert store.list() == ["bert"]
 
 
+def test_delete_says_what_is_left_behind_links(run, store, tmp_path):
+    file, elsewhere = store.files("anna")[0], tmp_path / "anna.json"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+    said = run("profiles", "delete", "anna").stdout
+    assert f"{elsewhere} still holds the voice, and is yours to delete." in said
+    assert store.list() == ["bert"] and elsewhere.exists()
+    assert run("profiles", "delete", "bert").stdout == "Deleted bert.\n"
+
+
 def test_a_profile_travels_as_a_file(run, refused, store, tmp_path, female_profile):
     file = tmp_path / "voice.json"
     assert run("profiles", "export", "anna", file).exit_code == 0
