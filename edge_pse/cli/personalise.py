@@ -133,8 +133,7 @@ def personalise(
     _check_room(store)
     replaced = learnt_by(store, name) if replace else []
     announce_loss(name, replaced)
-    others = [piece for path in against for piece in _pieces(path, model)]
-    voice.check_others(others, model)
+    others = _others(against, model)
     reading = (
         _read(paths, channel, model)
         if paths
@@ -190,10 +189,14 @@ def _listen(wishes: Wishes, model: Model) -> Reading:
     return Reading(heard.recording, (at_rate(heard.samples, heard.rate_hz, model.contract.sample_rate_hz),))
 
 
-def _pieces(path: Path, model: Model) -> Sequence[Samples]:
-    """A recording of somebody else."""
-    samples, rate_hz = read_recordings([path], MOST_SECONDS, cut=True)
-    return voice.pieces_of([samples], rate_hz, model, MOST_SECONDS)
+def _others(paths: Sequence[Path], model: Model) -> Sequence[Samples]:
+    """Recordings of others, to be left out."""
+    rate_hz = model.contract.sample_rate_hz
+    recordings: list[Samples] = []
+    for path in paths:
+        samples, rate_of_file = read_recordings([path], MOST_SECONDS, cut=True)
+        recordings += voice.pieces_of([samples], rate_of_file, model, MOST_SECONDS)
+    return voice.others_of(recordings, rate_hz, model.profile_network()) if recordings else ()
 
 
 def _enrolled(store: ProfileStore, name: str, reading: Reading, model: Model, replace: bool) -> Profile:

@@ -15,6 +15,7 @@ from edge_pse.enrollment.offline import (
     enroll,
     extract_recording,
     extract_with_speech,
+    moments_of_speech,
 )
 from edge_pse.enrollment.quality import EnrollmentReport
 from edge_pse.enrollment.verification import Verdict, trust, verify
@@ -32,6 +33,7 @@ __all__ = [
     "enroll",
     "extract_recording",
     "extract_with_speech",
+    "moments_of_speech",
     "trust",
     "verify",
 ]

@@ -59,8 +59,12 @@ def extract_with_speech(
 ) -> tuple[Recording, NDArray[np.floating]]:
     """The same, and the moments at which somebody speaks: of each hop with speech when it begins, (hops,) seconds."""
     collector, report = _collect(audio, sample_rate_hz, model)
-    recording = collector.recording(report)
-    return recording, np.flatnonzero(collector.speech().where) * collector.frame_seconds
+    return collector.recording(report), _moments(collector)
+
+
+def moments_of_speech(mono: Samples, model: Model) -> NDArray[np.floating]:
+    """The same moments alone, whatever ``enroll`` would say of the recording; see ``embed``."""
+    return _moments(_run(mono, model.contract.sample_rate_hz, model))
 
 
 def assess(
@@ -96,6 +100,10 @@ def _collect(
     warn_of_pace(start, model.contract.sample_rate_hz, rate, collector.frame_powers, stacklevel=4)
     # Clipping is looked for before mixing, which rounds off its edges.
     return collector, collector.report(clipped_share(recording[:, list(selection.channels)]))
+
+
+def _moments(collector: FeatureCollector) -> NDArray[np.floating]:
+    return np.flatnonzero(collector.speech().where) * collector.frame_seconds
 
 
 def _run(mono: Samples, rate: float, model: Model) -> FeatureCollector:

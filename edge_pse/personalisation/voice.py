@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_pse.channels import choose
-from edge_pse.enrollment import Verdict, embed, extract_with_speech, verify
+from edge_pse.enrollment import Verdict, embed, extract_with_speech, moments_of_speech, verify
 from edge_pse.enrollment.verification import MATCH_COSINE
 from edge_pse.errors import EdgePseWarning, EnrollmentError, ModelError, PersonalisationError, ProfileError
 from edge_pse.model import DEFAULT_MODEL, Model, available_models
@@ -27,8 +27,8 @@ from edge_pse.spectral import Samples
 DEFAULT_MINUTES, FEWEST_MINUTES, MOST_MINUTES = 10.0, 0.5, 240.0
 LEAST_READING_S = 10.0
 """Of the reading, with its pauses: a part is held out, and clips that don't overlap must fit into the rest."""
-LEAST_AGAINST_S = 5.0
-"""Of each of the others."""
+LEAST_AGAINST_S, LEAST_SPEECH_AGAINST_S = 5.0, 4.0
+"""Of each of the others, and of that without pauses, as the learner measures it."""
 MOST_SECONDS = 600.0
 """Of the reading, and of each of the others; more would teach little."""
 RATE_HZ = 16_000
@@ -65,8 +65,7 @@ class Reading:
             ends_s = begins_s + len(one) / rate
             spoken = spoken_s[(spoken_s >= begins_s) & (spoken_s < ends_s)] - begins_s
             if spoken.size:
-                start = max(0, round((spoken[0] - _MARGIN_S) * rate))
-                voices.append(one[start : round((spoken[-1] + _MARGIN_S) * rate)])
+                voices.append(one[_voice(spoken, rate)])
             begins_s = ends_s
         return cls(recording, pieces_of(voices, rate, model, MOST_SECONDS))
 
@@ -98,15 +97,35 @@ def networks() -> list[str]:
     return sorted({path.name.partition(".")[0] for path in available_models()})
 
 
-def check_others(against: Sequence[Samples], model: Model) -> None:
-    """That there is enough of each; (samples,) mono, at the rate of ``model``."""
-    for number, samples in enumerate(against, start=1):
-        seconds = len(samples) / model.contract.sample_rate_hz
+def others_of(recordings: Sequence[ArrayLike], sample_rate_hz: float, model: Model) -> tuple[Samples, ...]:
+    """Those to leave out, (samples,) each, mono at the rate of ``model``, the profile network.
+
+    What comes before the voice and after it is left out, as of the reading, but where too little is found of it, as in
+    noise. EnrollmentError for what the learner would refuse: this is known before anybody has read anything.
+    """
+    rate = model.contract.sample_rate_hz
+    others = []
+    for number, recording in enumerate(recordings, start=1):
+        whole = pieces_of([recording], sample_rate_hz, model, MOST_SECONDS)
+        other = whole[0] if whole else np.zeros(0, np.float32)
+        seconds = len(other) / rate
         if seconds < LEAST_AGAINST_S:
             raise EnrollmentError(
                 f"Recording {number} of those to leave out is only {int(seconds)} s long: record "
                 f"{LEAST_AGAINST_S:.0f} s or more."
             )
+        spoken = moments_of_speech(other, model)
+        voice = other[_voice(spoken, rate)] if spoken.size else other
+        if _loud_seconds(voice, rate) >= LEAST_SPEECH_AGAINST_S:
+            other = voice
+        seconds = _loud_seconds(other, rate)
+        if seconds < LEAST_SPEECH_AGAINST_S:
+            raise EnrollmentError(
+                f"Recording {number} of those to leave out has only {int(seconds)} s of speech: record "
+                f"{LEAST_SPEECH_AGAINST_S:.0f} s or more."
+            )
+        others.append(other)
+    return tuple(others)
 
 
 def warn_of_likeness(against: Sequence[Samples], profile: Profile, model: Model) -> None:
@@ -221,8 +240,7 @@ def personalise(
     folder = learner.find()
     loaded = load_network(model)
     profile_network = loaded.profile_network()
-    others = [piece for one in against for piece in pieces_of([one], sample_rate_hz, loaded, MOST_SECONDS)]
-    check_others(others, loaded)
+    others = others_of(against, sample_rate_hz, profile_network)
     reading = Reading.of(_several(recordings), sample_rate_hz, profile_network)
     if profile is None:
         profile = Profile(name, profile_network.contract.profiles_of, (reading.recording,))
@@ -256,6 +274,18 @@ def _several(recordings: ArrayLike | Sequence[ArrayLike]) -> Sequence[ArrayLike]
     if not listed:
         raise EnrollmentError("There is no recording to learn from: give one of the voice.")
     return [np.asarray(listed)] if np.isscalar(listed[0]) else listed
+
+
+def _voice(spoken_s: NDArray[np.floating], rate: float) -> slice:
+    """Of a recording at that rate: the samples from the first word to the last, and some before and after."""
+    return slice(max(0, round((spoken_s[0] - _MARGIN_S) * rate)), round((spoken_s[-1] + _MARGIN_S) * rate))
+
+
+def _loud_seconds(mono: Samples, rate: int) -> float:
+    """In which it is within 40 dB of its loudest 10 ms."""
+    hop = rate // 100
+    powers = np.square(mono[: len(mono) // hop * hop], dtype=np.float64).reshape(-1, hop).sum(axis=1)
+    return float(np.count_nonzero(powers > 1e-4 * powers.max(initial=0.0))) * hop / rate
 
 
 def _mono(recording: NDArray[Any], rate: float) -> Samples:

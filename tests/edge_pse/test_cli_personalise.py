@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from edge_pse import Model, ProfileStore
 from edge_pse.personalisation import learner
@@ -198,7 +199,9 @@ def test_where_nothing_is_better_the_voice_is_enrolled_and_earlier_weights_stay(
     assert "So anna stays as it was, and pvqe-xs goes on with its general weights." in result.stdout
 
 
-def test_what_is_missing_is_said_before_anybody_reads(refused, home, learning, anna, monkeypatch):
+def test_what_is_missing_is_said_before_anybody_reads(
+    refused, home, learning, anna, monkeypatch, tmp_path, recording
+):
     with monkeypatch.context() as changed:
         changed.setattr(learner, "NEEDED", ("torch_that_nobody_has",))
         assert "run pip install '.[personal]'" in refused("personalise", "anna")
@@ -207,6 +210,9 @@ def test_what_is_missing_is_said_before_anybody_reads(refused, home, learning, a
         assert "is not on this machine" in refused("personalise", "anna")
     assert "There is no profile 'anna'" in refused("personalise", "anna", "--add")
     assert "Can't read missing.wav" in refused("personalise", "anna", "--against", "missing.wav")
+    short = np.concatenate([recording("ls2033_speech")[:40_000], np.zeros(80_000, np.float32)])
+    soundfile.write(tmp_path / "short.wav", short, 16_000)
+    assert "s of speech: record 4 s" in refused("personalise", "anna", "--against", tmp_path / "short.wav")
     assert "Give only one of" in refused("personalise", "anna", "--add", "--replace", status=2)
     assert "are for the microphone" in refused("personalise", "anna", *anna, "--input", "x", status=2)
     assert "is for files" in refused("personalise", "anna", "--channel", 1, status=2)

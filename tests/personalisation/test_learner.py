@@ -22,8 +22,20 @@ import torch
 from numpy.typing import NDArray
 
 from edge_pse import Model, Profile, enroll
+from edge_pse.personalisation import voice
 from edge_pse.profiles import PersonalWeights
-from personalisation.learner import Learner, LearnerError, Request, check, load_networks, pack, split, unpack
+from personalisation.learner import (
+    SHORTEST_AGAINST_S,
+    Learner,
+    LearnerError,
+    Request,
+    check,
+    load_networks,
+    pack,
+    speech_s,
+    split,
+    unpack,
+)
 from personalisation.scenes import NAMED
 from tests.personalisation.few_others import few_others
 
@@ -182,6 +194,12 @@ def test_what_nothing_can_be_learnt_from_is_refused_in_a_sentence(
         assert event["message"].endswith(
             "too little to learn from: read for ten seconds at least, better for a minute."
         )
+
+
+def test_others_that_are_let_through_are_not_refused_later(reading: Samples) -> None:
+    assert voice.LEAST_SPEECH_AGAINST_S >= SHORTEST_AGAINST_S
+    for samples in (reading, 0 * reading, np.r_[reading[:50_000], np.zeros(90_000, np.float32)]):
+        assert voice._loud_seconds(samples, voice.RATE_HZ) == speech_s(samples)
 
 
 def test_recordings_and_others_are_looked_at(profile: Profile, reading: Samples) -> None:

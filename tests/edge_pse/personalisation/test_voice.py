@@ -87,6 +87,19 @@ def test_of_each_recording_the_end_that_is_held_out_has_a_voice_in_it(reading, r
         assert edge_pse.enrollment.assess(held_out, 16_000, model).speech_seconds > 1.0
 
 
+def test_of_others_there_must_be_speech_and_silence_is_left_out(recording, model):
+    other, room = recording("ls2033_enrollment"), np.zeros(12 * 16_000, np.float32)
+    short = np.concatenate([other[: 3 * 16_000], room])
+    with pytest.raises(
+        EnrollmentError, match=r"Recording 2 of those to leave out has only [0-3] s of speech"
+    ):
+        voice.others_of([other, short], 16_000, model)
+    with pytest.raises(EnrollmentError, match="has only 0 s of speech"):
+        voice.others_of([room], 16_000, model)
+    (kept,) = voice.others_of([np.concatenate([room, other, room])], 16_000, model)
+    assert len(other) - 8_000 < len(kept) < len(other) + 2.2 * 16_000
+
+
 def test_with_a_profile_it_stays_and_what_was_learnt_before_goes_on(
     learning, reading, female_profile, learnt
 ):
