@@ -33,8 +33,8 @@ class Demand:
 
     @property
     def alive(self) -> bool:
-        """False once the sound server has ended."""
-        return self._subscription.alive
+        """False once the sound server has ended, and for good: the next one may have no virtual microphone."""
+        return self._subscription.alive and not self._subscription.renewed
 
     @property
     def active(self) -> bool:

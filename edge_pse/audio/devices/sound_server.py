@@ -161,6 +161,8 @@ class Subscription:
 
     def __init__(self, on_change: Callable[[], None]):
         self._on_change = on_change
+        self.renewed = False
+        """Whether the watch has ended since it began: the server may be another one, without what was made there."""
         self._due, self._closed = threading.Event(), threading.Event()
         self._due.set()
         try:
@@ -199,6 +201,7 @@ class Subscription:
     def _listen(self) -> None:
         while True:
             self._pass_on(self._process)
+            self.renewed = True
             if self._closed.wait(_WATCH_AGAIN_S):
                 return
             with suppress(OSError):

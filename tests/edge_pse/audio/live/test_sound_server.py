@@ -232,6 +232,34 @@ def test_on_demand_the_microphone_is_open_only_while_somebody_records(
     run.stop()
 
 
+def test_on_demand_the_microphone_is_made_again_by_a_server_that_ended_while_somebody_recorded(
+    sound_server, start_command
+):
+    run = start_command(
+        "run", "--input", "desk", "--output", "virtual", "--on-demand", *LATENCY, env=sound_server.env
+    )
+
+    def wait_for_microphone():
+        until = time.monotonic() + 20
+        while SOURCE not in sound_server.pactl("list", "short", "sources"):
+            assert time.monotonic() < until, run.lines
+            time.sleep(0.1)
+
+    wait_for_microphone()
+    call = sound_server.listen(SOURCE)
+    run.wait_for("Running")
+    sound_server.kill()
+    call.wait()
+    time.sleep(1.5)  # the stream waits for the server by then
+    sound_server.start()
+    wait_for_microphone()
+    call = sound_server.listen(SOURCE)
+    run.wait_for("Running again")
+    run.stop()
+    call.kill()
+    call.wait()
+
+
 def test_thirty_paced_seconds_lose_nothing(paced_server, paced, speech_pcm):
     run, numbers = paced, paced.stop()
     for _ in range(TRIES - 1):
