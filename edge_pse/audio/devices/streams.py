@@ -81,21 +81,22 @@ class Stream:
 
     def _open(self, stream_class: Any, latency_s: float, callback: Callable[..., None]) -> None:
         def open_and_start() -> None:
-            with server_device(self.device):
-                self._stream = stream_class(
-                    device=self.device.index,
-                    samplerate=self.format.rate_hz,
-                    channels=self.format.channels,
-                    blocksize=self.format.rate_hz // BLOCKS_PER_SECOND,
-                    dtype="int16",
-                    latency=latency_s,
-                    callback=callback,
-                    finished_callback=self._note_finished,
-                )
+            self._stream = stream_class(
+                device=self.device.index,
+                samplerate=self.format.rate_hz,
+                channels=self.format.channels,
+                blocksize=self.format.rate_hz // BLOCKS_PER_SECOND,
+                dtype="int16",
+                latency=latency_s,
+                callback=callback,
+                finished_callback=self._note_finished,
+            )
             self._stream.start()
 
         try:
-            run_with_timeout(open_and_start, _OPEN_TIMEOUT_S, f"{self.device.name} can't be opened")
+            # Also where it hangs, the environment is as before after this: the next process would take it over.
+            with server_device(self.device):
+                run_with_timeout(open_and_start, _OPEN_TIMEOUT_S, f"{self.device.name} can't be opened")
         except (portaudio().PortAudioError, ValueError) as error:
             reason = error.args[0] if error.args else error
             raise AudioError(f"{self.device.name} can't be opened ({reason}): it may be in use.") from error

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -201,3 +203,36 @@ def test_a_device_is_found_by_what_it_is_in_every_locale(sound_server, start_com
     assert not any("Traceback" in line for line in (*listed.lines, *runs[0].lines))
     for run in runs:
         run.stop()
+
+
+OPENS_WHILE_IT_HANGS = """
+import os, signal, sys
+from queue import SimpleQueue
+from edge_pse.audio.devices import find_format, resolve
+from edge_pse.audio.devices.streams import InputStream
+from edge_pse.errors import StreamHungError
+
+device = resolve("input", "desk")
+found = find_format(device)
+before = dict(os.environ)
+os.kill(int(sys.argv[1]), signal.SIGSTOP)
+try:
+    InputStream(device, found, 0.1, SimpleQueue(), 100)
+except StreamHungError:
+    os._exit(0 if dict(os.environ) == before else 3)  # the usual way out waits for the thread that hangs
+os._exit(4)
+"""
+
+
+def test_a_server_that_hangs_while_a_device_opens_leaves_the_process_that_comes_next_its_devices(
+    sound_server,
+):
+    """That one would record what it was told for one stream with all of them."""
+    process = sound_server.process.pid
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", OPENS_WHILE_IT_HANGS, str(process)], env=sound_server.env, timeout=120
+        )
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert done.returncode == 0
