@@ -21,6 +21,7 @@ from typing import Any
 
 from edge_pse.audio.devices import sound_server
 from edge_pse.audio.devices.sound_server import Kind
+from edge_pse.channels import named
 from edge_pse.errors import AudioError, SoundServerError
 from edge_pse.spectral import has_whole_hops, next_whole_hop_rate
 from edge_pse.text import shown
@@ -147,10 +148,9 @@ def resolve(kind: Kind, wanted: str | None = None, listed: bool = False) -> Devi
     known = list_devices(kind)
     if wanted is None:
         return _default(kind, known)
-    if wanted.isdigit():
-        for device in known:
-            if device.index == int(wanted) and device.server_name is None:
-                return device
+    for device in known:
+        if wanted == str(device.index) and device.server_name is None:
+            return device
     exact, part = _matching(known, wanted)
     if not exact and not part and any(device.name == THROUGH_SERVER for device in known):
         # Before anybody is told that there is none: the server may just not have answered.
@@ -173,8 +173,11 @@ def find_format(device: Device, channel: int | None = None, rate_hz: int | None 
     """A format in which the device opens: at ``rate_hz`` if it can, at a rate with whole hops in any case.
 
     Without ``rate_hz`` at one that it has by itself, of several 48 kHz, so that nobody changes it on the way; mono if
-    it can. ``channel`` (from 0) must be among the channels of an input. Raises AudioError if no format works.
+    it can. ``channel`` (from 0) must be among the channels of an input. Raises AudioError if it is not, or no format
+    works.
     """
+    if channel is not None:
+        named(channel + 1, device.channels)
     wanted: tuple[int, ...] = (device.beneath_hz or _BEST_RATE_HZ, device.rate_hz)
     if device.through_server:
         wanted = (_rate_at_server(device),)

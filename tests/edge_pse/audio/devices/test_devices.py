@@ -65,6 +65,11 @@ def test_any_alsa_pcm_can_be_named_and_none_is_made_to_convert(start_command, en
     ("arguments", "sentence"),
     [
         (("--input", "nowhere"), "There is no input device 'nowhere' now: `edge-pse devices` lists those"),
+        (("--input", "\N{SUPERSCRIPT TWO}"), "There is no input device '\N{SUPERSCRIPT TWO}' now"),
+        (
+            ("--input", "corner", "--output", "speaker", "--channel", "3"),
+            "There is no channel 3: there are 2 channels, counted from 1.",
+        ),
         (("--input", "e"), "'e' may be any of"),
         (("--input", "desk", "--output", "virtual"), "No sound server answers"),
         (("--input", "desk", "--on-demand"), "--on-demand needs --output virtual"),
