@@ -76,7 +76,7 @@ class Format:
 
 
 def portaudio() -> ModuleType:
-    """The ``sounddevice`` module; AudioError with what to install if PortAudio is missing."""
+    """The ``sounddevice`` module; AudioError with what to do if PortAudio is missing or does not start."""
     try:
         import sounddevice
     except ImportError as error:
@@ -87,15 +87,29 @@ def portaudio() -> ModuleType:
         raise AudioError(
             "Live sound needs PortAudio: install it with `sudo apt install libportaudio2 libasound2-plugins`."
         ) from error
+    except Exception as error:  # of a class that can't be named: its module could not be imported
+        raise _does_not_start() from error
     module: ModuleType = sounddevice
     return module
 
 
 def rescan() -> None:
-    """Let PortAudio look for devices again; only while no stream is open."""
+    """Let PortAudio look for devices again; only while no stream is open. AudioError if it does not start again."""
     sd = portaudio()
-    sd._terminate()
-    sd._initialize()
+    _define_aliases()
+    try:
+        if sd._initialized:  # it is not, where the last search failed
+            sd._terminate()
+        sd._initialize()
+    except sd.PortAudioError as error:
+        raise _does_not_start() from error
+
+
+def _does_not_start() -> AudioError:
+    return AudioError(
+        "PortAudio does not start: a line of ALSA's configuration is wrong, in ~/.asoundrc or /etc/asound.conf; "
+        "`arecord -L` tells which."
+    )
 
 
 def list_devices(kind: Kind, all_or_none: bool = False) -> list[Device]:
@@ -308,12 +322,9 @@ def _alsa_device(kind: Kind, pcm: str) -> Device | None:
         return None
     beneath_hz = _rate_beneath(kind, pcm)
     name = _aliases.setdefault((kind, pcm), f"edge_pse_{kind}_{len(_aliases) + 1}")
-    configuration = _configuration_directory() / f"{name}.conf"
-    configuration.write_text(f'pcm.{name} {{ type empty slave.pcm "{pcm}" hint.show on }}\n')
-    paths = os.environ.get(_ALSA_CONFIGURATION, _ALSA_DEFAULTS).split(":")
-    if str(configuration) not in paths:
-        os.environ[_ALSA_CONFIGURATION] = ":".join([*paths, str(configuration)])
-    rescan()
+    found = (entry["name"] for _, entry in _listed_by_portaudio() if entry[f"max_{kind}_channels"])
+    if name not in found:
+        rescan()  # only then: a card that has come meanwhile moves the numbers of the devices that are known
     for device in list_devices(kind):
         if device.name == name:
             return replace(device, name=pcm, description=pcm, beneath_hz=beneath_hz)
@@ -336,9 +347,23 @@ _aliases: dict[tuple[Kind, str], str] = {}
 _directory: tempfile.TemporaryDirectory[str] | None = None
 
 
+def _define_aliases() -> None:
+    """Write them where ALSA reads, again if a cleaner of temporary files took that away in the course of days."""
+    if not _aliases:
+        return
+    file = _configuration_directory() / "aliases.conf"
+    lines = (
+        f'pcm.{name} {{ type empty slave.pcm "{pcm}" hint.show on }}\n' for (_, pcm), name in _aliases.items()
+    )
+    file.write_text("".join(lines))
+    paths = os.environ.get(_ALSA_CONFIGURATION, _ALSA_DEFAULTS).split(":")
+    if str(file) not in paths:
+        os.environ[_ALSA_CONFIGURATION] = ":".join([*paths, str(file)])
+
+
 def _configuration_directory() -> Path:
     global _directory
-    if _directory is None:
+    if _directory is None or not Path(_directory.name).is_dir():
         _directory = tempfile.TemporaryDirectory(prefix="edge-pse-")
         atexit.register(_directory.cleanup)
     return Path(_directory.name)

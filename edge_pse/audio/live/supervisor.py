@@ -194,7 +194,6 @@ class Live:
                 continue
             with demand:
                 while demand.wait(stop, self._heartbeat):
-                    self._rescan()
                     self._reopen(stop, demand)
 
     def _reopen(self, stop: threading.Event, demand: Demand | None) -> None:

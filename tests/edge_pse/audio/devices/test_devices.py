@@ -1,5 +1,7 @@
 """Which devices are listed, how they are named, and what is said of those that do not work."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -84,3 +86,67 @@ def test_what_does_not_work_is_said_in_a_sentence(start_command, env, arguments,
     assert command.process.wait(30) in (1, 2)
     command.wait_for(sentence, 5)
     assert not any("Traceback" in line for line in command.lines)
+
+
+def test_a_configuration_of_alsa_that_is_damaged_is_said_in_a_sentence(start_command, env, tmp_path):
+    (tmp_path / "asoundrc").write_text("pcm.other {")
+    damaged = {**env, "ALSA_CONFIG_PATH": f"{env['ALSA_CONFIG_PATH']}:{tmp_path}/asoundrc"}
+    said = finished(start_command("devices", env=damaged), 1)
+    assert "PortAudio does not start: a line of ALSA's configuration is wrong" in said
+    assert "Traceback" not in said
+
+
+def python(env, program, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        env=env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+IN_DAYS = """
+import shutil, sys
+from pathlib import Path
+from edge_pse.audio.devices import listing
+from edge_pse.errors import AudioError
+
+sd, configuration = listing.portaudio(), Path(sys.argv[1])
+known = listing.resolve("input", "plug:desk"), listing.resolve("output", "plug:speaker")
+of_pcm = lambda device: sd.query_devices(device.index)["name"]
+aliases = [of_pcm(device) for device in known]
+assert all(name.startswith("edge_pse_") for name in aliases), aliases
+
+# A card comes between the microphone and the output, which are looked for again.
+listing.rescan()
+microphone = listing.resolve("input", "plug:desk")
+before = configuration.read_text()
+configuration.write_text('pcm.arrived { type plug slave.pcm "desk" hint.show on }\\n' + before)
+output = listing.resolve("output", "plug:speaker")
+assert [of_pcm(microphone), of_pcm(output)] == aliases
+listing.rescan()
+assert of_pcm(microphone) != aliases[0], "the card moves the numbers"
+
+# Somebody writes a wrong line, and then a right one.
+configuration.write_text("pcm.wrong {" + before)
+for _ in range(2):
+    try:
+        listing.rescan()
+        raise SystemExit("it starts")
+    except AudioError as error:
+        assert "a line of ALSA's configuration is wrong" in str(error)
+configuration.write_text(before)
+listing.rescan()
+
+# Temporary files of some age are taken away.
+shutil.rmtree(listing._configuration_directory())
+listing.rescan()
+microphone = listing.resolve("input", "plug:desk")
+assert of_pcm(microphone) == aliases[0]
+"""
+
+
+def test_what_becomes_of_a_configuration_in_the_course_of_days_is_got_over(env, tmp_path):
+    system, own = env["ALSA_CONFIG_PATH"].split(":")
+    configuration = tmp_path / "asoundrc"
+    configuration.write_text(Path(own).read_text())
+    python({**env, "ALSA_CONFIG_PATH": f"{system}:{configuration}"}, IN_DAYS, configuration)
