@@ -43,6 +43,7 @@ class Stream:
         self._closing = self._in_xrun = False
         self._settled: tuple[float, int] | None = None
         self._stream: Any = None
+        self._latency_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +67,7 @@ class Stream:
     @property
     def latency_s(self) -> float:
         """What the device's buffers hold back, according to PortAudio."""
-        return float(self._stream.latency)
+        return self._latency_s
 
     def close(self) -> None:
         """End the stream at once; StreamHungError if PortAudio does not come back."""
@@ -91,6 +92,7 @@ class Stream:
                 callback=callback,
                 finished_callback=self._note_finished,
             )
+            self._latency_s = float(self._stream.latency)
             self._stream.start()
 
         try:

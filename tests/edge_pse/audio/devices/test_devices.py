@@ -150,3 +150,19 @@ def test_what_becomes_of_a_configuration_in_the_course_of_days_is_got_over(env, 
     configuration = tmp_path / "asoundrc"
     configuration.write_text(Path(own).read_text())
     python({**env, "ALSA_CONFIG_PATH": f"{system}:{configuration}"}, IN_DAYS, configuration)
+
+
+ENDS = """
+from queue import SimpleQueue
+from edge_pse.audio.devices import InputStream, find_format, resolve
+
+microphone = resolve("input", "desk")
+with InputStream(microphone, find_format(microphone), 0.1, SimpleQueue(), 100) as stream:
+    latency_s = stream.latency_s
+assert stream.latency_s == latency_s > 0
+"""
+
+
+def test_who_asks_a_stream_that_has_just_ended_gets_an_answer(env):
+    """As the screen does, and other programs, while its devices close."""
+    python(env, ENDS)
