@@ -12,7 +12,7 @@ from typing import Any
 from edge_pse.audio.live import Live
 from edge_pse.control.hearing import Hearing
 from edge_pse.diagnosis.machine import NOW, firmware_bits, hottest_c
-from edge_pse.errors import ControlError
+from edge_pse.errors import ControlError, EdgePseError
 from edge_pse.profiles import Profile, ProfileStore
 
 _KEPT_SENTENCES = 50
@@ -98,12 +98,24 @@ class Desk:
         self.set(strength=min(max(round(self._live().enhancer.strength + step, 2), 0.0), 1.0))
 
     def next_profile(self) -> None:
-        """The one after this in alphabetical order; then those that were given together, then none."""
+        """The one after this in alphabetical order; then those that were given together, then none.
+
+        What can't be used is passed over: EdgePseError says why, and the one after it is set all the same.
+        """
         choices: list[tuple[str, ...]] = [(), *((name,) for name in ProfileStore().list())]
         if len(self._given) > 1:
             choices.append(self._given)
         now = tuple(profile.name for profile in self._live().enhancer.profiles)
-        self.set(profiles=choices[(choices.index(now) + 1) % len(choices)] if now in choices else ())
+        following = choices.index(now) + 1 if now in choices else 0
+        troubles: list[EdgePseError] = []
+        for names in choices[following:] + choices[:following]:
+            try:
+                self.set(profiles=names)
+                break
+            except EdgePseError as error:
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
 
     def stop(self) -> None:
         """End the stream."""
