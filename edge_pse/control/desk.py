@@ -67,7 +67,7 @@ class Desk:
             "speaks": None if self._speaks is None else self._speaks(),
             "hottest_c": hottest_c(),
             "throttled": bool((firmware_bits() or 0) & NOW),
-            "sentences": [{"time_s": time_s, "text": text} for time_s, text in self._sentences],
+            "sentences": [{"time_s": time_s, "text": text} for time_s, text in list(self._sentences)],
         }
 
     def set(

@@ -68,6 +68,8 @@ class _Kept:
         if not self.active:
             return
         with self._adding:
+            if not self.active:  # forgotten while this waited
+                return
             if rate_hz != self._rate_hz:
                 self._hops.clear()
                 self._samples, self._rate_hz = 0, rate_hz
@@ -90,7 +92,7 @@ class _Kept:
         return {"rate_hz": rate_hz, "wav": base64.b64encode(content.getvalue()).decode()}
 
     def forget(self) -> None:
-        self.active = False
         with self._adding:
+            self.active = False
             self._hops.clear()
             self._samples = 0
