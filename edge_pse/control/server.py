@@ -52,7 +52,8 @@ class ControlServer:
         self._ending.set()
         self._thread.join()
         with contextlib.suppress(OSError):
-            self._path.unlink()
+            if os.path.samestat(self._path.stat(), self._bound):  # another stream's stays
+                self._path.unlink()
         for client in list(self._open):
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
@@ -70,6 +71,7 @@ class ControlServer:
             self._path.unlink()  # of a program that was killed
         self._socket = socket.socket(socket.AF_UNIX)
         protocol.bind(self._socket, self._path)
+        self._bound = self._path.stat()
         self._path.chmod(0o600)  # before anybody is let in
         self._socket.listen()
         self._socket.settimeout(_LOOK_S)

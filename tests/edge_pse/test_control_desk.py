@@ -11,7 +11,7 @@ import pytest
 
 from edge_pse import Enhancer, ProfileStore
 from edge_pse.audio.live import Counters
-from edge_pse.control import Desk
+from edge_pse.control import ControlServer, Desk
 from edge_pse.control.hearing import Hearing
 from edge_pse.errors import ProfileError
 
@@ -85,3 +85,18 @@ def test_nothing_is_kept_of_what_comes_while_the_last_listener_leaves(meanwhile,
         with hearing.kept():
             pass
         assert hearing.latest()["before"] is None
+
+
+def test_a_stream_that_ends_leaves_the_socket_of_another_one(live, tmp_path):
+    """As where the service, which ended, took the folder of sockets along."""
+    path = tmp_path / "run" / "control.sock"
+    desk = Desk(lambda: live, ProfileStore().load, threading.Event())
+    with ControlServer(desk, path):
+        path.unlink()
+        other = ControlServer(desk, path)
+        other.__enter__()
+    try:
+        assert path.exists()
+    finally:
+        other.__exit__(None, None, None)
+    assert not path.exists()
