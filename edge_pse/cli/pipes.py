@@ -6,6 +6,7 @@ import io
 import os
 import select
 import signal
+import stat
 import sys
 from typing import Any
 
@@ -45,7 +46,12 @@ class Input(io.RawIOBase):
                 raise AudioError(f"Can't read standard input: {error.strerror}.") from error
 
     def leave_out_waiting(self, frame_bytes: int) -> int:
-        """Read what is there by now and forget it, whole frames -> how many bytes that was."""
+        """Read what is there by now and forget it, whole frames -> how many bytes that was; none of a file.
+
+        Of a file nothing comes, and all is there.
+        """
+        if stat.S_ISREG(os.fstat(0).st_mode):
+            return 0
         left_out = 0
         while select.select([0], [], [], 0)[0] and (content := self.read(_PIPE_BYTES)):
             left_out += len(content)

@@ -240,6 +240,16 @@ def test_what_came_while_it_started_may_be_left_out(filter_process, raw):
     assert said == b"" and out == enhanced(content)
 
 
+def test_of_a_file_nothing_comes_and_nothing_is_left_out(filter_process, raw, tmp_path):
+    content = raw()
+    (tmp_path / "talk.raw").write_bytes(content)
+    with (tmp_path / "talk.raw").open("rb") as file:
+        process = filter_process("stream", "--from-now", stdin=file)
+    out, said = process.communicate()
+    assert said == b"Left out 0.00 s that came while this started.\n"
+    assert out == enhanced(content)
+
+
 def test_before_what_is_no_sound_everything_is_written(filter_process, raw):
     content = raw("f32le")
     process = filter_process("stream", "--format", "f32le")
