@@ -52,7 +52,7 @@ class PcmStream:
         output_format: str | None = None,
     ):
         self._format = SampleFormat.named(sample_format)
-        self._output_format = SampleFormat.named(output_format or sample_format)
+        self._output_format = SampleFormat.named(sample_format if output_format is None else output_format)
         if not 1 <= channels <= _MOST_CHANNELS:
             raise AudioError(f"A stream has 1 to {_MOST_CHANNELS} channels, not {channels}.")
         self._channels = channels
@@ -63,7 +63,7 @@ class PcmStream:
                 f"The model {enhancer.model.path.name} cancels no echo: name no channel of the far end, or take a "
                 "model that does."
             )
-        output_rate_hz = _checked_rate(output_rate_hz or sample_rate_hz)
+        output_rate_hz = _checked_rate(sample_rate_hz if output_rate_hz is None else output_rate_hz)
         self._stream = _Channel(enhancer, self._rate, output_rate_hz, self._far is not None)
         self._begin()
 
@@ -169,7 +169,7 @@ class _Channel:
 
 
 def _checked_rate(rate_hz: int) -> int:
-    if rate_hz != int(rate_hz) or not LOWEST_RATE_HZ <= rate_hz <= _HIGHEST_RATE_HZ:
+    if not LOWEST_RATE_HZ <= rate_hz <= _HIGHEST_RATE_HZ or rate_hz != int(rate_hz):
         raise AudioError(
             f"A stream has {LOWEST_RATE_HZ} to {_HIGHEST_RATE_HZ} whole samples a second, not {rate_hz}."
         )

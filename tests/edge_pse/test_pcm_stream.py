@@ -193,7 +193,9 @@ def test_what_is_no_sound_is_refused_and_the_stream_goes_on(model, noisy):
     [
         ({"sample_rate_hz": 3_999}, "4000 to 384000 whole samples a second, not 3999"),
         ({"sample_rate_hz": 16_000.5}, "whole samples"),
+        ({"sample_rate_hz": float("nan")}, "whole samples"),
         ({"output_rate_hz": 1_000_000}, "not 1000000"),
+        ({"output_rate_hz": 0}, "not 0"),
         ({"sample_format": "wav"}, "no format 'wav'"),
         ({"output_format": "mp3"}, "no format 'mp3'"),
         ({"channels": 0}, "1 to 64 channels, not 0"),
