@@ -32,6 +32,12 @@ def list_() -> None:
     """All profiles, and what each was made of."""
     store = ProfileStore()
     names = store.list()
+    for name in store.left_over():
+        click.echo(
+            f"Personal weights of {name} are there without a profile, and still hold the voice: edge-pse profiles "
+            f"delete {name}",
+            err=True,
+        )
     if not names:
         click.echo(f"No profiles in {shown(store.root)}. To make one: edge-pse enroll NAME")
         return

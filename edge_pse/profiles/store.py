@@ -56,8 +56,18 @@ class ProfileStore:
             return []
         except OSError as error:
             raise ProfileError(f"Can't look into {self.root}: {error.strerror}.") from error
-        names = (name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX))
-        return sorted(name for name in names if _NAME.fullmatch(name))
+        return _names(files, SUFFIX)
+
+    def left_over(self) -> Names:
+        """Names of profiles that somebody has removed or renamed by hand, and whose personal weights are still there.
+
+        They still hold a voice: ``delete`` takes them away. Renamed as the profile was, they are its again.
+        """
+        try:
+            files = [path.name for path in self.root.iterdir()]
+        except OSError:
+            return []
+        return sorted({*_names(files, personal.SUFFIX)} - {*_names(files, SUFFIX)})
 
     def load(self, name: str) -> Profile:
         """Read a profile by name, with its personal weights if it has some.
@@ -106,19 +116,19 @@ class ProfileStore:
         return changed
 
     def delete(self, name: str) -> None:
-        """Remove a profile and its personal weights."""
-        if name not in self:
-            raise ProfileError(f"There is no profile {name!r} in {self.root}; nothing was deleted.")
+        """Remove a profile and its personal weights, or such weights alone, see ``left_over``."""
+        nothing = ProfileError(f"There is no profile {name!r} in {self.root}; nothing was deleted.")
+        if name not in self and name not in self.left_over():
+            raise nothing
         with self._changing(name) as path:
+            # In this order what a crash leaves is still listed, and can be deleted.
+            there = [file for file in (self._personal_path(name), path) if os.path.lexists(file)]
+            if not there:
+                raise nothing
             try:
-                # In this order what a crash leaves is still listed, and can be deleted.
-                self._personal_path(name).unlink(missing_ok=True)
-                path.unlink()
+                for file in there:
+                    file.unlink()
                 atomic.sync_directory(self.root)
-            except FileNotFoundError:
-                raise ProfileError(
-                    f"There is no profile {name!r} in {self.root}; nothing was deleted."
-                ) from None
             except OSError as error:
                 raise ProfileError(
                     f"Can't delete profile {name!r} in {self.root}: {error.strerror}."
@@ -228,6 +238,12 @@ class ProfileStore:
                 "underscores, without a dot in front."
             )
         return self.root / f"{name}{SUFFIX}"
+
+
+def _names(files: Names, suffix: str) -> Names:
+    """Of the files that end so, in alphabetical order."""
+    names = (file.removesuffix(suffix) for file in files if file.endswith(suffix))
+    return sorted(name for name in names if _NAME.fullmatch(name))
 
 
 def _exported(path: Path) -> Profile:

@@ -195,6 +195,18 @@ def test_delete_names_the_personal_weights_that_go_with_the_profile(run, learnt,
     assert [name for name in names_in(learnt.root) if name.startswith("anna")] == []
 
 
+def test_personal_weights_of_a_profile_that_was_removed_by_hand_are_listed_and_deleted(
+    run, refused, learnt, names_in
+):
+    assert run("profiles", "list").stderr == ""
+    learnt.files("anna")[0].rename(learnt.files("clara")[0])
+    assert "still hold the voice: edge-pse profiles delete anna\n" in run("profiles", "list").stderr
+    assert run("profiles", "delete", "anna").exit_code == 0
+    assert "anna.personal" not in names_in(learnt.root) and learnt.list() == ["bert", "clara"]
+    assert run("profiles", "list").stderr == ""
+    assert "There is no profile 'anna'" in refused("profiles", "delete", "anna")
+
+
 def test_an_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(run, refused, store, tmp_path):
     file, sound = tmp_path / "voice.json", tmp_path / "talk.wav"
     sound.write_bytes(b"RIFF")
