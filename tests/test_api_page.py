@@ -43,7 +43,7 @@ def test_a_description_holds_parameters_errors_and_members():
     assert "-> Profile" in enroll and "EnrollmentError" in enroll
     store = described("ProfileStore")
     assert "- `list() -> list[str]`: Names of all profiles" in store
-    assert "- `load(name: str) -> Profile`: " in store
+    assert "- `load(name: str, general: bool = False) -> Profile`: " in store
     assert "_path" not in store
     members = described("Enhancer").split("\n- ")
     (fault,) = (member for member in members if member.startswith("`fault: str`: "))

@@ -83,8 +83,7 @@ target = click.option(
 
 def load_profile(name: str, general: bool) -> Profile:
     """A profile as a stream takes it, with what networks have learnt of it or without."""
-    profile = ProfileStore().load(name)
-    return profile.general() if general else profile
+    return ProfileStore().load(name, general)
 
 
 def load_profiles(names: Sequence[str], general: bool) -> tuple[Profile, ...]:

@@ -69,8 +69,8 @@ class ProfileStore:
             return []
         return sorted({*_names(files, personal.SUFFIX)} - {*_names(files, SUFFIX)})
 
-    def load(self, name: str) -> Profile:
-        """Read a profile by name, with its personal weights if it has some.
+    def load(self, name: str, general: bool = False) -> Profile:
+        """Read a profile by name, with its personal weights if it has some; ``general``: without them.
 
         An EdgePseWarning tells of weights that can't be read: the profile then is without.
         """
@@ -82,7 +82,7 @@ class ProfileStore:
             )
         profile = encoding.read(path)
         # The file's name counts: whoever renames the file renames the profile.
-        return dataclasses.replace(profile, name=name, personal=self._personal(name))
+        return dataclasses.replace(profile, name=name, personal=None if general else self._personal(name))
 
     def files(self, name: str) -> tuple[Path, Path]:
         """Where a profile and its personal weights are, or would be."""

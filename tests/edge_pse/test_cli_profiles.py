@@ -157,6 +157,15 @@ def test_damaged_weights_hide_nothing_of_the_profile(run, learnt, female_profile
         )
 
 
+def test_who_wants_no_personal_weights_is_not_warned_of_damaged_ones(run, learnt, fixtures, tmp_path):
+    learnt.files("anna")[1].write_bytes(b"PK")
+    sound = fixtures / "ls367_speech.opus"
+    general = run("enhance", sound, "-o", tmp_path / "out.wav", "--profile", "anna", "--general")
+    assert (general.exit_code, general.stderr) == (0, "")
+    assert "personal weights" not in run("who", sound).stderr
+    assert "goes without its personal weights" in run("profiles", "show", "anna").stderr
+
+
 def test_a_run_adds_nothing_to_a_profile_whose_personal_weights_fit(run, learnt):
     result = run("run", "--input", "no such device", "--profile", "anna", "--auto-enroll", "anna")
     assert result.exit_code == 1  # there is no such device
