@@ -74,7 +74,7 @@ def trust(profile: Profile) -> float | None:
             return None
         agreements.append(recording.agreement)
         seconds.append(recording.speech_seconds)
-    if not sum(seconds):
+    if not sum(seconds) or not profile.speech_seconds:  # which is rounded
         return None
     features = trust_features(
         float(np.average(agreements, weights=seconds)), profile.snr_db, profile.speech_seconds

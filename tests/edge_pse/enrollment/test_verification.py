@@ -86,4 +86,6 @@ def test_what_nobody_has_looked_at_has_no_trust(female_profile):
     unknown = dataclasses.replace(female_profile.recordings[0], agreement=None)
     profile = Profile("x", female_profile.model_id, (*female_profile.recordings, unknown))
     assert trust(profile) is None
+    hardly = dataclasses.replace(female_profile.recordings[0], speech_seconds=0.001)
+    assert trust(Profile("x", female_profile.model_id, (hardly, hardly))) is None
     assert agreement(np.ones((100, 4), np.float32), np.ones(100, bool), 0.01, VoiceSpace()) is None
