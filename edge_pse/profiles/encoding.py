@@ -80,8 +80,10 @@ def decode(encoded: bytes, path: Path) -> Profile:
         ) from None
     if type(schema) is not int or schema != SCHEMA_VERSION:
         known = schema if type(schema) is int and 0 <= schema < 1000 else "of no number"
+        newer = type(known) is int and known > SCHEMA_VERSION
+        advice = "install the release that made it, or " if newer else ""
         raise ProfileError(
-            f"{path} has profile format {known}, this program reads {SCHEMA_VERSION}: enroll the voice again."
+            f"{path} has profile format {known}, this program reads {SCHEMA_VERSION}: {advice}enroll the voice again."
         )
     if not intact:
         raise ProfileError(

@@ -216,7 +216,9 @@ def test_a_changed_file_is_refused(store, profile, old, new):
 def test_a_newer_format_is_refused_as_such(store, profile):
     store.save(profile)
     rewrite(file_of(store, "anna"), schema_version=3)
-    with pytest.raises(ProfileError, match="format 3, this program reads 2"):
+    with pytest.raises(
+        ProfileError, match="format 3, this program reads 2: install the release that made it, or enroll"
+    ):
         store.load("anna")
 
 
