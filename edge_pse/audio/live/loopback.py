@@ -63,7 +63,7 @@ class Loopback:
         self._told_running = False
         self._trouble = ""
         self._retry_s = _FIRST_RETRY_S
-        self._next_try_s = self._opened_s = float("-inf")
+        self._next_try_s = self._opened_s = self._timer_restarted_s = float("-inf")
         try:
             # Looking for an unlisted PCM restarts PortAudio, which can't be done later.
             self._device = self._find(listed=False)
@@ -101,6 +101,10 @@ class Loopback:
         elif self._stream.flowing and not self._told_running:
             self._told_running, self._trouble, self._retry_s = True, "", _FIRST_RETRY_S
             self._say(f"Listening to {self._stream.device.description} for the echo of it.")
+
+    def restart_timer(self) -> None:
+        """The silence until now is not the fault of the device: this program did not run."""
+        self._timer_restarted_s = time.monotonic()
 
     def close(self, engine: Engine) -> None:
         """End the stream; the engine goes on without a far end."""
@@ -160,7 +164,7 @@ class Loopback:
         name = stream.device.description
         if stream.finished:
             return f"{name} has ended its stream."
-        if time.monotonic() - stream.last_callback_s > _STALL_S:
+        if time.monotonic() - max(stream.last_callback_s, self._timer_restarted_s) > _STALL_S:
             return f"No samples come from {name}: it is suspended or gone."
         if routing is None or routing.asked_s < self._opened_s or not stream.device.through_server:
             return ""

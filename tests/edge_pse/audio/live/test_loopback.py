@@ -1,5 +1,6 @@
 """``edge-pse run --loopback``: the far end at a private PulseAudio and from a card, its faults, and what it is for."""
 
+import signal
 import threading
 import time
 
@@ -244,6 +245,19 @@ def test_a_card_that_stands_still_is_waited_for(start_command, cards_env, passin
     (tmp_path / "fault").unlink()
     run.wait_for("Listening to played", 8)
     in_time(run)
+
+
+def test_a_program_that_was_held_up_does_not_blame_the_card(start_command, cards_env, passing):
+    run = start_command("run", *CARDS, "--model", passing, env=cards_env)
+    run.wait_for("Listening to played")
+    time.sleep(1)
+    run.process.send_signal(signal.SIGSTOP)
+    time.sleep(3.5)
+    run.process.send_signal(signal.SIGCONT)
+    run.wait_for("This program was held up for 3.")
+    time.sleep(2)
+    assert run.stop()["restarts"] == 0
+    assert not any("Echo stays" in line for line in run.lines), run.lines
 
 
 def test_an_unplugged_card_does_not_take_the_microphone_along(start_command, cards_env, passing, tmp_path):
