@@ -42,6 +42,7 @@ class Stream:
         """PortAudio has ended the stream, as it does when the sound server dies."""
         self._closing = self._in_xrun = False
         self._settled: tuple[float, int] | None = None
+        self._settles_s = float("inf")
         self._stream: Any = None
         self._latency_s = 0.0
 
@@ -68,6 +69,11 @@ class Stream:
     def latency_s(self) -> float:
         """What the device's buffers hold back, according to PortAudio."""
         return self._latency_s
+
+    def settle_again(self) -> None:
+        """What the clock asks for begins anew: this program did not run for a while, and could move nothing."""
+        self._settles_s = time.monotonic() + _SETTLED_S
+        self._settled = None
 
     def close(self) -> None:
         """End the stream at once; StreamHungError if PortAudio does not come back."""
@@ -110,10 +116,10 @@ class Stream:
     def _note_callback(self, frames: int, xrun: bool) -> None:
         now = time.monotonic()
         if self.first_callback_s is None:
-            self.first_callback_s = now
+            self.first_callback_s, self._settles_s = now, now + _SETTLED_S
         self.last_callback_s = now
         self.frames += frames
-        if self._settled is None and now - self.first_callback_s > _SETTLED_S:
+        if self._settled is None and now > self._settles_s:
             self._settled = now, self.frames
         if xrun and not self._in_xrun and self.flowing:
             self.xruns += 1

@@ -208,6 +208,8 @@ class Session:
         """The silence until now is not the fault of the streams: this program did not run."""
         self._timers_restarted_s = self._rate_checked_s = time.monotonic()
         self._frames_before = [0, 0]
+        for stream in self.streams:
+            stream.settle_again()
         if self._loopback is not None:
             self._loopback.restart_timer()
 
