@@ -32,6 +32,7 @@ function complain(sentence) {
 }
 
 let doing = 0;  // how many things are being done that were asked for here
+let refused = false;  // one of them was not done: what a person has chosen for it is not to be seen any longer
 async function act(name, sent = {}) {
   doing++;
   document.body.ariaBusy = "true";
@@ -41,7 +42,8 @@ async function act(name, sent = {}) {
     await look();
     return true;
   } catch (error) {
-    complain(error instanceof Refused ? error.message : "The panel does not answer.");
+    refused = true;
+    complain(error instanceof Refused ? error.message : "The panel did not answer: try that again.");
     if (error.status === 401) enter();
     return false;
   } finally {
@@ -54,7 +56,10 @@ async function act(name, sent = {}) {
 // ---- what is shown
 
 const text = (element, content) => { if (element.textContent !== content) element.textContent = content; };
-const set = (element, name, value) => { if (element[name] !== value && element !== document.activeElement) element[name] = value; };
+const chooses = element => element === document.activeElement && (doing > 0 || !refused);  // a person, there
+const set = (element, name, value) => {
+  if (element[name] !== value && !chooses(element)) element[name] = value;
+};
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -89,7 +94,7 @@ function showStream(state) {
   level("output", stream?.output_dbfs, stream?.output ?? "closed");
   const strength = Math.round(100 * (status?.strength ?? state.options.strength ?? 1));
   set(the("strength"), "value", String(strength));
-  if (document.activeElement !== the("strength")) text(the("strength-text"), `${strength} %`);
+  if (!chooses(the("strength"))) text(the("strength-text"), `${strength} %`);
   if (!doing) {
     the("bypass").checked = status?.bypass ?? false;
     the("bypass").disabled = !status;
@@ -390,6 +395,7 @@ function show(state) {
   showCurves(state);
   showDoctor(state.doctor);
   showSentences(state.status?.sentences ?? []);
+  if (!doing) refused = false;
 }
 
 // ---- the loop: as long as the page is seen

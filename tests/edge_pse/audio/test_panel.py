@@ -284,6 +284,29 @@ def test_a_person_enters_by_the_link_and_a_page_of_others_changes_nothing(panel,
     page.locator("#summary").filter(has_text="No stream runs").wait_for()
 
 
+def test_what_is_refused_is_not_shown_as_if_it_held(panel, open_page):
+    panel.wait_for(lambda state: state["enrollment"]["done"], 60)
+    page = open_page(panel.link)
+    page.locator("#output option[value='two']").wait_for(state="attached")
+    refusal = json.dumps({"error": "That can't be."})
+    for name in ("options", "set"):
+        page.route(f"**/api/{name}", lambda route: route.fulfill(status=409, body=refusal))
+    for place, choose, shown in (
+        ("#output", lambda one: one.select_option("two"), "one"),
+        ("#strength", lambda one: one.press("Home"), "100"),
+    ):
+        page.locator(place).focus()
+        choose(page.locator(place))
+        page.locator("#trouble").filter(has_text="That can't be.").wait_for()
+        page.wait_for_function(
+            "([place, shown]) => document.querySelector(place).value === shown", arg=[place, shown]
+        )
+        assert page.locator(f"{place}:focus").count() == 1
+    page.route("**/api/start", lambda route: route.abort())
+    page.locator("#start").click()
+    page.locator("#trouble").filter(has_text="did not answer: try that again").wait_for()
+
+
 def test_a_stream_is_started_changed_and_stopped_and_goes_on_without_the_panel(
     panel, env, options, start_command
 ):
