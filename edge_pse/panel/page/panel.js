@@ -250,7 +250,7 @@ function showHearing(state) {
   const ready = !the("heard").hidden;
   the("hear").disabled = !state.status || hears && !ready;
   the("forget").hidden = !hears;
-  if (hears && state.heard_s === null) { forget("What was kept is gone: the stream has ended, or was forgotten on another page."); return; }
+  if (hears && state.heard_s === null) { forget("What was kept is gone: the stream has ended, this page was not seen for a while, or another page has forgotten it."); return; }
   if (hears && !ready) {
     const left = Math.ceil(HEARD_S - state.heard_s);
     text(the("hear-state"), left > 0 ? `Speak: ${left} s to go.` : "The sound is on its way.");
@@ -264,6 +264,7 @@ async function fetchHeard() {
   fetching = true;
   try {
     const heard = await ask("heard");
+    if (!hears) return;  // forgotten meanwhile
     if (!heard.before || !heard.after) {
       forget("There is no sound: the microphone is closed. Choose that it is always open, or let a program record.");
       act("forget");
@@ -279,7 +280,7 @@ async function fetchHeard() {
     text(the("hear"), "Send me the last ten seconds again");
     text(the("hear-state"), "Ten seconds, before and after; low sounds are below, up to 12 kHz.");
   } catch (error) {
-    forget(error instanceof Refused ? error.message : "The panel does not answer.");
+    if (hears) forget(error instanceof Refused ? error.message : "The panel does not answer.");
   } finally {
     fetching = false;
   }

@@ -349,6 +349,40 @@ def test_the_last_seconds_are_heard_by_who_asks_and_only_as_long(panel):
     assert panel.ask("state")["heard_s"] is None and "No sound is kept" in panel.refused("heard")
 
 
+def test_sound_that_is_on_its_way_when_it_is_forgotten_does_not_come_back(panel, open_page):
+    page = open_page(panel.link)
+    page.locator("#hear").click()
+
+    def forgotten(route):
+        answer = route.fetch()
+        page.locator("#forget").click()
+        page.locator("#hear-state").filter(has_text="Forgotten.").wait_for()
+        route.fulfill(response=answer)
+
+    page.route("**/api/heard", forgotten)
+    with page.expect_response("**/api/heard", timeout=30_000) as answered:
+        pass
+    assert "wav" in answered.value.text()
+    page.wait_for_timeout(1000)
+    assert (
+        not page.locator("#heard").is_visible() and page.locator("#before-sound").get_attribute("src") is None
+    )
+    assert page.locator("#hear-state").inner_text() == "Forgotten."
+
+
+def test_a_page_that_was_not_seen_says_why_its_sound_is_gone(panel, open_page):
+    page = open_page(panel.link)
+    page.locator("#hear").click()
+    page.locator("#hear-state").filter(has_text="Speak").wait_for()
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {get: () => window.isHidden, configurable: true})"
+    )
+    page.evaluate("window.isHidden = true")  # as behind the lock of a phone
+    panel.wait_for(lambda state: state["heard_s"] is None, 40)
+    page.evaluate("window.isHidden = false")
+    page.locator("#hear-state").filter(has_text="this page was not seen for a while").wait_for()
+
+
 def test_devices_that_do_not_open_are_told_and_what_was_there_before_goes_on(panel):
     assert "There is no output device 'nowhere' now" in panel.tell("options", 409, output="nowhere")
     state = panel.wait_for(lambda state: (state["status"] or {}).get("stream"))
