@@ -60,11 +60,11 @@ class Enrolling:
             self._command = Listening(wish.words(), self._take, self._ended)
 
     def cancel(self) -> None:
-        """Keep nothing of it."""
+        """Keep nothing of it. Whoever begins meanwhile waits: what ends holds the microphone, and has its last word."""
         with self._lock:
             command, self._command, self._state = self._command, None, None
-        if command is not None:
-            command.end()
+            if command is not None:
+                command.end()
 
     def state(self) -> dict[str, Any] | None:
         """What is to be read, how it goes, and what came of it; None if nobody is or was enrolled."""

@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +250,19 @@ def test_a_voice_is_enrolled_and_all_who_look_see_how_it_goes(panel, env):
     ):
         assert panel.tell("enroll", 400, **{"name": "dora", **wrong})
     assert "is no name for a profile" in panel.tell("enroll", 409, name="../dora")
+
+
+def test_an_enrollment_that_begins_while_another_is_cancelled_is_not_ended_with_it(panel):
+    panel.tell("enroll", name="dora", microphone="carl")
+    panel.wait_for(lambda state: state["enrollment"]["progress"])
+    cancelling = threading.Thread(target=panel.tell, args=["cancel"])
+    cancelling.start()
+    panel.wait_for(lambda state: state["enrollment"] is None)
+    panel.tell("enroll", name="erna", microphone="carl")
+    cancelling.join()
+    enrollment = panel.wait_for(lambda state: state["enrollment"]["progress"] or state["enrollment"]["done"])
+    assert (enrollment["enrollment"]["name"], enrollment["enrollment"]["done"]) == ("erna", False)
+    panel.tell("cancel")
 
 
 def test_a_person_enters_by_the_link_and_a_page_of_others_changes_nothing(panel, open_page, options):
