@@ -141,6 +141,7 @@ function choices(select, chosen, first, devices) {
 
 const CALM = ["Good, go on.", "Read on, please."];
 let enrolls = false;
+let follows = false;  // whoever has begun it here is led on by the focus; no other page loses its own
 function showEnrollment(state) {
   const now = state.enrollment, progress = now?.progress, open = Boolean(now && !now.done);
   the("known").hidden = !state.profiles.includes(the("name").value);
@@ -151,6 +152,7 @@ function showEnrollment(state) {
     if (the("text").dataset.known !== JSON.stringify(parts)) {
       the("text").dataset.known = JSON.stringify(parts);
       the("text").replaceChildren(...parts.map(part => element("p", {textContent: part})));
+      if (follows && parts.length) the("text").focus();
     }
     the("enroll-level").value = progress?.level_dbfs ?? -60;
     the("enroll-progress").max = progress ? progress.speech_seconds + progress.missing_seconds || 1 : 1;
@@ -162,7 +164,10 @@ function showEnrollment(state) {
     text(the("enrolled"), "");
   } else if (now) {
     text(the("enrolled"), now.error || now.said.join(" "));
-    if (enrolls) the("enrolled").focus();
+  } else if (enrolls) text(the("enrolled"), "Cancelled: nothing is kept.");
+  if (enrolls && !open && follows) {
+    the("enrolled").focus();
+    follows = false;
   }
   enrolls = open;
 }
@@ -475,10 +480,12 @@ the("input").addEventListener("change", () => act("options", {input: the("input"
 the("output").addEventListener("change", () => act("options", {output: the("output").value}));
 the("look").addEventListener("click", () => act("devices", {listen: false}));
 the("listen").addEventListener("click", () => act("devices", {listen: the("listen").ariaPressed !== "true"}));
-the("enroll").addEventListener("submit", event => {
+the("enroll").addEventListener("submit", async event => {
   event.preventDefault();
-  act("enroll", {name: the("name").value, language: the("language").value, microphone: options.input,
-                 how: the("known").hidden ? "" : the("how").value});
+  follows = true;
+  const begun = await act("enroll", {name: the("name").value, language: the("language").value, microphone: options.input,
+                                     how: the("known").hidden ? "" : the("how").value});
+  if (!begun) follows = false;
 });
 the("name").addEventListener("input", () => look().catch(() => {}));
 the("cancel").addEventListener("click", () => act("cancel"));

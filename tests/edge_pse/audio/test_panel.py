@@ -298,6 +298,32 @@ def test_a_person_enters_by_the_link_and_a_page_of_others_changes_nothing(panel,
     page.locator("#summary").filter(has_text="No stream runs").wait_for()
 
 
+def test_the_focus_leads_through_an_enrollment_and_stays_on_other_pages(panel, open_page):
+    panel.wait_for(lambda state: state["enrollment"] is None or state["enrollment"]["done"], 60)
+    page, other = open_page(panel.link), open_page(panel.link)
+    for one in (page, other):
+        one.locator("#main:focus").wait_for()  # from then on it is let in
+    other.locator("#strength").focus()
+    page.locator("#name").fill("dora")
+    page.keyboard.press("Enter")
+    page.locator("#text:focus").filter(has_text=".").wait_for()
+    page.locator("#cancel").focus()
+    page.keyboard.press("Enter")
+    page.locator("#enrolled:focus").filter(has_text="Cancelled: nothing is kept.").wait_for()
+    page.locator("#name").fill("anna")
+    page.locator("#how").select_option("replace")
+    page.locator("#enroll button").focus()
+    page.keyboard.press("Enter")
+    page.locator("#text:focus").wait_for()
+    panel.tell("cancel")
+    page.locator("#enrolled:focus").wait_for()
+    page.locator("#strength").focus()
+    panel.tell("enroll", name="anna", microphone="carl")  # which is refused: there is one already
+    for one in (page, other):
+        one.locator("#enrolled").filter(has_text="There is a profile 'anna' already").wait_for()
+        assert one.locator("#strength:focus").count() == 1
+
+
 def test_what_is_refused_is_not_shown_as_if_it_held(panel, open_page):
     panel.wait_for(lambda state: state["enrollment"]["done"], 60)
     page = open_page(panel.link)
