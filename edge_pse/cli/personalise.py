@@ -190,10 +190,12 @@ def _listen(wishes: Wishes, model: Model) -> Reading:
 
 
 def _others(paths: Sequence[Path], model: Model) -> Sequence[Samples]:
-    """Recordings of others, to be left out."""
+    """Recordings of others, to be left out; one that is named twice counts once."""
     rate_hz = model.contract.sample_rate_hz
     recordings: list[Samples] = []
-    for path in paths:
+    for number, path in enumerate(paths):
+        if any(is_same_file(path, earlier) for earlier in paths[:number]):
+            continue
         samples, rate_of_file = read_recordings([path], MOST_SECONDS, cut=True)
         recordings += voice.pieces_of([samples], rate_of_file, model, MOST_SECONDS)
     return voice.others_of(recordings, rate_hz, model.profile_network()) if recordings else ()

@@ -126,6 +126,13 @@ def test_a_recording_that_is_learnt_from_again_counts_once(run, refused, home, l
     assert contents(home) == before
 
 
+def test_one_to_leave_out_who_is_named_twice_counts_once(run, home, learning, anna, bert):
+    learning("better")
+    result = run("personalise", "anna", *anna, "--against", bert[1], "--against", bert[1])
+    assert result.exit_code == 0
+    assert len(told(ProfileStore().load("anna"))["against"]) == 1
+
+
 def test_what_is_learnt_goes_on_with_add_and_begins_anew_with_replace(
     run, refused, home, learning, anna, bert, fixtures
 ):
