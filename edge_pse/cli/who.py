@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from edge_pse.speakers import ERRORS, Heard, together, turns
 from edge_pse.text import shown
 
 _NOBODY = "somebody else"
+_RECENT_S = 3.0
+"""What was heard longer ago, before the network was passed by or the microphone closed, says nothing of now."""
 
 
 @click.command()
@@ -71,16 +74,22 @@ class Speaking:
 
     def __init__(self, enhancer: edge_pse.Enhancer, among: Sequence[Profile] | None):
         self._latest: tuple[Heard, ...] = ()
+        self._heard_s = float("-inf")
         enhancer.identify(self._add, among)
 
     def _add(self, heard: Heard) -> None:
-        self._latest = (*self._latest[-1:], heard)
+        self._latest = (*self._recent()[-1:], heard)
+        self._heard_s = time.monotonic()
+
+    def _recent(self) -> tuple[Heard, ...]:
+        return self._latest if time.monotonic() - self._heard_s < _RECENT_S else ()
 
     def text(self) -> str:
-        """Who did in the latest two seconds, and how likely that is."""
-        if not self._latest:
+        """Who did in the latest two seconds, and how likely that is; empty while the network hears nothing."""
+        latest = self._recent()
+        if not latest:
             return ""
-        heard = together(self._latest)
+        heard = together(latest)
         if heard.nearest is None:
             return "nobody"
         return _NOBODY if heard.profile is None else f"{heard.profile.name}, {heard.probability:.0%} likely"

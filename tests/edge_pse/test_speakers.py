@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import soundfile
 import soxr
 
 from edge_pse import Enhancer, Model, ModelError, Profile, ProfileError, ProfileStore, enroll
+from edge_pse.audio.live.bypass import BypassSwitch
+from edge_pse.cli.who import Speaking
 from edge_pse.profiles import Recording
 from edge_pse.speakers import ERRORS, WEIGHTS, Heard, SpeakerTracker, together, turns
 from edge_pse.voice_space import VoiceSpace
@@ -209,3 +212,20 @@ def test_the_command_says_who_speaks_when(run, refused, home, profiles, conversa
 def test_heard_says_nothing_of_the_voice_when_it_is_printed(model, profiles, recording):
     (heard, *_) = hear(model, recording("ls367_speech")[:RATE], [profiles["ls367"]])
     assert isinstance(heard, Heard) and "array" not in repr(heard)
+
+
+def test_who_spoke_before_the_network_was_passed_by_is_not_said_to_speak(model, profiles, recording):
+    enhancer = Enhancer(model, profiles["ls367"])
+    speaking = Speaking(enhancer, None)
+    assert speaking.text() == ""
+    switch = BypassSwitch(enhancer)
+    hops = recording("ls367_speech")[: 4 * RATE].reshape(-1, 160)
+    for hop in hops:
+        switch.process(hop, past_network=False)
+    assert speaking.text().startswith("ls367, ")
+    began = time.monotonic()
+    for hop in hops:
+        switch.process(hop, past_network=True)
+        time.sleep(max(0.0, began - time.monotonic()))
+        began += 0.01
+    assert speaking.text() == ""
