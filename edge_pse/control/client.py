@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -85,7 +85,8 @@ class Control:
     @staticmethod
     def _exchange(stream: socket.socket, lines: IO[bytes], request: dict[str, Any]) -> dict[str, Any]:
         try:
-            stream.sendall(protocol.encode(request))
+            with suppress(BrokenPipeError):  # a stream that takes no more programs has answered by then
+                stream.sendall(protocol.encode(request))
             line = lines.readline(protocol.MOST_ANSWER_BYTES)
         except OSError as error:
             raise ControlError("The stream does not answer: start it again.") from error

@@ -87,12 +87,18 @@ class ControlServer:
                     self._ending.wait(_LOOK_S)
                     continue
                 if not self._clients.acquire(blocking=False):
-                    client.close()
+                    self._refuse(client)
                     continue
                 self._open.add(client)
                 threading.Thread(
                     target=self._serve, args=(client,), name="edge-pse client", daemon=True
                 ).start()
+
+    def _refuse(self, client: socket.socket) -> None:
+        sentence = f"{_MOST_CLIENTS} programs are connected to this stream already: end one of them."
+        with client, contextlib.suppress(OSError):
+            client.settimeout(_LOOK_S)
+            client.sendall(protocol.encode({"ok": False, "error": sentence}))
 
     def _serve(self, client: socket.socket) -> None:
         try:

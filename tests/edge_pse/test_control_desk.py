@@ -1,9 +1,11 @@
 """What a running stream is asked and told, while its own threads go on."""
 
 import dataclasses
+import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +13,9 @@ import pytest
 
 from edge_pse import Enhancer, ProfileStore
 from edge_pse.audio.live import Counters
-from edge_pse.control import ControlServer, Desk
+from edge_pse.control import Control, ControlServer, Desk
 from edge_pse.control.hearing import Hearing
-from edge_pse.errors import ProfileError
+from edge_pse.errors import ControlError, ProfileError
 
 
 @pytest.fixture
@@ -85,6 +87,19 @@ def test_nothing_is_kept_of_what_comes_while_the_last_listener_leaves(meanwhile,
         with hearing.kept():
             pass
         assert hearing.latest()["before"] is None
+
+
+def test_who_comes_when_too_many_are_connected_is_told_so(live, tmp_path):
+    path = tmp_path / "run" / "control.sock"
+    with (
+        ControlServer(Desk(lambda: live, ProfileStore().load, threading.Event()), path),
+        ExitStack() as opened,
+    ):
+        for _ in range(32):
+            opened.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
+        for _ in range(20):
+            with pytest.raises(ControlError, match="32 programs are connected to this stream already"):
+                Control(path).status()
 
 
 def test_a_stream_that_ends_leaves_the_socket_of_another_one(live, tmp_path):
