@@ -349,6 +349,7 @@ function transform(real, imaginary) {  // of a size that is a power of two, in p
   }
 }
 
+let examined = [];  // what is shown of an examination
 function showDoctor(doctor) {
   the("examine").disabled = Boolean(doctor && !doctor.done);
   if (!doctor) return;
@@ -359,7 +360,9 @@ function showDoctor(doctor) {
   text(the("doctor-state"), doctor.trouble || (doctor.done
     ? `It found ${count("fail", "failure")} and ${count("warn", "warning")}.` : "Looking; that takes up to a minute."));
   const list = the("findings");
-  if (list.children.length > doctor.findings.length) list.replaceChildren();
+  // A page that was not seen meanwhile has missed how another examination began.
+  if (examined.some((finding, at) => JSON.stringify(finding) !== JSON.stringify(doctor.findings[at]))) list.replaceChildren();
+  examined = doctor.findings;
   for (const {name, status, sentence, advice} of doctor.findings.slice(list.children.length)) {
     const item = element("li", {}, element("b", {className: status, textContent: status}), ` ${name}: ${sentence}`);
     if (advice) item.append(element("span", {className: "advice", textContent: advice}));

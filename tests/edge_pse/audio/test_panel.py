@@ -448,6 +448,23 @@ def test_the_doctor_tells_all_who_look(panel):
     assert {finding["status"] for finding in done["findings"]} <= {"ok", "warn", "fail"}
 
 
+def test_a_page_shows_the_findings_that_it_counts(panel, open_page):
+    page = open_page(panel.link)
+    page.locator("#doctor-state").filter(has_text="It found").wait_for(timeout=120_000)
+    count = page.locator("#findings li").count()
+
+    def of_another_examination(route):
+        answer = route.fetch()
+        state = answer.json()
+        for finding in state["doctor"]["findings"]:
+            finding.update(status="fail", sentence="It broke.")
+        route.fulfill(response=answer, json=state)
+
+    page.route("**/api/state*", of_another_examination)
+    page.locator("#doctor-state").filter(has_text=f"It found {count} failures").wait_for()
+    assert page.locator("#findings li").filter(has_text="It broke.").count() == count
+
+
 # In the place of the systemd of a user, with one service.
 SYSTEMCTL = """#!{python}
 import os, shlex, subprocess, sys
