@@ -120,9 +120,7 @@ def serve(address: Address, listening: Callable[[Address], None]) -> None:
     ControlError if nobody can listen there, or if a panel of this user does already.
     """
     manager = Service()
-    with _lock() as other, _listener(address) as listener:
-        if other is not None:
-            raise ControlError(f"The panel runs already, at {other}.")
+    with _alone(), _listener(address) as listener:
         host, port = listener.getsockname()[:2]
         bound = Address(host, port)
         (folder() / _LOCK).write_text(f"{bound}\n", encoding="ascii")
@@ -201,6 +199,15 @@ def _lock() -> Iterator[Address | None]:
             yield Address.of(file.read().strip())
         else:
             yield None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Being the one panel of this user; ControlError if there is another, which may have begun at the same time."""
+    with _lock() as other:
+        if other is not None:
+            raise ControlError(f"The panel runs already, at {other}.")
+        yield
 
 
 @contextmanager

@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="the panel needs: pip install starlette uvicorn")
 
+from edge_pse.errors import ControlError
 from edge_pse.panel import connection
 from edge_pse.panel.access import Access
 from edge_pse.panel.parts import Parts
 from edge_pse.panel.server import application
-from edge_pse.panel.serving import MOST_CONNECTIONS, server_of
+from edge_pse.panel.serving import MOST_CONNECTIONS, Address, serve, server_of
 
 TOKEN = "a token of twenty letters"
 ENTER = ("POST /api/enter HTTP/1.1", "Origin: http://127.0.0.1", "Content-Type: application/json")
@@ -83,6 +84,21 @@ def test_strangers_who_ask_nothing_lock_nobody_out(served, monkeypatch, begun):
             return await answered(await connect(), said("GET / HTTP/1.1"))
 
     assert asyncio.run(crowded())[0] == 200
+
+
+def test_of_two_that_begin_at_once_one_says_that_the_other_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / "edge-pse").mkdir()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        (tmp_path / "edge-pse/panel.lock").open("w+") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        address = Address(*other.getsockname())
+        print(address, file=lock, flush=True)
+        with pytest.raises(ControlError, match=f"runs already, at {address}"):
+            serve(address, lambda bound: None)
 
 
 def test_whoever_asks_again_and_again_or_waits_for_an_answer_is_not_cut_off(served, monkeypatch):
