@@ -10,6 +10,12 @@ from torch.nn import functional as F
 
 from training.network import compress
 
+_BLOCK_FRAMES, _BAND_BINS = 20, 10
+_ALONE = 0.25  # of a voice's power in a band: the most that all else may have there
+_FAINTEST_BAND = (
+    1e-5  # of the power of the loudest, below which a recording's own noise is more than the voice
+)
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -19,6 +25,7 @@ class LossWeights:
     ratio: float = 1.0  # of the signal-to-noise ratio, in dB
     disturbance: float = 0.0  # of how disturbed the output sounds, in points of opinion: training.loudness
     over_suppression: float = 0.3  # within that distance, of what is missing
+    faded_bands: float = 0.0  # of bands of a voice that is alone there, by the dB that they are fainter
     scale_invariance: float = 0.0  # share of that ratio that does not care for the level
     absent: float = 0.1  # of the residual in dB, where the target is absent
     identification: float = 0.0  # of telling whose voice an enrollment is
@@ -41,6 +48,27 @@ def compressed_mse(
     error = magnitude_share * difference.square() + over_suppression * F.relu(-difference).square()
     error = error + (1 - magnitude_share) * (enhanced - target).square().sum(1)
     return error.mean((1, 2))
+
+
+def faded_bands_db(enhanced: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
+    """How many dB more the bands of the wanted voice fade than all of it, where little else is heard in them: (batch,).
+
+    The mean over bands of 500 Hz in blocks of 0.2 s, at most 20 dB each; 0 where the voice is nowhere alone. Other
+    losses say little of the highest bands: they hold little of the power, and an ear hears them least. What the whole
+    voice loses is left to those: a network must be free to be silent where it is in doubt.
+    """
+    wanted, other, left = (_band_power(x) for x in (target, mixture - target, enhanced))
+    alone = (other < _ALONE * wanted) & (wanted > _FAINTEST_BAND * wanted.amax((1, 2), keepdim=True))
+    wanted = wanted.clamp_min(1e-12)
+    kept = (left.sum(2, keepdim=True) / wanted.sum(2, keepdim=True)).detach().clamp(1e-4, 1)
+    faded = F.relu(-10 * torch.log10(left / (kept * wanted) + 0.01))
+    return torch.where(alone, faded, 0).sum((1, 2)) / alone.sum((1, 2)).clamp_min(1)
+
+
+def _band_power(spectrum: Tensor) -> Tensor:
+    """(batch, 2, frame, bin) -> (batch, block, band)."""
+    blocks = spectrum[:, :, : spectrum.shape[2] // _BLOCK_FRAMES * _BLOCK_FRAMES]
+    return blocks.unflatten(2, (-1, _BLOCK_FRAMES)).unflatten(4, (-1, _BAND_BINS)).square().sum((1, 3, 5))
 
 
 def negative_snr_db(output: Tensor, target: Tensor) -> Tensor:

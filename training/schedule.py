@@ -44,6 +44,7 @@ class Stage:
     ratio_weight: float = LossWeights.ratio
     disturbance_weight: float = LossWeights.disturbance
     over_suppression: float = LossWeights.over_suppression
+    faded_bands_weight: float = LossWeights.faded_bands
     scale_invariance: float = LossWeights.scale_invariance
     absent_weight: float = LossWeights.absent
     delay_weight: float = LossWeights.delay
@@ -65,6 +66,7 @@ class Stage:
             ratio=self.ratio_weight,
             disturbance=self.disturbance_weight,
             over_suppression=self.over_suppression,
+            faded_bands=self.faded_bands_weight,
             scale_invariance=self.scale_invariance,
             absent=self.absent_weight,
             identification=self.identification_weight,

@@ -17,6 +17,7 @@ from training.losses import (
     LossWeights,
     compressed_mse,
     delay_entropy,
+    faded_bands_db,
     identification,
     negative_si_sdr_db,
     negative_snr_db,
@@ -166,7 +167,8 @@ def output_losses(
     targets, mixtures = targets * scale, mixtures * scale
     output = synthesise(enhanced)
     present = targets.square().mean(1) > 1e-8
-    spectral = compressed_mse(enhanced, analyse(targets), over_suppression=weights.over_suppression)
+    spectra = analyse(targets)
+    spectral = compressed_mse(enhanced, spectra, over_suppression=weights.over_suppression)
     wanted = negative_snr_db(output, targets)
     if weights.scale_invariance:
         wanted = torch.lerp(wanted, negative_si_sdr_db(output, targets), weights.scale_invariance)
@@ -175,6 +177,9 @@ def output_losses(
     if weights.disturbance:
         heard = torch.where(present, disturbance(output, targets), 0)
         total, parts = total + weights.disturbance * heard, parts | {"disturbance": heard}
+    if weights.faded_bands:
+        faded = faded_bands_db(enhanced, spectra, analyse(mixtures))
+        total, parts = total + weights.faded_bands * faded, parts | {"faded_bands": faded}
     return total, parts
 
 

@@ -25,6 +25,18 @@ def test_a_pair_without_noise_is_the_sum_of_its_two_targets(simulator: SceneSimu
         assert torch.allclose(batch.targets[own].sum(0), batch.mixtures[mixture], atol=1e-4)
 
 
+def test_one_talker_is_heard_without_noise_as_often_as_asked_for(simulator: SceneSimulator) -> None:
+    clean = {}
+    for share in (0.0, 0.5, 1.0):
+        settings = replace(QUIET, single_mixtures=8, snr_db=(0.0, 0.0), clean_single_share=share)
+        batch = simulator.draw(settings)
+        single = np.flatnonzero((batch.output_mixture >= QUIET.speakers) & batch.targets.any(1).numpy())
+        targets = batch.targets[single]
+        rest = batch.mixtures[batch.output_mixture[single]] - targets
+        clean[share] = float((rest.square().mean(1) < 1e-6 * targets.square().mean(1)).float().mean())
+    assert clean[0.0] == 0 < clean[0.5] < 1 == clean[1.0]
+
+
 def test_what_a_microphone_does_to_levels_it_does_to_targets_too(simulator: SceneSimulator) -> None:
     settings = replace(QUIET, step_share=1, gain_control_share=1, telephone_share=1)
     batch = simulator.draw(settings)

@@ -57,6 +57,7 @@ class SceneSettings:
     sir_db: tuple[float, float] = (-5.0, 5.0)
     snr_db: tuple[float, float] = (-5.0, 30.0)
     clean_share: float = 0.2
+    clean_single_share: float = 0.0  # of mixtures of one talker, which teach little without noise
     dry_share: float = 0.3
     third_talker_share: float = 0.1
     partial_share: float = 0.2  # talkers who start or stop half way
@@ -269,7 +270,7 @@ class SceneSimulator:
         silent = random.random(count) < settings.clean_share
         if echoes is None:
             single = [len(talkers) == 1 for talkers in cast.talkers]
-            silent[single] = False  # one talker and no noise teaches little
+            silent[single] = random.random(sum(single)) < settings.clean_single_share
         else:
             mixtures = mixtures + echoes.heard
         noise_gain = np.where(silent, 0, 10 ** (-snr_db / 20))
