@@ -72,8 +72,9 @@ def _kept(path: Path, recipe: Recipe) -> list[str]:
     graph = onnx.load(path).graph
     stored = {initializer.name for initializer in graph.initializer}
     return [
-        node.name
+        name
         for node in graph.node
+        for name in (node.name, f"{node.name}_MatMul")  # the tools rename each Gemm before they look
         if recipe.keeps(layer_name(node)) or (node.op_type == "MatMul" and stored.isdisjoint(node.input))
     ]
 

@@ -87,6 +87,13 @@ def test_linear_layers_run_in_int8_and_the_rest_in_float(made: dict[str, Path]) 
     assert not {"ConvInteger", "QLinearConv"} & set(kinds)
 
 
+def test_a_linear_layer_that_a_recipe_keeps_stays_in_float(made: dict[str, Path], tmp_path: Path) -> None:
+    kept = dataclasses.replace(RECIPES["linear-dynamic"], keep=("gru1.of_input", "profile"))
+    quantize_onnx(FP32, kept, tmp_path / "kept.onnx")
+    assert operators(tmp_path / "kept.onnx").count("MatMulInteger") == 6
+    assert operators(made["linear-dynamic"]).count("MatMulInteger") == 8
+
+
 def test_weights_of_convolutions_are_stored_in_int8_but_the_masks(made: dict[str, Path]) -> None:
     before, after = initializers(FP32), initializers(made["linear-dynamic-conv-weights"])
     convolutions = [node for node in onnx.load(FP32).graph.node if node.op_type == "Conv"]
