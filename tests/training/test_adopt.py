@@ -141,6 +141,7 @@ def test_what_takes_the_profiles_goes_with_the_network_that_makes_them(
 ) -> None:
     network, history = load_checkpoint(SHIPPED / "pvqe-s.pt")
     changed = copy.deepcopy(network)
+    changed.profiles_of, changed.profile_weights = None, None
     with torch.no_grad():
         changed.gru2.bias_hh_l0 += 1e-4
     save_checkpoint(tmp_path / "results/pvqe-s.pt", changed, history)
@@ -152,7 +153,7 @@ def test_what_takes_the_profiles_goes_with_the_network_that_makes_them(
     assert light.profiles_of == model_id(new)
     page = (tmp_path / "recipes/pvqe-xs/README.md").read_text()
     assert f"takes the profiles of pvqe-s (`{model_id(new)}`)" in " ".join(page.split())
-    assert f"Profiles of {model_id(network)} are of no use with it" in run(adopted).output
+    assert f"Profiles of {profiles_id(network)} are of no use with it" in run(adopted).output
     save_checkpoint(tmp_path / "results/pvqe-s.pt", network, history)
     assert "is of other weights" in run(adopted).output
 

@@ -115,7 +115,7 @@ def test_with_a_profile_it_stays_and_what_was_learnt_before_goes_on(
     assert set(again.personal.networks) == {"pvqe-s", "pvqe-xs"}
 
 
-def test_of_other_general_weights_nothing_goes_on(learning, female_profile, learnt):
+def test_of_other_general_weights_nothing_goes_on(learning, female_profile, learnt, model):
     learning("better")
     personal = learnt(female_profile).personal
     older = dataclasses.replace(personal.networks["pvqe-s"], model_id="pvqe-s-0123456789ab")
@@ -124,7 +124,7 @@ def test_of_other_general_weights_nothing_goes_on(learning, female_profile, lear
     )
     again = learnt(known)
     assert told(again)["task"]["start"] == 0
-    assert again.personal.networks["pvqe-s"].model_id == female_profile.model_id
+    assert again.personal.networks["pvqe-s"].model_id == model.contract.model_id
 
 
 def test_where_nothing_was_better_the_profile_comes_back_as_it_is(learning, reading, female_profile):
