@@ -191,7 +191,9 @@ def delete(name: str) -> None:
     """Delete a profile and its personal weights for good."""
     store = ProfileStore()
     learnt = ", ".join(learnt_by(store, name))
-    elsewhere = [Path(os.path.realpath(path)) for path in store.files(name) if path.is_symlink()]
+    elsewhere: list[Path] = []
+    with suppress(OSError):  # of a folder that is closed: what deletes says so
+        elsewhere = [Path(os.path.realpath(path)) for path in store.files(name) if path.is_symlink()]
     store.delete(name)
     click.echo(f"Deleted {name}{f' and its personal weights ({learnt})' if learnt else ''}.")
     for path in elsewhere:
