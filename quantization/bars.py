@@ -16,13 +16,14 @@ MAX_MINUTE_SNR_LOSS_DB = 3.0
 pile up.
 
 At 3 dB the power of the error has doubled; one that adds up would have 5 dB more after three minutes if it went its
-way by chance, 9.5 if it always went the same. In the shipped files it rises by 1.9 dB at most (one voice in
-``pvqe-s.int8.onnx``) and falls in most voices; over fifteen minutes of two voices it settles after six.
+way by chance, 9.5 if it always went the same. In the shipped files it rises by 2.0 dB at most (one voice in
+``pvqe-s-far.int8.onnx``) and falls in most voices; over fifteen minutes of two voices it settles after six.
 
-Whole minutes, for ten seconds say nothing about it: at the beginning the states are on their way from zero, and the
-fp32 file itself answers the same minute differently the second time (13 and 18 dB SNR in two of the voices; the fifth
-and the fifteenth are 32 and 41 dB from each other). Against the same ten seconds a minute later, the SNR of
-``pvqe-s.int8.tflite`` falls by 6.5 dB in one voice and rises by 3 to 7 in the other three.
+Whole minutes, for ten seconds say nothing about it (``pvqe-s-a5d65c21a2cf``, an earlier model): at the beginning the
+states are on their way from zero, and the fp32 file itself answers the same minute differently the second time (13 and
+18 dB SNR in two of the voices; the fifth and the fifteenth are 32 and 41 dB from each other). Against the same ten
+seconds a minute later, the SNR of ``pvqe-s.int8.tflite`` falls by 6.5 dB in one voice and rises by 3 to 7 in the other
+three.
 """
 MIN_MINUTE_SNR_DB = 25.0
 """In the last of those minutes, in any of the voices: 27.5 and more in the shipped files. In the first, when the states
