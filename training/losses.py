@@ -12,9 +12,7 @@ from training.network import compress
 
 _BLOCK_FRAMES, _BAND_BINS = 20, 10
 _ALONE = 0.25  # of a voice's power in a band: the most that all else may have there
-_FAINTEST_BAND = (
-    1e-5  # of the power of the loudest, below which a recording's own noise is more than the voice
-)
+_FAINTEST_BAND = 1e-5  # of the power of the loudest; below it a recording's own noise is more than the voice
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class LossWeights:
     ratio: float = 1.0  # of the signal-to-noise ratio, in dB
     disturbance: float = 0.0  # of how disturbed the output sounds, in points of opinion: training.loudness
     over_suppression: float = 0.3  # within that distance, of what is missing
-    faded_bands: float = 0.0  # of bands of a voice that is alone there, by the dB that they are fainter
+    faded_bands: float = 0.0  # of the dB that bands of a voice, where it is alone, fade more than all of it
     scale_invariance: float = 0.0  # share of that ratio that does not care for the level
     absent: float = 0.1  # of the residual in dB, where the target is absent
     identification: float = 0.0  # of telling whose voice an enrollment is
