@@ -214,6 +214,18 @@ def test_a_service_that_hangs_is_restarted(machine):
     assert hears_speech(machine)
 
 
+def test_a_service_that_its_user_ends_stays_ended(machine):
+    machine.run(f"{EDGE_PSE} ctl stop")
+    machine.wait_until("systemctl --user is-active edge-pse | grep -x inactive")
+    machine.run("sleep 4")  # twice as long as until a restart
+    assert machine.output("systemctl --user is-active edge-pse || true") == "inactive"
+    # Where the sockets of other streams are.
+    assert machine.output("stat --format=%a $XDG_RUNTIME_DIR/edge-pse") == "700"
+    machine.run("systemctl --user start edge-pse")
+    machine.wait_until("pactl list short sources | grep edge_pse_microphone")
+    assert hears_speech(machine)
+
+
 def test_the_sound_server_takes_the_snippets(machine):
     wireplumber = {
         "bookworm": ("wireplumber/51-edge-pse.lua", ".config/wireplumber/main.lua.d"),
