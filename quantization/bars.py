@@ -16,7 +16,7 @@ MAX_MINUTE_SNR_LOSS_DB = 3.0
 pile up.
 
 At 3 dB the power of the error has doubled; one that adds up would have 5 dB more after three minutes if it went its
-way by chance, 9.5 if it always went the same. In the shipped files it rises by 2.0 dB at most (one voice in
+way by chance, 9.5 if it always went the same. In the shipped files it rises by 1.8 dB at most (one voice in
 ``pvqe-s-far.int8.onnx``) and falls in most voices; over fifteen minutes of two voices it settles after six.
 
 Whole minutes, for ten seconds say nothing about it (``pvqe-s-a5d65c21a2cf``, an earlier model): at the beginning the
@@ -26,8 +26,8 @@ seconds a minute later, the SNR of ``pvqe-s.int8.tflite`` falls by 6.5 dB in one
 three.
 """
 MIN_MINUTE_SNR_DB = 25.0
-"""In the last of those minutes, in any of the voices: 27.5 and more in the shipped files. In the first, when the states
-are on their way from zero, ``pvqe-s-far`` has 20 to 25 in two of the voices.
+"""In the last of those minutes, in any of the voices: 27.4 and more in the shipped files. In the first, when the states
+are on their way from zero, ``pvqe-s-far`` has 23 to 27 in two of the voices.
 """
 MAX_SHARE_OF_FP32 = 0.40
 MAX_SIZE_MB = {"pvqe-s": 1.3, "pvqe-xs": 0.5}
