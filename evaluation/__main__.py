@@ -14,7 +14,6 @@ from evaluation.data import DataError, data_option, data_root
 from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.peers import PEERS
 from evaluation.published import PUBLISHED, Published
-from evaluation.report.html import html_report
 from evaluation.report.json_file import json_report
 from evaluation.report.markdown import headline_table, markdown_report, table
 from evaluation.results import SystemResult
@@ -212,6 +211,9 @@ def _write(
     listening: Listening | None,
     settings: dict[str, object],
 ) -> None:
+    # Not above: every worker process would load Matplotlib with this module.
+    from evaluation.report.html import html_report
+
     title = "Evaluation" + (" (quick)" if settings["quick"] else "")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -125,7 +125,7 @@ def test_a_budget_is_spent_though_a_call_is_killed_and_its_machine_lost(
     shutil.copytree(out, tmp_path / "results")
 
     # The same machine goes on from the state, and nothing is measured again.
-    seconds = left.spent_s / SHARE + max(5, left.spent_s / 2)  # more, where the machine is busy
+    seconds = left.spent_s / SHARE + max(5, left.spent_s)  # more, where the machine is busy
     more = ["--budget-minutes", str(seconds / 60), "--minutes", "9"]
     result = call(arguments, *more, "--work", str(tmp_path / "first"))
     assert "last call" in result.output and result.output.count(", finished") == 2

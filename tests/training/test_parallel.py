@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
+from click.testing import CliRunner
 from torch import multiprocessing
 
 from studies.training_speed import made_up_scenes
@@ -15,7 +16,7 @@ from training import parallel
 from training.network import CONFIGS, Network
 from training.schedule import Stage
 from training.simulation.scenes import SceneSettings
-from training.train import Trainer
+from training.train import Trainer, main
 
 SCENES = SceneSettings(speakers=3, clip_s=0.5, enrollment_clips=(1, 1))
 STAGE = Stage("tried", steps=10, learning_rate=1e-3, scenes=SCENES)
@@ -55,17 +56,31 @@ def test_processes_hear_different_scenes_and_share_their_weights(free_port: int,
     assert any(not torch.equal(weights[name], value) for name, value in alone.network.named_parameters())
 
 
-def test_torchrun_trains_and_resumes(recordings: Path, tmp_path: Path) -> None:
+def test_torchrun_goes_on_with_a_run_and_ends_it(recordings: Path, tmp_path: Path) -> None:
+    """What a process without it has begun: two more under it would load PyTorch once more."""
     schedule = tmp_path / "schedule.toml"
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "--"),
-        *("training.train", "--network", "pvqe-xs", "--threads", "1", "--simulated-rooms", "2"),
+    arguments = [
+        *("--network", "pvqe-xs", "--threads", "1", "--simulated-rooms", "2"),
         *("--speech", recordings / "speech", "--noise", recordings / "noise", "--schedule", schedule),
         *("--run", tmp_path / "run", "--cache", tmp_path / "cache"),
     ]
-    for stages in (small_stage(20), 2 * small_stage(20)):
-        schedule.write_text(stages)
-        subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=300)
+    words = [str(word) for word in arguments]
+    schedule.write_text(small_stage(20))
+    began = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert began.exit_code == 0
+    schedule.write_text(2 * small_stage(20))
+    torchrun = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "--",
+        "training.train",
+    ]
+    subprocess.run([sys.executable, *torchrun, *words], check=True, capture_output=True, timeout=300)
     entries = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
-    assert [entry["step"] for entry in entries] == [20, 40]  # one process logs, the second run goes on
+    assert [entry["step"] for entry in entries] == [20, 40]  # one process logs, and goes on
+    # Both had their say: a step of two processes has the sound of both.
+    assert entries[1]["hours"] > 2.5 * entries[0]["hours"]
     assert (tmp_path / "run/best.pt").exists()
