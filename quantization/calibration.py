@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,8 @@ def mixtures(plan: tuple[tuple[str, str, float, str | None, float], ...]) -> lis
     """The mixtures of ``CALIBRATION`` or ``CHECK``, 16 kHz."""
     made = []
     for name, over, ratio_db, enrolled, gain in plan:
-        voice, other = _read(name), np.resize(_read(over), _read(name).size)
+        voice = _read(name)
+        other = np.resize(_read(over), voice.size)
         scale = np.sqrt(np.mean(voice**2) / np.mean(other**2)) * 10 ** (-ratio_db / 20)
         enrollment = None if enrolled is None else _read(enrolled)[: ENROLLMENT_SECONDS * SAMPLE_RATE_HZ]
         noisy = (gain * (voice + scale * other)).astype(np.float32)
@@ -93,8 +95,10 @@ def spectra(model: Model, samples: Samples) -> Iterator[Samples]:
     yield from analysis(samples[: samples.size - samples.size % model.contract.hop_samples])
 
 
+@cache
 def _read(name: str) -> Samples:
     samples, rate = soundfile.read(RECORDINGS / f"{name}.opus", dtype="float32")
     if rate != SAMPLE_RATE_HZ:
         raise ValueError(f"{name} is not at 16 kHz: restore tests/fixtures.")
+    samples.flags.writeable = False
     return samples

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,9 @@ from onnx import numpy_helper
 
 from edge_pse.model import MODELS_DIR, Model
 from export.onnx import write_onnx
+from quantization import onnx_int8, quality
 from quantization import quantize as command
-from quantization.calibration import calibration_inputs
+from quantization.calibration import CHECK, calibration_inputs
 from quantization.onnx_int8 import layer_name, layers, quantize_onnx
 from quantization.quality import Drift
 from quantization.quantize import QuantizationError, quantize
@@ -35,7 +38,21 @@ EXAMPLES = (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def few_frames() -> Iterator[None]:
+    """Ranges are of a few frames: enough for which layers have them. What they are is not asked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_int8, "calibration_inputs", lambda model: islice(calibration_inputs(model), 3))
+        yield
+
+
+@pytest.fixture
+def one_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What doesn't ship is listened to in one mixture: the four are for the shipped file."""
+    monkeypatch.setattr(quality, "CHECK", CHECK[:1])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, few_frames: None) -> dict[str, Path]:
     """Some recipes applied to the shipped fp32 file, without a contract."""
     folder = tmp_path_factory.mktemp("int8")
     paths = {name: folder / f"{name}.onnx" for name in EXAMPLES}
@@ -131,7 +148,7 @@ def test_calibration_sees_the_states_that_speech_leaves() -> None:
     assert max(levels) > 100 * min(levels) > 0
 
 
-def test_a_file_that_is_too_far_from_fp32_is_not_written(tmp_path: Path) -> None:
+def test_a_file_that_is_too_far_from_fp32_is_not_written(tmp_path: Path, one_mixture: None) -> None:
     target = tmp_path / "pvqe-s.int8.onnx"
     target.write_bytes(b"as it was")
     with pytest.raises(QuantizationError, match=r"pvqe-s\.int8\.onnx is not written: output SNR \d\d\."):
@@ -173,7 +190,9 @@ def test_layers_are_named_as_in_the_network() -> None:
     assert {"mic1.conv.conv", "gru1.of_state", "decoder4.expand.conv.conv", "temporal_out"} <= set(names)
 
 
-def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals(tmp_path: Path) -> None:
+def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals(
+    tmp_path: Path, one_mixture: None, few_frames: None
+) -> None:
     source, target = tmp_path / "pvqe-xs-far.fp32.onnx", tmp_path / "pvqe-xs-far.int8.onnx"
     write_onnx(trained_like("pvqe-xs-far"), source)
     drift = quantize(source, RECIPES[SHIPPED[".onnx"][0]], target, min_snr_db=20)
@@ -189,7 +208,7 @@ def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals
     assert [layer_name(node) for node in products] == ["align", "align"]
 
 
-def test_a_small_network_becomes_int8_too(tmp_path: Path) -> None:
+def test_a_small_network_becomes_int8_too(tmp_path: Path, one_mixture: None) -> None:
     source, target = tmp_path / "pvqe-xs.fp32.onnx", tmp_path / "pvqe-xs.int8.onnx"
     write_onnx(trained_like("pvqe-xs"), source)
     drift = quantize(source, RECIPES[SHIPPED[".onnx"][0]], target, min_snr_db=20)
