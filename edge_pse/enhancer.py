@@ -84,6 +84,7 @@ class _Settings:
     voices: tuple[KeptVoice, ...]
     strength: float
     observer: Callable[[FrameFeatures], object] | None
+    observes_half_band: bool
     on_heard: Callable[[Heard], object] | None
     among: tuple[Profile, ...] | None
     """Whom to name; None for those that are kept."""
@@ -165,7 +166,7 @@ class Enhancer:
         self._samples_out: int
         self._samples_far: int
         self._working, self._changing = threading.Lock(), threading.Lock()
-        self._settings = _Settings((), 1.0, None, None, None)
+        self._settings = _Settings((), 1.0, None, True, None, None)
         hop_seconds = contract.hop_samples / contract.sample_rate_hz
         self._speakers = SpeakerTracker(contract.voice_space, contract.embedding_size, hop_seconds)
         self._voices: tuple[KeptVoice, ...] = ()
@@ -268,14 +269,15 @@ class Enhancer:
             raise ValueError(f"strength must be from 0 to 1, not {strength}")
         self._change(strength=float(strength))
 
-    def observe(self, observer: Callable[[FrameFeatures], object] | None) -> None:
+    def observe(self, observer: Callable[[FrameFeatures], object] | None, half_band: bool = True) -> None:
         """Have ``observer`` called in each hop, from the next one on, with the features of that hop; None ends it.
 
         It is called by the thread that runs the stream, which waits for it. That costs a second step of the
         network, with half of the band, and while a profile is set another one, without it. What the observer
-        raises ends the call that runs the stream, whose output is lost: ``reset`` then.
+        raises ends the call that runs the stream, whose output is lost: ``reset`` then. Without ``half_band`` the
+        second step is spared, and ``FrameFeatures.half_band`` is the embedding of the whole band.
         """
-        self._change(observer=observer)
+        self._change(observer=observer, observes_half_band=half_band)
 
     def identify(
         self, on_heard: Callable[[Heard], object] | None, among: Sequence[Profile] | None = None
@@ -578,8 +580,8 @@ class Enhancer:
                 spectrum, self._no_profile, self._no_profile_states, far
             )
             kept_power = self._power(kept)
-        half_band = embedding  # which nobody sees without an observer
-        if now.observer is not None:
+        half_band = embedding  # which nobody sees without an observer, or wants
+        if now.observer is not None and now.observes_half_band:
             _, half_band, self._half_band_states = self._step(
                 self._half.of(spectrum), self._no_profile, self._half_band_states, far
             )

@@ -79,7 +79,7 @@ def _listen(
     model: Model, samples: NDArray[np.float32], speaker: int, stops: Sequence[tuple[float, str]]
 ) -> Iterator[Trial]:
     """What is known of an enrollment at each of ``stops``, (seconds, condition)."""
-    collector = FeatureCollector(model)
+    collector = FeatureCollector(model, half_band=False)
     step = round(LISTEN_SECONDS * SAMPLE_RATE_HZ)
     least = np.inf
     waiting = list(stops)

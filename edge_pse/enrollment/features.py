@@ -22,14 +22,16 @@ class FeatureCollector:
     """Runs one voice through the network, in a recording or as it is spoken, and says what there is to enroll.
 
     ``model``: the profile network, see ``Model.profile_network``. ``rate_hz``: of the samples, None for that of the
-    network; see ``Enhancer``. They are mono, in blocks of any size.
+    network; see ``Enhancer``. They are mono, in blocks of any size. ``half_band``: whether it is asked for what a
+    profile needs of that, which takes as long as all else.
     """
 
-    def __init__(self, model: Model, rate_hz: int | None = None):
+    def __init__(self, model: Model, rate_hz: int | None = None, half_band: bool = True):
         self.model = model
+        self._half_band = half_band
         # Nobody hears what comes out.
         self._enhancer = Enhancer(model, rate_hz=rate_hz, output_rate_hz=model.contract.sample_rate_hz)
-        self._enhancer.observe(self._add_frame)
+        self._enhancer.observe(self._add_frame, half_band)
         self._powers: list[float] = []
         self._kept_powers: list[float] = []
         self._in_speech_band: list[tuple[float, float]] = []
@@ -72,6 +74,7 @@ class FeatureCollector:
 
         ``half_band``: that of the sound without the upper half of its band, see ``edge_pse.band``.
         """
+        assert self._half_band or not half_band
         self._check_network()
         embeddings = self._embeddings[: len(self._powers), int(half_band)][frames]
         return embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)

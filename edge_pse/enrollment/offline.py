@@ -64,7 +64,7 @@ def extract_with_speech(
 
 def moments_of_speech(mono: Samples, model: Model) -> NDArray[np.floating]:
     """The same moments alone, whatever ``enroll`` would say of the recording; see ``embed``."""
-    return _moments(_run(mono, model.contract.sample_rate_hz, model))
+    return _moments(_run(mono, model.contract.sample_rate_hz, model, half_band=False))
 
 
 def assess(
@@ -79,7 +79,7 @@ def embed(mono: Samples, model: Model) -> Samples:
 
     ``mono``: (samples,) float32 at the model's rate.
     """
-    return _run(mono, model.contract.sample_rate_hz, model).embedding()
+    return _run(mono, model.contract.sample_rate_hz, model, half_band=False).embedding()
 
 
 def conditioning(mono: Samples, model: Model) -> Samples:
@@ -106,9 +106,9 @@ def _moments(collector: FeatureCollector) -> NDArray[np.floating]:
     return np.flatnonzero(collector.speech().where) * collector.frame_seconds
 
 
-def _run(mono: Samples, rate: float, model: Model) -> FeatureCollector:
+def _run(mono: Samples, rate: float, model: Model, half_band: bool = True) -> FeatureCollector:
     whole_hop_rate = next_whole_hop_rate(rate)
-    collector = FeatureCollector(model, whole_hop_rate)
+    collector = FeatureCollector(model, whole_hop_rate, half_band)
     collector.add(at_rate(mono, rate, whole_hop_rate))
     collector.finish()
     return collector

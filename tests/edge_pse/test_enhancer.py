@@ -289,6 +289,19 @@ def test_what_is_heard_makes_the_profile_of_an_enrollment(
     assert 0.2 < np.mean([hop.kept_power for hop in heard]) / np.mean([hop.power for hop in heard]) < 1
 
 
+def test_half_of_the_band_is_heard_only_by_who_wants_it(model, recording):
+    heard = {}
+    for half_band in (True, False):
+        enhancer, hops = Enhancer(model), []
+        enhancer.observe(hops.append, half_band)
+        enhancer.process(recording("ls367_enrollment")[:16_000])
+        heard[half_band] = hops
+    for both, whole in zip(heard[True], heard[False], strict=True):
+        np.testing.assert_array_equal(whole.embedding, both.embedding)
+        np.testing.assert_array_equal(whole.half_band, both.embedding)
+    assert not np.array_equal(heard[True][-1].half_band, heard[True][-1].embedding)
+
+
 def test_listening_leaves_the_stream_as_it_is(model, noisy, female_profile):
     plain = Enhancer(model, female_profile).process(noisy)
     listening = Enhancer(model, female_profile)
