@@ -1,39 +1,79 @@
-"""The command ``edge-pse``: one file for each command, which parses, calls the library and prints."""
+"""The command ``edge-pse``: one file for each command, which parses, calls the library and prints.
+
+The file of a command, and all that it needs, is loaded when that command is asked for.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
 import click
 
-from edge_pse import __version__
+import edge_pse
 from edge_pse.cli import streams
-from edge_pse.cli.bench import bench
-from edge_pse.cli.ctl import ctl
-from edge_pse.cli.devices import devices
-from edge_pse.cli.doctor import doctor
-from edge_pse.cli.enhance import enhance
-from edge_pse.cli.enroll import enroll
-from edge_pse.cli.info import info
 from edge_pse.cli.output import warnings_said
-from edge_pse.cli.panel import panel
-from edge_pse.cli.personalise import personalise
-from edge_pse.cli.profiles import profiles
-from edge_pse.cli.run import run
 from edge_pse.cli.stopping import end_at_second_interrupt
-from edge_pse.cli.stream import stream
-from edge_pse.cli.virtual_mic import virtual_mic
-from edge_pse.cli.who import who
-from edge_pse.cli.wyoming import wyoming
 from edge_pse.errors import EdgePseError
 from edge_pse.text import shown
+
+_NAMES = (
+    "enroll",
+    "personalise",
+    "profiles",
+    "enhance",
+    "who",
+    "stream",
+    "run",
+    "ctl",
+    "panel",
+    "wyoming",
+    "virtual-mic",
+    "devices",
+    "doctor",
+    "bench",
+    "info",
+)
+"""Each has a file here, and is what has its name there."""
+
+
+class _Loaded(MutableMapping[str, click.Command]):
+    """The commands by their names, as ``click`` wants them; one that is looked up is loaded."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, click.Command | None] = dict.fromkeys(_NAMES)
+
+    def __getitem__(self, name: str) -> click.Command:
+        command = self._commands[name]
+        if command is None:
+            identifier = name.replace("-", "_")
+            command = getattr(import_module(f"{__name__}.{identifier}"), identifier)
+            assert isinstance(command, click.Command)
+            streams.know_help(command)
+            self._commands[name] = command
+        return command
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._commands[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._commands)
+
+    def __len__(self) -> int:
+        return len(self._commands)
 
 
 class _Commands(click.Group):
     """Shows what the library refuses as what it is: a sentence, and an exit status of one."""
+
+    context_class = streams.HelpContext
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -43,31 +83,23 @@ class _Commands(click.Group):
             raise click.ClickException(shown(error)) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="edge-pse")
+def _say_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(f"edge-pse, version {edge_pse.__version__}")
+        context.exit()
+
+
+@click.group(cls=_Commands, commands=_Loaded(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version and exit.",
+)
 def commands() -> None:
     """Enroll a voice once, then keep only that one: noise and other talkers are taken away."""
-
-
-for _command in (
-    enroll,
-    personalise,
-    profiles,
-    enhance,
-    who,
-    stream,
-    run,
-    ctl,
-    panel,
-    wyoming,
-    virtual_mic,
-    devices,
-    doctor,
-    bench,
-    info,
-):
-    commands.add_command(_command)
-streams.know_help(commands)
 
 
 def main() -> None:

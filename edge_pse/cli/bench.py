@@ -13,14 +13,13 @@ from edge_pse import targets
 from edge_pse.backends import RUNTIMES
 from edge_pse.benchmark import Benchmark, measure
 from edge_pse.cli import options, output
+from edge_pse.cli.number_range import NumberRange
 from edge_pse.errors import ModelError
 from edge_pse.model import available_models
 
 
 @click.command()
-@click.option(
-    "--seconds", type=options.NumberRange(0.1, 3600), default=10.0, show_default=True, help="Of audio."
-)
+@click.option("--seconds", type=NumberRange(0.1, 3600), default=10.0, show_default=True, help="Of audio.")
 @click.option("--all", "all_models", is_flag=True, help="Every model, on every installed runtime for it.")
 @click.option(
     "--threads", type=click.IntRange(1), show_default=options.OF_TARGET, help="For the work on one frame."

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from edge_pse.cli import options, output
+from edge_pse.cli import output
+from edge_pse.cli.number_range import NumberRange
 from edge_pse.control import Control
 from edge_pse.text import shown
 
@@ -42,7 +43,7 @@ def bypass(state: str) -> None:
 
 
 @ctl.command()
-@click.argument("value", type=options.NumberRange(0, 1))
+@click.argument("value", type=NumberRange(0, 1))
 def strength(value: float) -> None:
     """Set how much of what is not wanted goes: 0 is the input."""
     click.echo(f"Strength {Control().set(strength=value)['strength']:.0%}.")

@@ -11,8 +11,9 @@ import click
 
 import edge_pse
 from edge_pse.audio.files import PIPE_FORMATS, Manner, available_cores, enhance_file, is_folder, is_sound
-from edge_pse.cli import options, output, pipes
+from edge_pse.cli import notices, options, output, pipes
 from edge_pse.cli.enhance_many import enhance_into
+from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.progress import progress_bar
 from edge_pse.errors import AudioError
 from edge_pse.text import shown
@@ -27,7 +28,7 @@ _LONG_SECONDS = 10
 @options.profiles
 @click.option(
     "--strength",
-    type=options.NumberRange(0, 1),
+    type=NumberRange(0, 1),
     default=1.0,
     show_default=True,
     help="How much of the rest to take away; 0 is nothing.",
@@ -116,7 +117,7 @@ def enhance(
     profiles = options.load_profiles(names, general)
     model = edge_pse.Model.load(model_name, backend, far_end=far_end is not None)
     if far_end is not None and not model.contract.far_end:
-        click.echo(output.no_far_end(model), err=True)
+        click.echo(notices.no_far_end(model), err=True)
         far_end = None
     started = time.monotonic()
     shown_name = "standard input" if _is_pipe(source) else shown(source.name)
@@ -138,7 +139,7 @@ def enhance(
     for note in done.notes:
         click.echo(shown(note), err=True)
     if channel is None and done.selection is not None and done.selection.partial:
-        click.echo(output.chosen_channels(done.selection, _is_pipe(source)), err=True)
+        click.echo(notices.chosen_channels(done.selection, _is_pipe(source)), err=True)
     if _is_pipe(target):  # filters are silent
         return
     click.echo(

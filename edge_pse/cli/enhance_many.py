@@ -13,7 +13,7 @@ import click
 
 import edge_pse
 from edge_pse.audio.files import Done, Event, Failed, Job, Manner, Progress, enhance_many, is_file, jobs_of
-from edge_pse.cli import output
+from edge_pse.cli import notices, output
 from edge_pse.cli.progress import progress_bar
 from edge_pse.text import shown
 
@@ -83,7 +83,7 @@ class _Run:
             _say(event.job, sentence)
         selection = event.file.selection
         if self.channels_are_chosen and selection is not None and selection.partial:
-            _say(event.job, output.chosen_channels(selection, from_start=False))
+            _say(event.job, notices.chosen_channels(selection, from_start=False))
 
 
 def _tell(run: _Run, folder: Path, took: float, there: Sequence[Job]) -> None:

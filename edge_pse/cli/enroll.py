@@ -14,6 +14,7 @@ import edge_pse
 from edge_pse.audio.files import read_recordings
 from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
+from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
 from edge_pse.enrollment import Verdict, extract_recording, verify
 from edge_pse.errors import EnrollmentError, ProfileError
@@ -38,7 +39,7 @@ _MAX_SECONDS = 600
 )
 @click.option(
     "--seconds",
-    type=options.NumberRange(2, 120),
+    type=NumberRange(2, 120),
     default=10.0,
     show_default=True,
     help="Of speech, from the microphone.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,18 +14,6 @@ from edge_pse.profiles import Profile, ProfileStore
 
 OF_TARGET = "the target's"
 """Shown as the default of an option that the target of the machine decides; its value is then None."""
-
-
-class NumberRange(click.FloatRange):
-    """Numbers within limits: click lets through what is no number, since no limit is beyond it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See ``click``."""
-        number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value!r} is no number.", param, ctx)
-        return number
-
 
 _Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -6,17 +6,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from edge_pse.audio.files import CHOICE_SECONDS
-from edge_pse.channels import Selection
 from edge_pse.errors import EdgePseWarning
-from edge_pse.model import Model, available_models, far_end_variant
+
+if TYPE_CHECKING:  # what draws tables is loaded with the first one
+    from rich.table import Table
 
 # Where no terminal sets a limit nothing is wrapped, so that each line can be searched and cut.
 _UNLIMITED_WIDTH = 1000
@@ -24,6 +21,9 @@ _UNLIMITED_WIDTH = 1000
 
 def table(*headings: str) -> Table:
     """An empty table, to be filled row by row and shown with ``show``."""
+    from rich import box
+    from rich.table import Table
+
     columns = Table(*headings, box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
     for column in columns.columns:
         column.overflow = "fold"
@@ -32,6 +32,8 @@ def table(*headings: str) -> Table:
 
 def show(columns: Table) -> None:
     """Print a table; it is as wide as it needs to be."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else _UNLIMITED_WIDTH
     console = Console(width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
@@ -57,26 +59,6 @@ def warnings_said(say: Callable[[str], None]) -> Iterator[None]:
 
         warnings.showwarning = show
         yield
-
-
-def no_far_end(model: Model) -> str:
-    """What to say where a far end is given and ``model`` does not take one."""
-    networks = sorted({path.name.partition(".")[0] for path in available_models()})
-    able = [network for network in networks if network == far_end_variant(network)]
-    wanted = far_end_variant(model.contract.network)
-    advice = f"choose --model {able[0]}" if able else f"install {wanted}, or name a model that can"
-    return f"Echo stays, because {model.path.name} can't cancel it: {advice}."
-
-
-def chosen_channels(selection: Selection, from_start: bool) -> str:
-    """What to say where some channels of a file are left out; ``from_start``: by how it begins."""
-    numbers = [str(channel + 1) for channel in selection.channels]
-    chosen = numbers[0] if len(numbers) == 1 else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
-    heard = f" in the first {CHOICE_SECONDS} s" if from_start else ""
-    return (
-        f"Took channel{'s' * (len(numbers) > 1)} {chosen} of {selection.total}, where most speech is{heard}; the rest "
-        "does not agree with it. --channel names another one, --keep-channels keeps all."
-    )
 
 
 def duration(seconds: float) -> str:

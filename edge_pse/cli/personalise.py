@@ -15,8 +15,8 @@ import click
 
 from edge_pse.audio.files import read_recordings
 from edge_pse.audio.files.reading import is_same_file
-from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
+from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.personalise_screen import view
 from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
 from edge_pse.cli.stopping import stop_on_signals
@@ -55,7 +55,7 @@ _ROOM_BYTES = 64 << 20
 )
 @click.option(
     "--seconds",
-    type=options.NumberRange(15, 300),
+    type=NumberRange(15, 300),
     default=60.0,
     show_default=True,
     help="Of speech, from the microphone.",
@@ -63,7 +63,7 @@ _ROOM_BYTES = 64 << 20
 @click.option("--language", type=click.Choice(languages()), help="Of the text to read; else the system's.")
 @click.option(
     "--minutes",
-    type=options.NumberRange(FEWEST_MINUTES, MOST_MINUTES),
+    type=NumberRange(FEWEST_MINUTES, MOST_MINUTES),
     default=DEFAULT_MINUTES,
     show_default=True,
     help="Of learning, from the end of the reading.",

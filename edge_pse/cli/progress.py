@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from edge_pse.cli.terminal import Area, is_terminal
 
 Draw = Callable[[str, float, float | None, bool], None]
@@ -19,6 +16,12 @@ Draw = Callable[[str, float, float | None, bool], None]
 @contextmanager
 def progress_bar() -> Iterator[Draw]:
     """Draw on standard error as told; nothing where that is no terminal, and nothing stays at the end."""
+    if not is_terminal(sys.stderr):
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -32,8 +35,5 @@ def progress_bar() -> Iterator[Draw]:
     def draw(description: str, done: float, total: float | None, visible: bool) -> None:
         bar.update(task, description=description, completed=done, total=total, visible=visible)
 
-    if not is_terminal(sys.stderr):
-        yield draw
-        return
     with Area(bar.get_renderable, console, transient=True):
         yield draw

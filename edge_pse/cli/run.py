@@ -16,10 +16,11 @@ import click
 
 from edge_pse import targets
 from edge_pse.audio.live import AUTO, VIRTUAL, Live, Recorder
-from edge_pse.cli import options, output, resuming
+from edge_pse.cli import notices, options, output, resuming
 from edge_pse.cli.auto_enroll import StreamEnrollment
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.live_screen import Lines, Screen, View
+from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.cli.terminal import is_terminal
@@ -48,9 +49,7 @@ _HUNG_PAUSE_S = 0.5
     metavar="DEVICE",
     help=f"Where to play: a device, or `{VIRTUAL}`, the virtual microphone.",
 )
-@click.option(
-    "--strength", type=options.NumberRange(0, 1), show_default=options.OF_TARGET, help="0 is the input."
-)
+@click.option("--strength", type=NumberRange(0, 1), show_default=options.OF_TARGET, help="0 is the input.")
 @options.band
 @click.option("--bypass", is_flag=True, help="Begin with the input as it is, at the same delay.")
 @click.option(
@@ -64,7 +63,7 @@ _HUNG_PAUSE_S = 0.5
 )
 @click.option(
     "--latency",
-    type=options.NumberRange(5, 1000),
+    type=NumberRange(5, 1000),
     show_default=options.OF_TARGET,
     help="Of each device's buffer, ms.",
 )
@@ -128,7 +127,7 @@ def run(
     )
     model = settings.load_model(far_end=loopback is not None)
     if loopback is not None and not model.contract.far_end:
-        click.echo(output.no_far_end(model))
+        click.echo(notices.no_far_end(model))
         loopback = None
     if auto_enroll is not None and not model.contract.makes_profiles:
         raise click.UsageError(

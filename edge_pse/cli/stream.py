@@ -9,7 +9,8 @@ import numpy as np
 
 from edge_pse import targets
 from edge_pse.audio.stream import PcmStream
-from edge_pse.cli import options, output, pipes
+from edge_pse.cli import notices, options, pipes
+from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.enhancer import Enhancer
 from edge_pse.errors import AudioError
@@ -42,7 +43,7 @@ _FORMAT = "As ffmpeg or arecord names it: u8, s16le, s24le (three bytes), S24_LE
 @options.profiles
 @click.option(
     "--strength",
-    type=options.NumberRange(0, 1),
+    type=NumberRange(0, 1),
     show_default=options.OF_TARGET,
     help="How much of the rest to take away; 0 is nothing.",
 )
@@ -82,7 +83,7 @@ def stream(
     settings = targets.choose(target).settings.override(model=model_name, backend=backend, strength=strength)
     model = settings.load_model(far_end=far_end_channel is not None)
     if far_end_channel is not None and not model.contract.far_end:
-        click.echo(output.no_far_end(model), err=True)
+        click.echo(notices.no_far_end(model), err=True)
         if channel is None:  # the loudspeaker is no voice
             raise click.UsageError("Then name the --channel of the microphone.")
         far_end_channel = None

@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from rich.console import Console, RenderableType
-from rich.live import Live
+if TYPE_CHECKING:  # what draws is loaded with the first area
+    from rich.console import Console, RenderableType
+    from rich.live import Live
 
 try:
     import select
@@ -72,11 +74,14 @@ class Area:
     def __init__(
         self,
         render: Callable[[], RenderableType],
-        console: Callable[[], Console] = Console,
+        console: Callable[[], Console],
         on_key: Callable[[str], None] | None = None,
         transient: bool = False,
     ):
-        self._render, self._make_console, self._transient = render, console, transient
+        from rich.live import Live
+
+        self._make_console = console
+        self._make_live = partial(Live, get_renderable=render, auto_refresh=False, transient=transient)
         self._on_key = on_key if termios is not None and is_terminal(sys.stdin) else None
         self._console = console()
         self._terminal = _descriptor(self._console.file)
@@ -201,12 +206,7 @@ class Area:
             self._take_keys()
             if self._live is None:
                 self._console = self._make_console()
-                self._live = Live(
-                    get_renderable=self._render,
-                    console=self._console,
-                    auto_refresh=False,
-                    transient=self._transient,
-                )
+                self._live = self._make_live(console=self._console)
                 self._live.start()
             self._live.refresh()
         except (OSError, ValueError):  # the terminal is gone
