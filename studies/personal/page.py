@@ -85,17 +85,27 @@ recordings were made on which day. The nearest to it are the rows through anothe
 
 @dataclass(frozen=True)
 class Known:
-    """The cells that the page is about: those of the latest recipe and the latest general weights."""
+    """The cells that the page is about: of each network, those of the general weights and the recipe with which most
+    voices have learnt; of the later ones, where as many have.
+
+    What is measured anew thus takes the page over once it has as many voices, however many days that takes.
+    """
 
     cells: Sequence[Cell]
     left_out: int
-    """Cells of earlier ones."""
+    """Cells of other ones."""
 
     @classmethod
     def of(cls, cells: Sequence[Cell]) -> Known:
-        base = {cell.network: cell.base for cell in cells}
-        recipe = next((cell.recipe for cell in reversed(cells) if cell.recipe), "")
-        kept = [c for c in cells if c.base == base[c.network] and c.recipe in ("", recipe)]
+        voices: dict[tuple[str, str, str], set[str]] = {}
+        for cell in reversed(cells):
+            if cell.recipe:
+                voices.setdefault((cell.network, cell.base, cell.recipe), set()).add(cell.voice)
+        chosen = {cell.network: (cell.base, cell.recipe) for cell in cells}
+        for network in {network for network, _, _ in voices}:
+            most = max((key for key in voices if key[0] == network), key=lambda key: len(voices[key]))
+            chosen[network] = most[1:]
+        kept = [c for c in cells if c.base == chosen[c.network][0] and c.recipe in ("", chosen[c.network][1])]
         return cls(kept, len(cells) - len(kept))
 
     @property
@@ -356,7 +366,7 @@ def missing_section(known: Known) -> str:
     ask("int8", most, FEWER_VOICES)
     for network in OTHER_NETWORKS:
         ask(f"{network}, 10 minutes", len(known.by_voice(RECIPE, 10.0, network)), FEWER_VOICES)
-    old = f"\n\n{known.left_out} cells of an earlier recipe or network are in the file and left out here."
+    old = f"\n\n{known.left_out} cells of another recipe or of other general weights are in the file and left out here."
     text = "\n".join(lines) or "Nothing."
     return "\n\n".join([
         "## What is missing",

@@ -174,8 +174,21 @@ def test_the_page_says_what_is_gained_and_what_is_missing(
     assert "| 3 | known | 2 | 6.0 [5.5, 6.5] |" in text
     assert "| all that the voice has | 2 of 16 | 2 of 16 | 0 of 16 | 0 of 16 |" in text
     assert "- low rank: 2 of 8 voices" in text and f"- {learning.AGAINST}: 2 of 8 voices" in text
-    assert "2 cells of an earlier recipe" in text and "99" not in text
+    assert "2 cells of another recipe" in text and "99" not in text
     assert (tmp_path / page.PLOT).read_bytes().startswith(PLOT_HEADER)
+
+
+def test_what_is_measured_anew_takes_the_page_over_with_as_many_voices() -> None:
+    def of(base: str, voices: str) -> list[Cell]:
+        return [
+            cell(voice, variant, minutes, 3.0, base=base)
+            for voice in voices
+            for variant, minutes in ((GENERAL, 0), (RECIPE, 3))
+        ]
+
+    before = of("pvqe-s-0", "ab")
+    assert "Learnt from pvqe-s-0; 2 voices" in page.written([*before, *of("pvqe-s-1", "a")])
+    assert "Learnt from pvqe-s-1; 2 voices" in page.written([*before, *of("pvqe-s-1", "ab")])
 
 
 def test_the_page_is_that_of_the_cells_of_the_project() -> None:
