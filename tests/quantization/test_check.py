@@ -119,6 +119,10 @@ class PilesUp(Pythons):
             heard = [noisy + np.linspace(0, 1e-4, noisy.size, dtype=np.float32) for noisy in heard]
         return Output(heard, np.ones((1, 256), np.float32), 50.0)
 
+    def times(self, variants: list[Variant]) -> dict[Variant, dict[str, float]]:
+        """The same for all."""
+        return {variant: {"p50": 0.1, "p99": 0.2} for variant in variants}
+
 
 def test_an_error_that_grows_from_minute_to_minute_is_a_miss() -> None:
     mixture = mixtures(CHECK[:1])[0]
@@ -145,10 +149,6 @@ class Remembers(PilesUp):
         """In place of a worker."""
         self.asked.append(variant)
         return super().run(variant, job)
-
-    def times(self, variants: list[Variant]) -> dict[Variant, dict[str, float]]:
-        """The same for all."""
-        return {variant: {"p50": 0.1, "p99": 0.2} for variant in variants}
 
 
 def test_what_no_bar_asks_for_can_be_left_out_and_the_misses_stay_the_same(

@@ -204,8 +204,11 @@ def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals
     assert "align" not in layers(source) and "align.key" in layers(source)
     assert operators(target).count("MatMul") >= 2
     quantize_onnx(source, RECIPES["static"], tmp_path / "static.onnx")
-    products = [node for node in onnx.load(tmp_path / "static.onnx").graph.node if node.op_type == "MatMul"]
+    nodes = onnx.load(tmp_path / "static.onnx").graph.node
+    products = [node for node in nodes if node.op_type == "MatMul"]
     assert [layer_name(node) for node in products] == ["align", "align"]
+    dequantised = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    assert dequantised and dequantised.isdisjoint(name for node in products for name in node.input)
 
 
 def test_a_small_network_becomes_int8_too(tmp_path: Path, one_mixture: None) -> None:

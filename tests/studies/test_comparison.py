@@ -14,6 +14,7 @@ from evaluation.sets.scene import write_scenes
 from studies import comparison
 from studies.descriptions import DVector, FilterbankStatistics, NoProfile
 from studies.questions.page import PAGE
+from training import train
 from training.schedule import load_schedule
 from training.simulation.scenes import SceneSimulator
 from training.spectral import analyse
@@ -23,7 +24,7 @@ from training.teacher import Rotation
 STAGE = """
 [[stage]]
 name = "everything"
-steps = 20
+steps = 6
 learning_rate = 1e-3
 [stage.scenes]
 speakers = 3
@@ -83,6 +84,7 @@ def test_the_command_trains_goes_on_and_answers(
     for name, count in (("two-talkers", 2), ("noise", 1), ("interferer-only", 1), ("clean", 1)):
         write_scenes(tmp_path / f"{name}.jsonl", [s for s in quick_scenes if s.set == name][:count])
     monkeypatch.setattr(comparison, "SCHEDULE", schedule)
+    monkeypatch.setattr(train, "_LOG_STEPS", 6)  # at the end of the few that there are
     monkeypatch.setattr(comparison, "SETS_FOLDER", tmp_path)
     arguments = ["comparison", "no-profile", "untaught", "--question", "teaching", "--simulated-rooms", "2",
                  "--speech", str(recordings / "speech"), "--noise", str(recordings / "noise"),
