@@ -51,14 +51,12 @@ class Cell:
         """What it answers; a later answer takes its place."""
         return (
             self.network, self.voice, self.seconds, self.variant, self.minutes, self.run_minutes, self.precision,
-            self.recipe,
+            self.recipe, self.base,
         )  # fmt: skip
 
     def same_as(self, other: Cell) -> bool:
         """Whether ``other`` was made alike: nothing of it has to be measured again."""
-        return (self.key, self.steps, self.base, self.clips) == (
-            other.key, other.steps, other.base, other.clips,
-        )  # fmt: skip
+        return (self.key, self.steps, self.clips) == (other.key, other.steps, other.clips)
 
     def row(self, name: str) -> float:
         """A row of ``ROWS`` for this voice."""

@@ -205,8 +205,8 @@ def test_weights_are_kept_with_the_seconds_of_a_reading_as_plain_numbers() -> No
 def test_a_later_cell_takes_the_place_of_the_same_earlier(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     results.add(file, [cell("a", RECIPE, 1, 1.0), cell("b", RECIPE, 1, 2.0)])
-    results.add(file, [cell("a", RECIPE, 1, 3.0)])
-    assert [(c.voice, c.row(clips.SAME)) for c in results.read(file)] == [("b", 2.0), ("a", 3.0)]
+    results.add(file, [cell("a", RECIPE, 1, 3.0), cell("b", RECIPE, 1, 4.0, base="pvqe-s-1")])
+    assert [(c.voice, c.row(clips.SAME)) for c in results.read(file)] == [("b", 2.0), ("a", 3.0), ("b", 4.0)]
     file.write_text('{"other": 1}\n')
     with pytest.raises(ValueError, match="something else than cells"):
         results.read(file)
