@@ -150,6 +150,9 @@ CLAIMS = (
         RESULTS, "Clips of equally loud talkers gain {} dB", of(S, "two-talkers", GAIN, tags={"sir": "0 dB"})
     ),
     Claim(RESULTS, "talker is 10 dB quieter gain {} dB.", of(S, "two-talkers", GAIN, tags={"sir": "10 dB"})),
+    Claim(RESULTS, "In PESQ it has {},", of(S, "noise", "pesq", 2)),
+    Claim(RESULTS, "DeepFilterNet3 {} and NSNet2", of("deepfilternet3", "noise", "pesq", 2)),
+    Claim(RESULTS, "and NSNet2 {}.", of("nsnet2", "noise", "pesq", 2)),
     Claim(RESULTS, "DeepFilterNet3 has {},", of("deepfilternet3", "noise", RATED, 2)),
     Claim(RESULTS, "RNNoise {} and", of("rnnoise", "noise", RATED, 2)),
     Claim(RESULTS, "and this network {}.", of(S, "noise", RATED, 2)),
