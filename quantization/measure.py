@@ -156,7 +156,7 @@ def measure(
         row = replace(
             row,
             peak_memory_mb=own.peak_memory_mb,
-            scores=score(scenes, own.enhanced),
+            scores=score(scenes, own.enhanced, bars_only),
             minute_snr=_minute_snr(wanted_streams, got_streams, scenes.minutes),
             cosine=min(cosine(*pair) for pair in zip(fp32.embeddings, own.embeddings, strict=True)),
         )
@@ -188,8 +188,8 @@ def _compared(
     )
 
 
-def score(scenes: SceneSet, enhanced: list[Samples]) -> Scores:
-    """The scores of the outputs of ``scenes.scenes``, in their order."""
+def score(scenes: SceneSet, enhanced: list[Samples], bars_only: bool = False) -> Scores:
+    """The scores of the outputs of ``scenes.scenes``, in their order; see ``measure``."""
     voices = list(_wanted(scenes, enhanced, ("two-talkers", "noise")))
     others = [
         (float(np.sum(scene.noisy**2)), float(np.sum(output**2)))
@@ -200,7 +200,11 @@ def score(scenes: SceneSet, enhanced: list[Samples]) -> Scores:
     return Scores(
         si_sdr_gain=si_sdr_gain(scenes, enhanced),
         pesq_wb=_mean(_pesq(reference, output) for _, reference, output in voices),
-        dnsmos_ovrl=_mean(dnsmos(output, personalised=True)["ovrl"] for _, _, output in voices),
+        dnsmos_ovrl=(
+            NOT_MEASURED
+            if bars_only
+            else _mean(dnsmos(output, personalised=True)["ovrl"] for _, _, output in voices)
+        ),
         bak_suppr=pooled_suppression_db(others),
         tsos_percent=_mean(100 * over_suppression(reference, output).share for _, reference, output in clean),
     )
