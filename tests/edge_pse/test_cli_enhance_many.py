@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,8 +148,17 @@ def test_a_process_that_dies_costs_its_own_file_only(long_files, tmp_path):
     assert not jobs[0].target.exists()
 
 
-def started(folder, out, home):
-    """The command in a group of processes of its own, as a terminal runs it, in the middle of a file."""
+def workers_of(process):
+    """Ids of the processes that it has started to enhance files."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def started(folder, out, home, when=None):
+    """The command in a group of processes of its own, as a terminal runs it, in the middle of a file.
+
+    ``when``: of the process, whether it is far enough.
+    """
     process = subprocess.Popen(
         [*PROGRAM, "enhance", str(folder), "-o", f"{out}/", "--jobs", "2"],
         stdout=subprocess.PIPE,
@@ -157,7 +167,9 @@ def started(folder, out, home):
         env={**os.environ, "EDGE_PSE_HOME": str(home)},
         start_new_session=True,
     )
-    wait_for(lambda: process.poll() is not None or list(out.glob(".edge-pse-*.tmp")))
+    wait_for(
+        lambda: process.poll() is not None or (when(process) if when else list(out.glob(".edge-pse-*.tmp")))
+    )
     assert process.poll() is None
     return process
 
@@ -192,6 +204,19 @@ def test_ended_half_way_all_processes_end_and_leave_nothing_half_written(long_fi
     wait_for(lambda: none_left(process.pid))
     assert not list(out.glob(".*"))
     assert all(soundfile.info(path).frames == 40 * 16_000 for path in out.iterdir())
+
+
+def test_ended_while_its_processes_start_none_of_them_shows_where_it_was(long_files, tmp_path, home):
+    process = started(long_files, tmp_path / "out", home, when=workers_of)
+    masks = [Path(f"/proc/{worker}/status").read_text() for worker in workers_of(process)]
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=DEADLINE_S)
+    assert "run it again to go on." in errors and "Traceback" not in errors
+    # That depends on the moment; this does not: Ctrl-C is kept from them, from the very first.
+    blocked = [
+        int(line.split()[1], 16) for mask in masks for line in mask.splitlines() if line.startswith("SigBlk")
+    ]
+    assert blocked and all(bits >> (signal.SIGINT - 1) & 1 for bits in blocked)
 
 
 def test_killed_and_run_again_it_goes_on_and_sweeps_up(run, long_files, tmp_path, home):

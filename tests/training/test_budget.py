@@ -52,7 +52,7 @@ learning_rate = 1e-3
 [stage.scenes.echo]
 share = 0.8
 """
-SHARE = 0.85
+SHARE = 0.6
 PLAN = f"""
 noise_scale = 20
 trial_seconds = 0.1
@@ -66,7 +66,7 @@ speaker_groups = [1, 2]
 network = "pvqe-xs-far"
 stages = "stages.toml"
 stage = "calls"
-share = 0.15
+share = 0.4
 speaker_groups = [1]
 """
 
@@ -125,7 +125,7 @@ def test_a_budget_is_spent_though_a_call_is_killed_and_its_machine_lost(
     shutil.copytree(out, tmp_path / "results")
 
     # The same machine goes on from the state, and nothing is measured again.
-    seconds = left.spent_s / SHARE + max(5, left.spent_s)  # more, where the machine is busy
+    seconds = left.spent_s / SHARE + max(5, left.spent_s / 2)  # more, where the machine is busy
     more = ["--budget-minutes", str(seconds / 60), "--minutes", "9"]
     result = call(arguments, *more, "--work", str(tmp_path / "first"))
     assert "last call" in result.output and result.output.count(", finished") == 2
@@ -214,6 +214,6 @@ def test_the_plan_that_comes_with_it_is_of_the_weights_that_ship(tmp_path: Path)
         assert run.stage.scenes.speaker_groups in run.speaker_groups
         seen.append(run.network)
     (tmp_path / "stages.toml").write_text(STAGES)
-    (tmp_path / "plan.toml").write_text(PLAN.replace("0.15", "0.2"))
+    (tmp_path / "plan.toml").write_text(PLAN.replace("share = 0.4", "share = 0.5"))
     with pytest.raises(ValueError, match="must be 1 together"):
         load_plan(tmp_path / "plan.toml")

@@ -146,9 +146,11 @@ def test_every_fault_of_the_server_is_said_and_survived(sound_server, start_comm
     def survives(hurt, heal, message, pause=1.0):
         def measure():
             hurt()
-            run.wait_for(message, 6)
-            time.sleep(pause)
-            heal()
+            try:
+                run.wait_for(message, 6)
+                time.sleep(pause)
+            finally:
+                heal()  # before another try, too
             back = time.monotonic()
             again = run.wait_for("Running again")
             time.sleep(0.5)
