@@ -22,8 +22,8 @@ class FeatureCollector:
     """Runs one voice through the network, in a recording or as it is spoken, and says what there is to enroll.
 
     ``model``: the profile network, see ``Model.profile_network``. ``rate_hz``: of the samples, None for that of the
-    network; see ``Enhancer``. They are mono, in blocks of any size. ``half_band``: whether it is asked for what a
-    profile needs of that, which takes as long as all else.
+    network; see ``Enhancer``. They are mono, in blocks of any size. ``half_band``: whether it
+    also embeds the sound without the upper half of its band, as a profile needs it; that takes as long as all else.
     """
 
     def __init__(self, model: Model, rate_hz: int | None = None, half_band: bool = True):

@@ -28,6 +28,7 @@ class Watch:
         self.known: dict[str, Any] = {"status": None, "trouble": "", "profiles": []}
         """As ``state``, of the last time that the stream was asked."""
         self._looked_s = float("-inf")
+        self._looking = threading.Lock()
         self._wake, self._ending = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="edge-pse panel watch", daemon=True)
 
@@ -57,15 +58,16 @@ class Watch:
 
     def look(self) -> None:
         """Ask the stream now."""
-        try:
-            status, trouble = self._control.status(), ""
-        except ControlError as error:
-            status, trouble = None, str(error)
-        try:
-            profiles = ProfileStore().list()
-        except EdgePseError as error:
-            profiles, trouble = [], trouble or str(error)
-        self.known = {"status": status, "trouble": trouble, "profiles": profiles}
+        with self._looking:  # or an older answer could take the place of a newer one
+            try:
+                status, trouble = self._control.status(), ""
+            except ControlError as error:
+                status, trouble = None, str(error)
+            try:
+                profiles = ProfileStore().list()
+            except EdgePseError as error:
+                profiles, trouble = [], trouble or str(error)
+            self.known = {"status": status, "trouble": trouble, "profiles": profiles}
 
     def _run(self) -> None:
         underruns, pointed_s = None, float("-inf")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -37,12 +36,9 @@ EXAMPLES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def few_frames() -> Iterator[None]:
-    """Ranges are of a few frames: enough for which layers have them. What they are is not asked."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_int8, "calibration_inputs", lambda model: islice(calibration_inputs(model), 3))
-        yield
+def calibrate_on_few_frames(patch: pytest.MonkeyPatch) -> None:
+    """Enough for which layers have ranges; what these are is not asked then."""
+    patch.setattr(onnx_int8, "calibration_inputs", lambda model: islice(calibration_inputs(model), 3))
 
 
 @pytest.fixture
@@ -52,12 +48,14 @@ def one_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, few_frames: None) -> dict[str, Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Some recipes applied to the shipped fp32 file, without a contract."""
     folder = tmp_path_factory.mktemp("int8")
     paths = {name: folder / f"{name}.onnx" for name in EXAMPLES}
-    for name, path in paths.items():
-        quantize_onnx(FP32, RECIPES[name], path)
+    with pytest.MonkeyPatch.context() as patch:
+        calibrate_on_few_frames(patch)
+        for name, path in paths.items():
+            quantize_onnx(FP32, RECIPES[name], path)
     return paths
 
 
@@ -191,8 +189,9 @@ def test_layers_are_named_as_in_the_network() -> None:
 
 
 def test_a_model_with_a_far_end_becomes_int8_too_but_for_its_products_of_signals(
-    tmp_path: Path, one_mixture: None, few_frames: None
+    tmp_path: Path, one_mixture: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    calibrate_on_few_frames(monkeypatch)
     source, target = tmp_path / "pvqe-xs-far.fp32.onnx", tmp_path / "pvqe-xs-far.int8.onnx"
     write_onnx(trained_like("pvqe-xs-far"), source)
     drift = quantize(source, RECIPES[SHIPPED[".onnx"][0]], target, min_snr_db=20)

@@ -57,7 +57,7 @@ def test_processes_hear_different_scenes_and_share_their_weights(free_port: int,
 
 
 def test_torchrun_goes_on_with_a_run_and_ends_it(recordings: Path, tmp_path: Path) -> None:
-    """What a process without it has begun: two more under it would load PyTorch once more."""
+    """Without it the run begins, in this process: under torchrun PyTorch would be loaded another three times."""
     schedule = tmp_path / "schedule.toml"
     arguments = [
         *("--network", "pvqe-xs", "--threads", "1", "--simulated-rooms", "2"),

@@ -162,20 +162,21 @@ def _without_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # With the first process this starts, too, and lets interrupts through again afterwards: not in the middle, then.
+    # It starts with the first process, and lets interrupts through again: better before than in the middle.
     resource_tracker.ensure_running()
-    # Another thread may be the one that hears it: it must not come in the middle either, where a process has begun and
-    # does not know yet what to do.
+    # Another thread may hear it meanwhile, and raise it here, in the middle, where a process has begun and does not yet
+    # know what to do: it is raised afterwards. None: a handler that is not Python's, which could not be put back.
     heard: list[int] = []
-    handler = None
-    if threading.current_thread() is threading.main_thread():
-        handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    handler = signal.getsignal(signal.SIGINT)
+    waits = handler is not None and threading.current_thread() is threading.main_thread()
+    if waits:
+        signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if handler is not None:
+        if waits:
             signal.signal(signal.SIGINT, handler)
         if heard:
             signal.raise_signal(signal.SIGINT)
