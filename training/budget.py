@@ -183,8 +183,11 @@ class Call:
 
     def _is_time_to_begin(self) -> bool:
         """What is left of a call must not go before the first step, where another call follows."""
-        last = self._spent_before + self.call_s >= self.budget_s
-        return self._left_of_call() > (0 if last else self._startup_s)
+        return self._left_of_call() > (0 if self._is_last() else self._startup_s)
+
+    def _is_last(self) -> bool:
+        """Whether the budget ends with this call."""
+        return self._spent_before + self.call_s >= self.budget_s
 
     def _left_of(self, planned: PlannedRun) -> float:
         """Seconds until the share of a run is over, with those of the runs before it."""
@@ -243,7 +246,7 @@ class Call:
     # --- the call --------------------------------------------------------------------------------------------------
 
     def go(self) -> bool:
-        """Make what there is time for -> whether all is made, or the budget spent."""
+        """Make what there is time for -> whether that was the last call: all is made, or the budget spent."""
         for planned in self.plan.runs:
             run = self.progress.runs.setdefault(planned.network, RunProgress(planned.stage.name))
             if not run.finished and not (self._is_time_to_begin() and self._advance(planned, run)):
@@ -251,7 +254,8 @@ class Call:
         self._deliver()
         runs = self.progress.runs
         made = len(runs) == len(self.plan.runs) and all(run.finished for run in runs.values())
-        return made or self.progress.spent_s >= self.budget_s
+        # A run stops before the steps for which there is no time: what is left of the budget then is of no use.
+        return made or self._is_last()
 
     def _advance(self, planned: PlannedRun, run: RunProgress) -> bool:
         """Go on with a run until it or the time is over -> whether it is finished."""
