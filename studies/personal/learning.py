@@ -33,7 +33,6 @@ RANK = 8
 _LOW_RANK_RATE = 5.0  # a sum of two small matrices moves less at a rate than a matrix does
 _PROFILE_RATE = 50.0
 _HEAD = ("profile", "temporal_out", "modulation", "decoder1", "decoder2", "decoder3", "decoder4")
-_MIDDLE = ("profile_norm", "fuse", "fuse_norm", "gru1", "gru2", "embedding_norm")
 _LINEAR, _RECURRENT = ("fuse", "temporal_out", "modulation"), ("gru1", "gru2")
 
 
@@ -172,7 +171,6 @@ VARIANTS = {
     RECIPE: Variant("as training/personal.toml has it"),
     AGAINST: Variant("recordings of the most similar voice among the others", against=True),
     "all weights": Variant("the encoder learns, too", _only()),
-    "all but the encoder": Variant("what comes before the profile stays", _only(*_HEAD, *_MIDDLE)),
     "decoder and modulation": Variant("and the profile's matrix; recurrent layers stay", _only(*_HEAD)),
     "low rank": Variant(f"additions of rank {RANK} to fusion, recurrent layers and modulation", _low_rank_stage,
                         with_low_rank),
@@ -185,8 +183,6 @@ VARIANTS = {
     "absent weight doubled": Variant("others alone count more", _times(absent_weight=2)),
     "noise doubled": Variant("twice as many clips in noise alone", _scenes(single_mixtures=lambda n: 2 * n)),
     "any others": Variant("others whether similar or not", _scenes(close_share=lambda share: 0.0)),
-    "similar others": Variant("always the most similar others", _scenes(close_share=lambda share: 1.0)),
-    "half the rate": Variant("half the learning rate", _times(learning_rate=0.5)),
     "twice the rate": Variant("twice the learning rate", _times(learning_rate=2)),
 }  # fmt: skip
 """By name. ``MEAN`` is no variant of learning: half of what the recipe changed."""

@@ -39,7 +39,7 @@ PAGE, PLOT = "personal.md", "personal.png"
 NETWORK = "pvqe-s"
 OTHER_NETWORKS = ("pvqe-xs", "pvqe-s-far")
 MINUTES = (1.0, 3.0, 10.0, 30.0)
-LEAST_VOICES, FEWER_VOICES = 16, 8
+LEAST_VOICES, FEWER_VOICES = 16, 4
 WORSE_DB = 0.2
 SHORT_ROWS = (SAME, MICROPHONE, CROSS, ABSENT, NOISE, LEVEL, LOST)
 """Of tables that compare."""
