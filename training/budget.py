@@ -254,7 +254,7 @@ class Call:
         self._deliver()
         runs = self.progress.runs
         made = len(runs) == len(self.plan.runs) and all(run.finished for run in runs.values())
-        # A run stops before the steps for which there is no time: what is left of the budget then is of no use.
+        # A run stops before the steps for which there is no time: what is left of the budget is no call's worth.
         return made or self._is_last()
 
     def _advance(self, planned: PlannedRun, run: RunProgress) -> bool:
