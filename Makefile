@@ -16,7 +16,7 @@ CHECKS_INT8 := $(NETWORKS:%=check-int8-%)
 
 AUDIO_TESTS := $(BIN)/python -m pytest -rs tests/edge_pse/audio
 
-.PHONY: demo test check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-panel test-satellite test-arm test-install footprint soak fuzz mutants
+.PHONY: demo test compiled-tests check check-int8 bench report peers format clean system-packages test-pipewire test-browser test-panel test-satellite test-arm test-install footprint soak fuzz mutants
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m evaluation.demo
@@ -24,8 +24,13 @@ demo: $(VENV)/.demo
 # The gates first, two at a time. Then four processes, of which two hear live audio, whose tests mostly wait.
 test:
 	@$(MAKE) --no-print-directory -j2 system-packages $(VENV)/.pytorch
-	@$(MAKE) --no-print-directory -j2 --output-sync $(CHECKS_INT8) check
+	@$(MAKE) --no-print-directory -j2 --output-sync $(CHECKS_INT8) check compiled-tests
 	$(BIN)/python -m pytest -n 4
+
+# Once, beside the gates: else each of the four processes compiles for itself all that the tests import. What fails is said
+# by the tests.
+compiled-tests: $(VENV)/.development
+	-@$(BIN)/python -m pytest --collect-only -q > /dev/null
 
 check: $(VENV)/.development
 	$(BIN)/ruff check .

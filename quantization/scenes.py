@@ -12,7 +12,9 @@ from quantization.calibration import CHECK, SAMPLE_RATE_HZ, Samples, mixtures
 
 STREAM_MINUTES = 3
 MINUTE_SECONDS = 60
-STREAMS = 4
+STREAMS = (0, 1, 2, 3)
+NEAREST_STREAMS = (1, 3)
+"""Of the short scenes: those in which the files that ship come nearest to ``MIN_MINUTE_SNR_DB`` of the bars."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class SceneSet:
     minute: Samples
     """Does an error pile up in the states? Only time differs from one minute to the next."""
     minutes: int = STREAM_MINUTES
+    streams: tuple[int, ...] = STREAMS
+    """Which of the voices hear it, by their place."""
 
     def job(self) -> dict[str, np.ndarray]:
         """What ``quantization.worker`` is to do with the scenes."""
@@ -50,8 +54,9 @@ class SceneSet:
         }
 
     def stream_job(self) -> dict[str, np.ndarray]:
-        """The same with the minute, over and over without a stop, once for each of the first voices."""
-        profiles = list(dict.fromkeys(scene.profile for scene in self.scenes))[:STREAMS]
+        """The same with the minute, over and over without a stop, once for each of the voices of ``streams``."""
+        voices = list(dict.fromkeys(scene.profile for scene in self.scenes))
+        profiles = [voice for place, voice in enumerate(voices) if place in self.streams]
         return self._job(profiles, [np.tile(self.minute, self.minutes)] * len(profiles))
 
     def _job(self, profiles: list[int], noisy: list[Samples]) -> dict[str, np.ndarray]:
@@ -67,7 +72,7 @@ class SceneSet:
         return replace(self, scenes=scenes)
 
 
-def short_scenes(far_end: bool = False) -> SceneSet:
+def short_scenes(far_end: bool = False, streams: tuple[int, ...] = STREAMS) -> SceneSet:
     """Four mixtures out of ``tests/fixtures``, their voices alone, and one of these with another's profile.
 
     ``far_end``: what lies over the voice is an echo.
@@ -83,7 +88,7 @@ def short_scenes(far_end: bool = False) -> SceneSet:
     voices = [scene.reference for scene in scenes if scene.reference is not None]
     scenes += [Scene("clean", voice, voice, number) for number, voice in enumerate(voices)]
     scenes.append(Scene("interferer-only", voices[0], None, 1))
-    return SceneSet(enrollments, scenes, minute)
+    return SceneSet(enrollments, scenes, minute, streams=streams)
 
 
 def dev_scenes(data: Path | None, far_end: bool = False) -> SceneSet:

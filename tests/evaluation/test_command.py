@@ -106,7 +106,7 @@ def test_the_markdown_says_it_all(report):
 def test_pairs_are_scored_the_same_every_time_by_any_number_of_processes(pair_folders, tmp_path):
     texts = []
     for jobs in ("2", "1"):
-        options = ["--input", "--command", "cp {noisy} {out}", "--no-cost", "--out", tmp_path / jobs]
+        options = ["--input", "--command", "cp {noisy} {out}", "--quick", "--out", tmp_path / jobs]
         done = _evaluate("pvqe-s", "--pairs", *pair_folders, *options, "--jobs", jobs)
         texts.append((tmp_path / jobs / "report.json").read_text())
     assert texts[0] == texts[1]
