@@ -24,7 +24,7 @@ def portaudio() -> Finding:
         version = listing.portaudio().get_portaudio_version()[1]
     except AudioError as error:
         sentence, _, advice = str(error).partition(": ")
-        return fail(f"{sentence}.", advice)
+        return fail(f"{sentence}.", f"{advice[:1].upper()}{advice[1:]}")
     return ok(f"{version.partition(',')[0]}.")
 
 

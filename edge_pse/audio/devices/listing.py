@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import sys
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -76,7 +77,12 @@ class Format:
 
 
 def portaudio() -> ModuleType:
-    """The ``sounddevice`` module; AudioError with what to do if PortAudio is missing or does not start."""
+    """The ``sounddevice`` module; AudioError with what to do if PortAudio is missing or does not start.
+
+    SoundServerError if the sound server hangs: PortAudio, which looks into it when it starts, would hang with it.
+    """
+    if "sounddevice" not in sys.modules:
+        sound_server.check_answers()
     try:
         import sounddevice
     except ImportError as error:

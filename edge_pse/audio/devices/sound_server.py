@@ -63,6 +63,20 @@ class Routing:
     """When the server was asked (monotonic): what was opened later may be elsewhere."""
 
 
+class _HangsError(SoundServerError):
+    """It takes a question and gives no answer."""
+
+
+def check_answers() -> None:
+    """SoundServerError if there is a server and it hangs; nothing happens where there is none."""
+    try:
+        _run("info", tries=1)
+    except _HangsError:
+        raise
+    except SoundServerError:
+        return
+
+
 def kind_of_server() -> Literal["pulseaudio", "pipewire"] | None:
     """Which server answers, None if none does."""
     try:
@@ -260,7 +274,8 @@ def _run(*arguments: str, tries: int = 1 + len(_TRY_AGAIN_S)) -> str | None:
                 env=_plain_language(),
             )
         except subprocess.TimeoutExpired:
-            break  # whoever hangs does not cease to when asked more often
+            # Whoever hangs does not cease to when asked more often.
+            raise _HangsError(" ".join(arguments)) from None
         except OSError:
             done = None
         if done is not None and done.returncode == 0:

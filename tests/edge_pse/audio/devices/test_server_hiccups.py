@@ -16,7 +16,7 @@ import pytest
 from edge_pse.audio.devices import sound_server as server_side
 from edge_pse.audio.devices import virtual_mic
 from edge_pse.errors import SoundServerError
-from tests.edge_pse.audio.running import need_pulseaudio
+from tests.edge_pse.audio.running import COMMAND, need_pulseaudio
 
 SOURCE = virtual_mic.SOURCE
 LATENCY = ("--latency", "100")
@@ -236,3 +236,26 @@ def test_a_server_that_hangs_while_a_device_opens_leaves_the_process_that_comes_
     finally:
         os.kill(process, signal.SIGCONT)
     assert done.returncode == 0
+
+
+def test_a_server_that_hangs_is_said_to_and_holds_no_command_up(sound_server):
+    """PortAudio looks into it when it starts, and would hang with it."""
+    process = sound_server.process.pid
+    os.kill(process, signal.SIGSTOP)
+    try:
+        started = [
+            subprocess.Popen(
+                [*COMMAND, *words],
+                env=sound_server.env,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            for words in (("devices",), ("devices", "--json"), ("run", "--input", "desk"))
+        ]
+        ended = [(command.communicate(timeout=20), command.returncode) for command in started]
+    finally:
+        os.kill(process, signal.SIGCONT)
+    for (said, complained), status in ended:
+        assert (said, status) == ("", 1)
+        assert complained.startswith("Error: The sound server does not answer") and "restart" in complained
