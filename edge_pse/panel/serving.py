@@ -10,12 +10,13 @@ import re
 import signal
 import socket
 import sys
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TextIO
 
 import uvicorn
 from platformdirs import user_config_path
@@ -38,6 +39,8 @@ PORT = 10360
 _LOCK = "panel.lock"
 MOST_CONNECTIONS = 100
 _END_S = 2
+_BEGINS_S, _ASK_AGAIN_S = 3.0, 0.05
+"""How long a panel may have the lock before it says where it listens."""
 _NOWHERE = ("192.0.2.1", 9)
 """An address that nobody has (RFC 5737): to ask by which of its own this machine would send there. Nothing is sent."""
 
@@ -192,13 +195,26 @@ def _lock() -> Iterator[Address | None]:
     except OSError as error:
         raise ControlError(f"Can't write {path}: {error.strerror}.") from error
     with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
+        yield _other(file)
+
+
+def _other(file: TextIO) -> Address | None:
+    """None once this process has the lock; else where the one listens that has it, which may only just be beginning."""
+    ends_s = time.monotonic() + _BEGINS_S
+    while time.monotonic() < ends_s:
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            yield Address.of(file.read().strip())
+            file.seek(0)
+            text = file.read().strip()
+            if text:
+                return Address.of(text)
+            time.sleep(_ASK_AGAIN_S)
         else:
-            yield None
+            file.truncate(0)  # what it says is where a panel listened that has ended
+            return None
+    raise ControlError("Another panel of this user is just beginning: try again in a moment.")
 
 
 @contextmanager

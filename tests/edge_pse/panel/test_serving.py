@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,11 +11,11 @@ import pytest
 pytest.importorskip("uvicorn", reason="the panel needs: pip install starlette uvicorn")
 
 from edge_pse.errors import ControlError
-from edge_pse.panel import connection
+from edge_pse.panel import connection, serving
 from edge_pse.panel.access import Access
 from edge_pse.panel.parts import Parts
 from edge_pse.panel.server import application
-from edge_pse.panel.serving import MOST_CONNECTIONS, Address, serve, server_of
+from edge_pse.panel.serving import MOST_CONNECTIONS, Address, running, serve, server_of
 
 TOKEN = "a token of twenty letters"
 ENTER = ("POST /api/enter HTTP/1.1", "Origin: http://127.0.0.1", "Content-Type: application/json")
@@ -99,6 +100,25 @@ def test_of_two_that_begin_at_once_one_says_that_the_other_runs(tmp_path, monkey
         print(address, file=lock, flush=True)
         with pytest.raises(ControlError, match=f"runs already, at {address}"):
             serve(address, lambda bound: None)
+
+
+def test_one_that_only_just_begins_is_waited_for_and_what_ended_is_not_taken_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / "edge-pse").mkdir()
+    path = tmp_path / "edge-pse/panel.lock"
+    path.write_text("127.0.0.1:1\n")  # of a panel that was killed
+    assert running() is None
+    with path.open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        later = threading.Timer(0.3, lambda: print("127.0.0.1:2", file=lock, flush=True))
+        later.start()
+        assert running() == Address("127.0.0.1", 2)
+        later.join()
+        lock.truncate(0)
+        monkeypatch.setattr(serving, "_BEGINS_S", 0.2)
+        with pytest.raises(ControlError, match="just beginning"):
+            running()
 
 
 def test_whoever_asks_again_and_again_or_waits_for_an_answer_is_not_cut_off(served, monkeypatch):
