@@ -14,9 +14,10 @@ doubled. Where none scores 0.1 dB or more the general weights are kept.
 
 Why means of both weights are candidates: what is learnt goes on to gain beside similar voices long after it has begun
 to lose in noise, or where the voice is another day's. The gains grow with the share of what was learnt, the losses with
-its square: half of it has half of the gains and a quarter of the losses. For the same reason weights of earlier moments
-are candidates: as they were after a third and after two thirds of the time of learning, and half of each. What the rule
-chose for eight voices, and what that was worth on other recordings of them, is in ``docs/history.md``.
+its square: half of it has half of the gains and a quarter of the losses. Where all of it is not admissible, the largest
+share that is gets looked for by halving. For the same reason weights of earlier moments are candidates: as they were
+after a third and after two thirds of the time of learning, and half of each. What the rule chose for eight voices, and
+what that was worth on other recordings of them, is in ``docs/history.md``.
 
 Where time is short the last of the candidates are not judged: see ``Judge.choose``.
 """
@@ -26,7 +27,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
@@ -70,8 +71,8 @@ Scores = dict[str, NDArray[np.float64]]
 
 _MOST_SUPPRESSION_DB = 40.0
 """What is fainter nobody hears."""
-SHARES = (1.0, 0.5, 0.7, 0.3)
-"""Of what was learnt, in the candidates, as they are judged one after the other; the rest is general."""
+SHARES = 4
+"""How many shares of what was learnt are candidates; the rest of those weights is general."""
 SNAPSHOTS = {1 / 3: "third", 2 / 3: "two thirds"}
 """Of the time of learning: what was learnt by then is among the candidates, too. With words for it."""
 SNAPSHOT_SHARES = (1.0, 0.5)
@@ -342,7 +343,7 @@ class Judge:
         FEWEST_CANDIDATES are judged in any case, the others as long as there is time.
         """
         candidates: list[Candidate] = []
-        for proposal in _proposals(learnt, earlier):
+        for proposal in self._proposals(learnt, earlier, candidates):
             if len(candidates) >= FEWEST_CANDIDATES and left_s() < self.judging_s:
                 break
             candidates.append(self._candidate(proposal))
@@ -354,6 +355,24 @@ class Judge:
         ]
         better.sort(key=lambda candidate: score_db(self.general, candidate.scores), reverse=True)
         return Verdict(self.general, better, candidates)
+
+    def _proposals(
+        self, learnt: Sequence[Moment], earlier: Network | None, judged: Sequence[Candidate]
+    ) -> Iterator[Proposal]:
+        """What is to be judged, the most promising first: what an earlier time has learnt is not given away for what
+        is not better. ``judged`` are those proposed so far.
+        """
+        if earlier is not None:
+            yield Proposal(Moment(earlier), 1.0, earlier=True)
+        if learnt:
+            admissible: dict[float, bool] = {}
+            while len(admissible) < SHARES:
+                share = next_share(admissible)
+                yield Proposal(learnt[-1], share)
+                admissible[share] = not worse_rows(self.general, judged[-1].scores)
+        for share in SNAPSHOT_SHARES:
+            for moment in reversed(learnt[:-1]):
+                yield Proposal(moment, share)
 
     def _candidate(self, proposal: Proposal) -> Candidate:
         network = proposal.learnt.network
@@ -368,16 +387,21 @@ class Judge:
         return scores
 
 
-def _proposals(learnt: Sequence[Moment], earlier: Network | None) -> Iterator[Proposal]:
-    """What is judged, in this order: what an earlier time has learnt is not given away for what is not better."""
-    if earlier is not None:
-        yield Proposal(Moment(earlier), 1.0, earlier=True)
-    if learnt:
-        for share in SHARES:
-            yield Proposal(learnt[-1], share)
-    for share in SNAPSHOT_SHARES:
-        for moment in reversed(learnt[:-1]):
-            yield Proposal(moment, share)
+def next_share(admissible: Mapping[float, bool]) -> float:
+    """Of what was learnt, to be judged next, after shares that were admissible or not; all of it is the first.
+
+    The largest admissible one is looked for by halving. Where that is all of it, less may still score more.
+    """
+    if not admissible:
+        return 1.0
+    if admissible[1.0]:
+        return 1 - len(admissible) / SHARES
+    refused = 1.0
+    for share in sorted(admissible, reverse=True):
+        if admissible[share]:
+            return (share + refused) / 2
+        refused = share
+    return refused / 2
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -176,7 +176,7 @@ class Learner:
 
     def _end_s(self, judge: Judge) -> float:
         """What is to be done after learning takes so long, as far as that is known by now."""
-        candidates = len(SHARES) + len(SNAPSHOTS) * len(SNAPSHOT_SHARES) + bool(self.request.start)
+        candidates = SHARES + len(SNAPSHOTS) * len(SNAPSHOT_SHARES) + bool(self.request.start)
         all_s, fewest_s = candidates * judge.judging_s, FEWEST_CANDIDATES * judge.judging_s
         return max(fewest_s, min(all_s, 60 * self.request.minutes * _JUDGING_SHARE)) + _files_s(judge)
 

@@ -52,7 +52,7 @@ if __name__ == "__main__":
     if "--keep" in sys.argv:
         judging.MOST_LOSS_DB = judging.MOST_LOST_FRAMES = judging.MOST_LOST_FIRST_SECOND = 1000.0
         judging.LEAST_SCORE_DB = -1000.0
-        judging.SHARES = judging.SNAPSHOT_SHARES = (1.0,)
+        judging.SHARES, judging.SNAPSHOT_SHARES = 1, (1.0,)
         judging.SNAPSHOTS = learner.SNAPSHOTS = {0.0: "moment"}
         files.check = lambda network, weights, speech: None  # tests of files have it
     sys.exit(main())

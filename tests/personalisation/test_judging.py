@@ -65,7 +65,7 @@ def profile(recording: Recording) -> torch.Tensor:
 
 @pytest.fixture(autouse=True)
 def _two_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "SHARES", (1.0, 0.5))
+    monkeypatch.setattr(judging, "SHARES", 2)
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +210,27 @@ def test_no_row_may_lose_more_than_a_fifth_of_a_decibel(rows: tuple[str, ...]) -
     gains = {"similar": 3.0, "other": 3.0, "alone": 9.0, "noise": 1.0}
     assert not judging.worse_rows(_scores(), _scores(**{**gains, **dict.fromkeys(rows, -0.15)}))
     assert judging.worse_rows(_scores(), _scores(**{**gains, **dict.fromkeys(rows, -0.25)}))
+
+
+@pytest.mark.parametrize(
+    ("most", "judged"),
+    [
+        (1.0, [1.0, 0.75, 0.5, 0.25]),
+        (0.9, [1.0, 0.5, 0.75, 0.875]),
+        (0.7, [1.0, 0.5, 0.75, 0.625]),
+        (0.2, [1.0, 0.5, 0.25, 0.125]),
+        (0.4, [1.0, 0.5, 0.25, 0.375]),
+    ],
+)
+def test_the_largest_share_that_may_be_kept_is_looked_for(
+    most: float, judged: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "SHARES", 4)
+    admissible: dict[float, bool] = {}
+    while len(admissible) < len(judged):
+        share = judging.next_share(admissible)
+        admissible[share] = share <= most
+    assert list(admissible) == judged
 
 
 def test_few_clips_say_little_beside_what_their_like_say() -> None:
