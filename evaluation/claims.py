@@ -231,7 +231,7 @@ CLAIMS = (
     ),
     Claim(
         FAR_CARD,
-        "(the interval begins at {})",
+        "and its interval begins at {} dB",
         of(FAR, "echo", "erle_db", 0, value="low", tags={"source": "real"}),
     ),
     Claim(XS_CARD, "the int8 outputs are {} to", int8_of(XS, "snr_db", min)),

@@ -121,11 +121,19 @@ install() {
     *":$HOME/.local/bin:"*) ;;
     *) echo "Log in again, so that ~/.local/bin is in your PATH; until then call $COMMAND." ;;
     esac
-    echo "Installed $("$COMMAND" --version | tr , ' '). Next: edge-pse enroll, then \`--profile NAME\` in $OPTIONS."
+    echo "Installed $("$COMMAND" --version | tr , ' '). Next: $(next_step)."
+}
+
+next_step() {
+    if [ "$service" = yes ]; then
+        echo "edge-pse enroll me, then \`--profile me\` in $CONFIGURATION/edge-pse/service.conf"
+    else
+        echo "edge-pse enroll me, then edge-pse run --output virtual --profile me"
+    fi
 }
 
 check_machine() {
-    command -v dpkg >/dev/null || fail "This is for Debian and Raspberry Pi OS; elsewhere: pip install edge-pse."
+    command -v dpkg >/dev/null || fail "This is for Debian and Raspberry Pi OS; elsewhere: pip install . in the checkout."
     architecture=$(dpkg --print-architecture)
     case $architecture in
     amd64 | arm64) ;;
@@ -370,7 +378,8 @@ uninstall() {
 leave_voices() {
     if [ -d "$1/profiles" ]; then
         if [ "$purge" = yes ]; then
-            find "$1/profiles" -maxdepth 1 \( -name '*.profile.json' -o -name .lock -o -name '.*.tmp' \) -type f -exec rm -f {} +
+            find "$1/profiles" -maxdepth 1 \( -name '*.profile.json' -o -name '*.personal' \
+                -o -name .lock -o -name '.*.tmp' \) -type f -exec rm -f {} +
         fi
         rmdir "$1/profiles" 2>/dev/null ||
             if [ "$purge" = yes ]; then

@@ -5,7 +5,7 @@ and a payload. ``protocol``: events within limits, and one connection. ``sound``
 what recognisers take. ``command``: one command on its way to the service and the transcript back. ``client``: one
 client. ``proxy``: who listens, and who may come in.
 
-The package ``wyoming`` is imported here alone, and only by these modules; ``pip install 'edge-pse[assistant]'``.
+The package ``wyoming`` is imported here alone, and only by these modules; ``pip install '.[assistant]'``.
 """
 
 from __future__ import annotations

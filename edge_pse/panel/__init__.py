@@ -10,7 +10,7 @@ and ``examination``, which is the doctor's.
 ``installation`` makes the panel a service.
 
 The stream is another process: the panel knows it through ``edge_pse.control`` alone, and ends without it.
-``pip install 'edge-pse[panel]'`` brings Starlette and uvicorn, which only these modules import.
+``pip install '.[panel]'`` brings Starlette and uvicorn, which only these modules import.
 """
 
 from __future__ import annotations

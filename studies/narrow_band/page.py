@@ -86,7 +86,7 @@ _CHOICE = """## What ships
   Another one who speaks alone loses {taken_before:.1f} dB with zeros and {taken_after:.1f} dB with the noise. In both
   cases the profile is of the whole band.
 - Of the set, the clips that are heard and enrolled at 8 kHz lose fewer frames. Nothing else is known to change there.
-- The other networks lose fewer frames, too.
+- Of the dev speakers, the other networks lose fewer frames, too. pvqe-s-far takes a little less of another one away.
 - Streams of 16 kHz and more are shown as they are, also where they hold nothing above 4 kHz.
 """
 

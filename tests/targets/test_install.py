@@ -119,6 +119,11 @@ class Machine:
         file.touch()
         return file
 
+    def personal_weights(self, place, name="me"):
+        file = place / f"profiles/{name}.personal"
+        file.touch()
+        return file
+
 
 @pytest.fixture
 def machine(tmp_path):
@@ -163,6 +168,7 @@ def test_what_was_recorded_of_another_shell_is_purged_with_the_rest(machine):
     voices = machine.home / 'my "voices" 100%$'
     machine.install(EDGE_PSE_HOME=str(voices))
     machine.voice(voices)
+    machine.personal_weights(voices)
     machine.voice(machine.home / ".local/share/edge-pse")
     machine.script("--uninstall", "--purge")
     assert machine.files() == []

@@ -56,9 +56,7 @@ def home(sound_server, tmp_path, recording):
 
 def test_the_laptop_part_as_written(home, sound_server):
     directory, env, options = home
-    typed = [
-        line for line in commands(section("A laptop, in three minutes")) if not line.startswith(ELSEWHERE)
-    ]
+    typed = [line for line in commands(section("A laptop")) if not line.startswith(ELSEWHERE)]
     assert [shlex.split(line)[1] for line in typed if line.startswith("edge-pse")] == [
         "doctor",
         "devices",
