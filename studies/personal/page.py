@@ -51,11 +51,11 @@ CURVES = {
 SUPPRESSED = {ABSENT: "whoever it is", WORST: "the worst tenth of the clips"}
 _HEAD = """# Personal weights: what they bring
 
-A network can go on learning one voice, on its user's own machine. This page says what that brings, as far as it
-has been measured. It is written by `python -m studies personal-page` from the cells in
-`studies/personal/results.jsonl`. `python -m studies personal --data DATA --minutes 1 --minutes 3 --minutes 10
---clips 6 --results studies/personal/results.jsonl` measures further cells and leaves those that are there. What two voices gained before there was this file:
-[history](history.md#personal-weights-one-voice).
+A network can go on learning one voice, on its user's own machine. This page says what that brings, as far as it has
+been measured. It is written by `python -m studies personal-page` from the cells in `studies/personal/results.jsonl`.
+`python -m studies personal --data DATA --minutes 1 --minutes 3 --minutes 10 --clips 6 --results
+studies/personal/results.jsonl` measures further cells and leaves those that are there. What two voices gained before
+there was this file: [history](history.md#personal-weights-one-voice).
 """
 _HOW = """## What was measured
 

@@ -76,9 +76,9 @@ with what is left of 4 to 7.25 kHz: 0 is as below, and less than 0 is better. Th
 noise sounds like tones when most of it is taken away: 0 is as the noise was.
 """
 _FOUND = """The wanted voice loses {voice:.1f} and {voice_letters:.1f} dB above 8 kHz, of phones and of letters, and
-{below:.1f} and {below_letters:.1f} dB from 4 to 7.25 kHz. What is left of others who talk alone is 3 dB louder
-than what is left below, or less; noise is fainter. Hiss above the network's band is {hiss:.0f} and {hiss_letters:.0f} dB fainter while
-the voice speaks.
+{below:.1f} and {below_letters:.1f} dB from 4 to 7.25 kHz. What is left of others who talk alone is 3 dB louder than
+what is left below, or less; noise is fainter. Hiss above the network's band is {hiss:.0f} and {hiss_letters:.0f} dB
+fainter while the voice speaks.
 
 **What it can't.** All that is above 8 kHz has one fate in a hop, but for steady noise. Where two speak at once, it is
 taken away as far as both together are below, and the wanted voice with it: SI-SDR falls by {talkers:.1f} and
