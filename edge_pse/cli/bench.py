@@ -42,6 +42,8 @@ def bench(
     Times are those of one frame.
     Close other programs first: they make p99 and max longer.
     """
+    if all_models and (model_name or backend):
+        raise click.UsageError("--all measures each model on each runtime: leave out --model and --backend.")
     settings = targets.choose(target).settings.override(model=model_name, backend=backend, threads=threads)
     if all_models:
         results = [_measure_alone(path, runtime, seconds, settings.threads) for path, runtime in _all_pairs()]

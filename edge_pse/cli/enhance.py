@@ -13,6 +13,7 @@ import edge_pse
 from edge_pse.audio.files import PIPE_FORMATS, Manner, available_cores, enhance_file, is_folder, is_sound
 from edge_pse.cli import notices, options, output, pipes
 from edge_pse.cli.enhance_many import enhance_into
+from edge_pse.cli.named_path import NamedPath
 from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.progress import progress_bar
 from edge_pse.errors import AudioError
@@ -23,8 +24,8 @@ _LONG_SECONDS = 10
 
 
 @click.command()
-@click.argument("sources", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", "name_of_target", required=True, metavar="OUT", type=click.Path())
+@click.argument("sources", metavar="IN...", nargs=-1, required=True, type=NamedPath())
+@click.option("-o", "--output", "name_of_target", required=True, metavar="OUT", type=NamedPath(path_type=str))
 @options.profiles
 @click.option(
     "--strength",
@@ -44,7 +45,7 @@ _LONG_SECONDS = 10
 @click.option(
     "--far-end",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     help="What the loudspeaker played meanwhile, from the same moment on: its echo is cancelled.",
 )
 @click.option(

@@ -14,6 +14,7 @@ import edge_pse
 from edge_pse.audio.files import read_recordings
 from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
+from edge_pse.cli.named_path import NamedPath
 from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
 from edge_pse.enrollment import Verdict, extract_recording, verify
@@ -27,10 +28,8 @@ _MAX_SECONDS = 600
 
 @click.command()
 @click.argument("name")
-@click.argument("more_files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
-@click.option(
-    "--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A recording."
-)
+@click.argument("more_files", nargs=-1, type=NamedPath(), metavar="[FILE]...")
+@click.option("--from", "files", multiple=True, type=NamedPath(), metavar="FILE", help="A recording.")
 @click.option(
     "--channel", type=click.IntRange(1), help="Of the recordings; without it, that with most speech."
 )
@@ -47,7 +46,7 @@ _MAX_SECONDS = 600
 @click.option("--language", type=click.Choice(languages()), help="Of the text to read; else the system's.")
 @click.option(
     "--keep-audio",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     metavar="FILE",
     help="Also write what the microphone heard; otherwise no sound is kept.",
 )
@@ -93,10 +92,12 @@ def enroll(
         raise click.UsageError("Give only one of --replace, --add and --verify.")
     if insist and not add:
         raise click.UsageError("--insist is for --add: it adds what does not sound like the profile.")
-    if paths and (source or keep_audio or language or as_json):
+    if paths and (source or keep_audio or language or as_json or options.given("seconds")):
         raise click.UsageError(
-            "--input, --language, --keep-audio and --json are for the microphone, not for files."
+            "--input, --seconds, --language, --keep-audio and --json are for the microphone, not for files."
         )
+    if microphone and verifying:
+        raise click.UsageError("--microphone is kept with a recording: --verify keeps none.")
     if channel is not None and not paths:
         raise click.UsageError(
             "--channel is for files: of a microphone the channel with most speech is taken."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edge_pse import targets
 from edge_pse.backends import RUNTIMES
@@ -16,6 +17,11 @@ OF_TARGET = "the target's"
 """Shown as the default of an option that the target of the machine decides; its value is then None."""
 
 _Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def given(name: str) -> bool:
+    """Whether the command that runs was given that parameter, by its name in Python."""
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def _model(default: str | None, shown: bool | str) -> _Option:

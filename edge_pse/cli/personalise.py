@@ -15,7 +15,9 @@ import click
 
 from edge_pse.audio.files import read_recordings
 from edge_pse.audio.files.reading import is_same_file
+from edge_pse.cli import options
 from edge_pse.cli.enroll_microphone import Wishes, record
+from edge_pse.cli.named_path import NamedPath
 from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.personalise_screen import view
 from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
@@ -43,10 +45,8 @@ _ROOM_BYTES = 64 << 20
 
 @click.command()
 @click.argument("name")
-@click.argument("more_files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
-@click.option(
-    "--from", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A recording."
-)
+@click.argument("more_files", nargs=-1, type=NamedPath(), metavar="[FILE]...")
+@click.option("--from", "files", multiple=True, type=NamedPath(), metavar="FILE", help="A recording.")
 @click.option(
     "--channel", type=click.IntRange(1), help="Of the recordings; without it, that with most speech."
 )
@@ -71,7 +71,7 @@ _ROOM_BYTES = 64 << 20
 @click.option(
     "--against",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     metavar="FILE",
     help="A recording of somebody to leave out above all; may be given again.",
 )
@@ -112,8 +112,8 @@ def personalise(
     paths = (*files, *more_files)
     if add and replace:
         raise click.UsageError("Give only one of --add and --replace.")
-    if paths and (source or language):
-        raise click.UsageError("--input and --language are for the microphone, not for files.")
+    if paths and (source or language or options.given("seconds")):
+        raise click.UsageError("--input, --seconds and --language are for the microphone, not for files.")
     if channel is not None and not paths:
         raise click.UsageError(
             "--channel is for files: of a microphone the channel with most speech is taken."

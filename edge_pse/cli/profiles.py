@@ -12,6 +12,7 @@ import click
 
 from edge_pse import Profile, ProfileStore
 from edge_pse.cli import output, pipes
+from edge_pse.cli.named_path import NamedPath
 from edge_pse.enrollment import trust
 from edge_pse.enrollment.verification import FAIR_TRUST, GOOD_TRUST
 from edge_pse.errors import EdgePseWarning, ModelError, ProfileError
@@ -203,7 +204,7 @@ def delete(name: str) -> None:
 
 @profiles.command()
 @click.argument("name")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
 @click.option("--general", is_flag=True, help="Leave personal weights out.")
 def export(name: str, file: Path, general: bool) -> None:
     """Write a profile to FILE, with its personal weights, to take it to another device."""
@@ -222,7 +223,7 @@ def export(name: str, file: Path, general: bool) -> None:
 
 
 @profiles.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NamedPath())
 @click.option("--name", help="Take it in under another name.")
 def import_(file: Path, name: str | None) -> None:
     """Take in a profile that was exported to FILE."""

@@ -20,6 +20,7 @@ from edge_pse.cli import notices, options, output, resuming
 from edge_pse.cli.auto_enroll import StreamEnrollment
 from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.cli.live_screen import Lines, Screen, View
+from edge_pse.cli.named_path import NamedPath
 from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.cli.stopping import stop_on_signals
@@ -54,7 +55,7 @@ _HUNG_PAUSE_S = 0.5
 @click.option("--bypass", is_flag=True, help="Begin with the input as it is, at the same delay.")
 @click.option(
     "--record",
-    type=click.Path(path_type=Path),
+    type=NamedPath(),
     metavar="FILE",
     help="Also write what is played; a file that is there stays, and the next free name is taken.",
 )

@@ -12,6 +12,7 @@ import click
 import edge_pse
 from edge_pse.audio.files.speaking import who_speaks
 from edge_pse.cli import options, output
+from edge_pse.cli.named_path import NamedPath
 from edge_pse.errors import EdgePseWarning, ProfileError
 from edge_pse.kept_voices import check_profile
 from edge_pse.profiles import Profile, ProfileStore
@@ -24,7 +25,7 @@ _RECENT_S = 3.0
 
 
 @click.command()
-@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="FILE", type=NamedPath())
 @click.option(
     "--profile", "names", metavar="NAME", multiple=True,
     help="A voice that it might be, again for each further one; without it, all that are enrolled.",

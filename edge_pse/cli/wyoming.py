@@ -11,6 +11,7 @@ import click
 import edge_pse
 from edge_pse import assistant
 from edge_pse.cli import options
+from edge_pse.cli.named_path import NamedPath
 from edge_pse.cli.profile_watch import ProfileWatch
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.errors import AssistantError
@@ -56,7 +57,7 @@ from edge_pse.text import shown
 @click.option(
     "--record",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NamedPath(file_okay=False),
     metavar="FOLDER",
     help="Keep the sound of the last 100 commands, as heard and as sent on, to find out what goes wrong.",
 )

@@ -135,7 +135,8 @@ class ProfileStore:
                 ) from error
 
     def export(self, name: str, path: str | Path, general: bool = False) -> None:
-        """Write a profile to a file, to take it to another device; an earlier export of it is replaced, no other file.
+        """Write a profile to a file, to take it to another device; an earlier export of it is replaced, no other file,
+        and none that holds what the new one does not: personal weights, or other recordings.
 
         Personal weights go with it unless ``general`` is set, or unless they no longer fit. Where they can't be read,
         it is a ProfileError: an earlier export may hold what is left of them.
@@ -148,7 +149,9 @@ class ProfileStore:
                 f"The personal weights of {name!r} can't be read, so nothing was written: export the general profile "
                 "alone (--general), or have the voice learnt again."
             )
-        if not general and profile.personal is not None and profile.personal.fits(profile):
+        if profile.personal is not None and (general or not profile.personal.fits(profile)):
+            profile = profile.general()
+        if profile.personal is not None:
             content = archive.pack({_PROFILE: content, **profile.personal.entries()})
         self._check_export(path, profile)
         try:
@@ -157,9 +160,9 @@ class ProfileStore:
             raise _cannot_write(name, path, error) from error
 
     def _check_export(self, path: Path, profile: Profile) -> None:
-        """ProfileError where an export would take the place of a profile of the store, or of something else.
+        """ProfileError where an export would take the place of a profile of the store, or of what is not in it.
 
-        An earlier export of the same profile has its name, or, where that was changed, its numbers.
+        An earlier export of the same profile has recordings of it, whatever its name.
         """
         place = Path(os.path.realpath(path))
         if place.parent == Path(os.path.realpath(self.root)):
@@ -173,10 +176,18 @@ class ProfileStore:
                 raise ProfileError(
                     f"{path} is there already, is no exported profile, and stays as it is: choose another name."
                 ) from None
-            if earlier.name != profile.name and earlier.id != profile.id:
+            if not any(profile.has(recording) for recording in earlier.recordings):
+                whose = f"the voice of {earlier.name[:80]!r}"
+                if earlier.name == profile.name:
+                    whose = "another voice of that name"
                 raise ProfileError(
-                    f"{path} is there already, holds the voice of {earlier.name[:80]!r}, and stays as it is: choose "
-                    "another name."
+                    f"{path} is there already, holds {whose}, and stays as it is: choose another name, or delete that "
+                    "file first."
+                )
+            if earlier.personal is not None and profile.personal is None:
+                raise ProfileError(
+                    f"{path} is there already, holds personal weights, which would be lost, and stays as it is: choose "
+                    "another name, or delete that file first."
                 )
 
     def import_(self, path: str | Path, name: str | None = None) -> Profile:

@@ -41,5 +41,6 @@ def test_all_models_on_all_runtimes_each_in_a_process_of_its_own(start):
 
 
 def test_what_is_wrong_is_said_in_a_sentence(refused):
+    assert "leave out --model and --backend" in refused("bench", "--all", "--model", "pvqe-xs", status=2)
     assert "There is no model 'nothing'" in refused("bench", "--model", "nothing")
     refused("bench", "--seconds", "0", status=2)

@@ -1,5 +1,6 @@
 """``edge-pse enhance`` of many files: real files in real processes, faults among them, ended and run again."""
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -12,8 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_pse import Enhancer
-from edge_pse.audio.files import Done, Failed, Job, Manner, enhance_many
+from edge_pse import AudioError, Enhancer
+from edge_pse.audio.files import Done, Failed, Job, Manner, enhance_many, many
 from tests.edge_pse.conftest import PROGRAM
 
 DEADLINE_S = 120
@@ -119,6 +120,16 @@ def test_options_of_one_file_are_not_for_many(refused, day, words, message):
     assert message in refused("enhance", *(word.format(day=day) for word in words), status=2)
 
 
+def test_a_name_that_is_empty_is_not_the_folder_where_one_is(refused, day, monkeypatch):
+    monkeypatch.chdir(day)
+    before = contents(day)
+    for words in (["", "-o", "out/"], ["one.wav", "room/two.flac", "-o", ""]):
+        assert "the name is empty" in refused("enhance", *words, status=2)
+    for words in (["who", ""], ["enroll", "anna", "--from", ""], ["profiles", "export", "anna", ""]):
+        assert "the name is empty" in refused(*words, status=2)
+    assert contents(day) == before
+
+
 def test_a_full_disk_fails_each_file_and_leaves_nothing_of_them(run, day, small_disk, fill):
     fill(small_disk)
     result = run("enhance", day / "one.wav", day / "room/two.flac", "-o", small_disk, "--jobs", 1)
@@ -146,6 +157,27 @@ def test_a_process_that_dies_costs_its_own_file_only(long_files, tmp_path):
     )
     assert soundfile.info(jobs[1].target).frames == 40 * 16_000
     assert not jobs[0].target.exists()
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_where_no_more_processes_can_be_started_those_that_run_do_the_rest(day, tmp_path, monkeypatch, most):
+    started, start = [], many._Worker
+
+    def limited(manner):
+        if len(started) == most:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        started.append(start(manner))
+        return started[-1]
+
+    monkeypatch.setattr(many, "_Worker", limited)
+    names = ("one.wav", "room/two.flac")
+    jobs = [Job(day / name, tmp_path / "out" / Path(name).name) for name in names]
+    enhancing = enhance_many(jobs, Manner("pvqe-xs", "auto"), 2)
+    if most == 0:
+        with pytest.raises(AudioError, match=r"Too many open files.*smaller --jobs"):
+            list(enhancing)
+    else:
+        assert sum(isinstance(event, Done) for event in enhancing) == 2
 
 
 def workers_of(process):

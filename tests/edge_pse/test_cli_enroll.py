@@ -142,6 +142,13 @@ def test_a_recording_that_will_not_do_is_refused_with_the_reasons(refused, home,
     assert not home.exists()
 
 
+def test_what_is_for_the_microphone_is_not_for_files(refused, home, fixtures):
+    file = fixtures / "ls367_enrollment.opus"
+    assert "are for the microphone" in refused("enroll", "anna", file, "--seconds", 30, status=2)
+    assert "--verify keeps none" in refused("enroll", "anna", "--verify", "--microphone", "desk", status=2)
+    assert not list(home.rglob("*.json"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

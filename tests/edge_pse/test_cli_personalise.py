@@ -222,6 +222,7 @@ def test_what_is_missing_is_said_before_anybody_reads(
     assert "s of speech: record 4 s" in refused("personalise", "anna", "--against", tmp_path / "short.wav")
     assert "Give only one of" in refused("personalise", "anna", "--add", "--replace", status=2)
     assert "are for the microphone" in refused("personalise", "anna", *anna, "--input", "x", status=2)
+    assert "are for the microphone" in refused("personalise", "anna", *anna, "--seconds", 20, status=2)
     assert "is for files" in refused("personalise", "anna", "--channel", 1, status=2)
     assert not home.exists()
 

@@ -270,6 +270,6 @@ def test_an_export_says_which_personal_weights_are_not_in_it(run, learnt, tmp_pa
     assert "personal weights" not in run("profiles", "export", "anna", file).stdout
     recording = learnt.load("bert").recordings[0]
     learnt.update("anna", lambda known: known.with_recording(recording, known.model_id))
-    said = run("profiles", "export", "anna", file).stdout
+    said = run("profiles", "export", "anna", tmp_path / "changed.profile").stdout
     assert "Its personal weights (pvqe-s) are not in it: the profile has changed" in said
     assert "personal weights" not in run("profiles", "export", "anna", file, "--general").stdout

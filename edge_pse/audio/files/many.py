@@ -22,7 +22,7 @@ from types import FrameType
 
 from edge_pse.audio.files.enhancing import EnhancedFile, enhance_file
 from edge_pse.audio.files.places import Job
-from edge_pse.errors import EdgePseError, EdgePseWarning
+from edge_pse.errors import AudioError, EdgePseError, EdgePseWarning
 from edge_pse.model import Model
 from edge_pse.profiles import Profile
 
@@ -87,7 +87,16 @@ def enhance_many(jobs: Sequence[Job], manner: Manner, workers: int) -> Generator
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                worker = _Worker(manner)
+                try:
+                    worker = _Worker(manner)
+                except OSError as error:
+                    if not running:
+                        raise AudioError(
+                            f"Can't start a process that enhances ({error.strerror}): close other programs, or give a "
+                            "smaller --jobs."
+                        ) from error
+                    workers = len(running)  # those that run do the rest
+                    break
                 running[worker.connection] = worker
                 worker.give(waiting.pop())
             for ready in connection.wait(list(running)):
@@ -119,9 +128,14 @@ class _Worker:
         self.ended = False
         self._job: Job | None = None
         self._process: BaseProcess = context.Process(target=_work, args=(theirs, manner), daemon=True)
-        with _without_interrupts():
-            self._process.start()
-        theirs.close()
+        try:
+            with _without_interrupts():
+                self._process.start()
+        except OSError:
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
 
     def give(self, job: Job) -> None:
         """The next file."""

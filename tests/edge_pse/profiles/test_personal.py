@@ -287,6 +287,29 @@ def test_weights_that_no_longer_fit_stay_at_home(store, tmp_path):
     assert json.loads((tmp_path / "anna").read_bytes())["name"] == "anna"
 
 
+def test_what_only_an_earlier_export_holds_stays(store, tmp_path):
+    file = tmp_path / "anna"
+    store.save(personal("anna"))
+    store.export("anna", file)
+    store.export("anna", file)
+    with_weights = file.read_bytes()
+    with pytest.raises(ProfileError, match="holds personal weights, which would be lost"):
+        store.export("anna", file, general=True)
+    store.update("anna", lambda known: known.with_recording(made("x", 2.0).recordings[0], known.model_id))
+    with pytest.raises(ProfileError, match="holds personal weights, which would be lost"):
+        store.export("anna", file)
+    assert file.read_bytes() == with_weights
+    plain = tmp_path / "plain"
+    store.export("anna", plain)
+    store.update("anna", lambda known: known.with_recording(made("x", 3.0).recordings[0], known.model_id))
+    store.export("anna", plain)  # it has grown
+    assert len(json.loads(plain.read_bytes())["recordings"]) == 3
+    store.delete("anna")
+    store.save(made("anna", 4.0))  # another one of that name
+    with pytest.raises(ProfileError, match="holds another voice of that name"):
+        store.export("anna", plain)
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
