@@ -34,6 +34,7 @@ _AFTER_SAMPLES = (
 )
 """What programs put behind the samples, whole or not."""
 SHORTER = "it is shorter than it says, so something of it is missing; what there is was read"
+CUT_OFF = "it is cut off or damaged, so something of it is missing; what there is was read"
 NEVER_CLOSED = "its recorder never closed it; it was read to its end"
 CARRIED = (b"LIST", b"bext", b"iXML", b"axml", b"cue ", b"id3 ", b"ID3 ", b"cart", b"_PMX", b"umid")
 """What is true of a recording whatever is done to its samples: names, dates, origin, marks."""

@@ -7,6 +7,7 @@ memory does not grow with the length. It opens the file that it is given and no 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -24,6 +25,10 @@ _HEAD = struct.Struct(">4sIIIII")
 _ENOUGH = 1 << 20
 _TAGS = {"track": "tracknumber"}
 _TAGS_SECONDS = 20
+_LOSS = re.compile(
+    r"ended prematurely|partial file|[Ee]rror while decoding|[Ii]nvalid data|corrupt|truncated"
+)
+"""In what ffmpeg says of a file that is cut off or damaged."""
 
 
 def installed() -> bool:
@@ -40,6 +45,8 @@ class FfmpegFile:
     format, subtype = "FFMPEG", ""
     frames = None
     """Unknown before the end."""
+    cut_off = False
+    """At the end, whether ffmpeg said that something is missing."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -58,8 +65,11 @@ class FfmpegFile:
     def read(self, frames: int, dtype: str, always_2d: bool) -> Samples:
         """The next ``frames`` or what is left, (frames, channels) float32; FfmpegError if it is damaged there."""
         content = self._take(4 * self.channels * frames)
-        if len(content) < 4 * self.channels * frames and self._process.wait():
-            raise FfmpegError(self._reason())
+        if len(content) < 4 * self.channels * frames:
+            if self._process.wait():
+                raise FfmpegError(self._reason())
+            # It ends well, too, where it has left out what it could not decode.
+            self.cut_off = any(_LOSS.search(line) for line in self._lines())
         whole = len(content) - len(content) % (4 * self.channels)
         return np.frombuffer(content[:whole], ">f4").astype(np.float32).reshape(-1, self.channels)
 
@@ -102,12 +112,15 @@ class FfmpegFile:
         assert self._process.stdout is not None
         return self._process.stdout.read(count)
 
+    def _lines(self) -> list[str]:
+        """All that ffmpeg said, once it has ended."""
+        self._said.seek(0)
+        return self._said.read(_ENOUGH).decode(errors="replace").splitlines()
+
     def _reason(self) -> str:
         """The last thing that ffmpeg said, without the name of the file."""
-        self._process.wait()
-        self._said.seek(0)
-        lines = self._said.read(_ENOUGH).decode(errors="replace").splitlines()
-        status = self._process.returncode
+        status = self._process.wait()
+        lines = self._lines()
         last = lines[-1] if lines else f"ffmpeg ended with status {status}" if status else "no sound is in it"
         return last.rpartition(f"{os.path.realpath(self._path)}: ")[2].rstrip(". ")
 

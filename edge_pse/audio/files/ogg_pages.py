@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ MAGIC = b"OggS"
 _HEADS = (b"\x03vorbis", b"OpusTags", bytes([COMMENTS]))
 _PAGE = struct.Struct("<4sBBqIIIB")
 """Signature, version, flags, position, number of the stream and of the page, checksum, segments."""
-_CONTINUED, _CHECKSUM_AT = 1, 22
+_CONTINUED, _FIRST, _LAST = 1, 2, 4
+_FLAGS_AT, _CHECKSUM_AT = 5, 22
 _MOST_SEGMENTS = 255
 _MOST_PAGES = 400
 _HEADERS = {b"OpusHead": 2, b"\x01vorbis": 3}
@@ -59,6 +61,28 @@ def put(path: Path, blocks: list[Block]) -> None:
         file.flush()
         if len(pages) + 1 != before:
             _number_pages(file, descriptor, old_size + by, len(pages) + 1)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How the pages of a file follow each other."""
+
+    closed: bool
+    """Whether the last one is whole, and says that it is the last."""
+    chained: bool
+    """Whether another recording comes behind the first."""
+
+
+def course(descriptor: int) -> Course:
+    """That of an open file, up to a place where there is no page."""
+    size = os.fstat(descriptor).st_size
+    at, flags, ended, chained = 0, 0, False, False
+    while (page := _page_at(descriptor, at)) is not None:
+        flags = read_at(descriptor, at + _FLAGS_AT, 1)[0]
+        chained = chained or (ended and bool(flags & _FIRST))
+        ended = ended or bool(flags & _LAST)
+        at = page.end
+    return Course(closed=bool(flags & _LAST) and at <= size, chained=chained)
 
 
 @dataclass(frozen=True)

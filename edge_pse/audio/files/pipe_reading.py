@@ -7,6 +7,7 @@ import os
 import struct
 from typing import BinaryIO, NoReturn
 
+import numpy as np
 import soundfile
 
 from edge_pse.audio.files import chunks, flac_blocks, vorbis_comments
@@ -32,6 +33,8 @@ UNKNOWN_FRAMES = (1 << 63) - 1
 _ADVICE = "put `ffmpeg -v error -i - -f wav -` before this, or save it to a file first"
 _MOST_CHANNELS = 1024  # as libsndfile has it
 _OPEN_64 = 1 << 62
+_FLAC_FRAMES = 1024
+"""Read at a time: where it is damaged, libsndfile gives nothing of what it was asked for."""
 _MOST_BEFORE = 1 << 24
 """Bytes of what may stand before the samples of a WAV, all in all."""
 
@@ -166,7 +169,7 @@ class FlacPipe:
         self._frames_read = 0
         self._bytes = _Onwards(stream, magic)
         try:
-            self._sound = _SequentialFile(self._bytes)
+            self._sound = FlacSound(self._bytes)
         except soundfile.LibsndfileError as error:
             self._bytes.raise_failure()
             reason = error.error_string.removeprefix("Error : ").rstrip(".")
@@ -200,9 +203,45 @@ class FlacPipe:
         self._sound.close()
 
 
-class _SequentialFile(soundfile.SoundFile):
+class SequentialFile(soundfile.SoundFile):
+    """A file that is only read onwards.
+
+    soundfile seeks to where it already is after each block of a seekable file, after which the MP3 decoder
+    goes on with other samples than it would have.
+    """
+
     def seekable(self) -> bool:
         return False
+
+
+class FlacSound(SequentialFile):
+    """The same of FLAC, of which all is given that comes before a damaged place or a missing end."""
+
+    def __init__(self, file: BinaryIO | _Onwards | int, closefd: bool = True):
+        self._damage: soundfile.LibsndfileError | None = None
+        super().__init__(file, closefd=closefd)
+        self._left = self.frames  # behind them there may be something else, such as the texts of an MP3
+
+    def read(self, frames: int, dtype: str, always_2d: bool) -> Samples:
+        """See ``soundfile``; LibsndfileError only where nothing is left before the damage."""
+        if self._damage is not None:
+            raise self._damage
+        parts: list[Samples] = []
+        wanted = min(frames, self._left)
+        while wanted:
+            try:
+                part = super().read(min(wanted, _FLAC_FRAMES), dtype=dtype, always_2d=always_2d)
+            except soundfile.LibsndfileError as error:
+                if not parts:
+                    raise
+                self._damage = error
+                break
+            if not len(part):
+                break
+            parts.append(part)
+            wanted -= len(part)
+            self._left -= len(part)
+        return np.concatenate(parts) if parts else np.empty((0, self.channels), np.float32)
 
 
 class Callbacks:

@@ -41,8 +41,6 @@ _PIPED_SECONDS = 0.1
 """Of a block of what comes through a pipe, perhaps while it is recorded."""
 _LENGTH_TOLERANCE, _LENGTH_TOLERANCE_S = 0.02, 0.1
 """By so much, of what is there and in seconds, the header of a compressed file may exceed it."""
-_FLAC_FRAMES = 1024
-"""Of FLAC read at a time: where it is damaged, libsndfile gives nothing of what it was asked for."""
 
 
 class AudioReader(AbstractContextManager["AudioReader"]):
@@ -64,6 +62,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         """Of an MP3 file: the same; empty where there is nothing of the kind."""
         self.comment_blocks: list[vorbis_comments.Block] = []
         """Of a FLAC file: the same, with pictures; of an Ogg file its texts."""
+        self._ogg: ogg_pages.Course | None = None
         self._repaired: chunks.RepairedFile | None = None
         self.piped = not isinstance(source, str | Path)
         """Whether it can't be read again."""
@@ -125,6 +124,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             yield self._checked(block)
         if not self.piped and frames_read and self._lacks(frames_read):
             self.notes.append(f"{self.name}: {chunks.SHORTER}.")
+        elif frames_read and self._is_cut_off():
+            self.notes.append(f"{self.name}: {chunks.CUT_OFF}.")
         if isinstance(self._file, pipe_reading.WavePipe | pipe_reading.FlacPipe):
             self.notes += [f"{self.name}: {note}." for note in self._file.notes]
         if not frames_read:
@@ -148,6 +149,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
                 self.comment_blocks = flac_blocks.read(descriptor)
             elif magic == ogg_pages.MAGIC:
                 self.comment_blocks = ogg_pages.read(descriptor)
+                self._ogg = ogg_pages.course(descriptor)
             os.lseek(descriptor, 0, os.SEEK_SET)
             beside = chunks.beside_samples(descriptor)
             self.riff_chunks, self.aiff_chunks = ([], beside) if magic == b"FORM" else (beside, [])
@@ -165,10 +167,13 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             os.close(descriptor)
             if self._repaired.note:
                 self.notes.append(f"{path}: {self._repaired.note}.")
+        if self._ogg is not None and self._ogg.chained and installed():
+            os.close(descriptor)
+            return _through_ffmpeg(path, "it holds several recordings")  # libsndfile gives the first
         try:
             if magic == flac_blocks.MAGIC:
                 return _FlacFile(descriptor)
-            return _SequentialFile(self._repaired or descriptor, closefd=True)
+            return pipe_reading.SequentialFile(self._repaired or descriptor, closefd=True)
         except soundfile.LibsndfileError as error:
             self._close_repaired()
             return _through_ffmpeg(path, reason_of(error))
@@ -180,6 +185,12 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             0 if exact else max(_LENGTH_TOLERANCE * frames_read, _LENGTH_TOLERANCE_S * self.sample_rate_hz)
         )
         return self.frames is not None and self.frames - frames_read > tolerance
+
+    def _is_cut_off(self) -> bool:
+        """Of a format whose header does not say how much there should be, as far as that can be told at its end."""
+        if self._ogg is not None:  # of its second recording ffmpeg takes the head for damage
+            return not self._ogg.closed or (self._ogg.chained and not isinstance(self._file, FfmpegFile))
+        return isinstance(self._file, FfmpegFile) and self._file.cut_off
 
     def _close_repaired(self) -> None:
         if self._repaired is not None:
@@ -286,51 +297,17 @@ def _read_whole(path: str | Path, max_seconds: float, cut: bool) -> tuple[Sample
     return np.concatenate(blocks), reader.sample_rate_hz
 
 
-class _SequentialFile(soundfile.SoundFile):
-    """A file that is only read onwards.
-
-    soundfile seeks to where it already is after each block of a seekable file, after which the MP3 decoder
-    goes on with other samples than it would have.
-    """
-
-    def seekable(self) -> bool:
-        return False
-
-
-class _FlacFile(_SequentialFile):
-    """The same of FLAC, of which all is given that comes before a damaged place or a missing end."""
+class _FlacFile(pipe_reading.FlacSound):
+    """The same of FLAC."""
 
     def __init__(self, descriptor: int):
         self._descriptor = descriptor
-        self._damage: soundfile.LibsndfileError | None = None
         super().__init__(descriptor, closefd=True)
-        self._left = self.frames  # behind them there may be something else, such as the texts of an MP3
 
     @property
     def at_end(self) -> bool:
         """Whether the decoder has been given the file to its last byte."""
         return os.lseek(self._descriptor, 0, os.SEEK_CUR) >= os.fstat(self._descriptor).st_size
-
-    def read(self, frames: int, dtype: str, always_2d: bool) -> Samples:
-        """See ``soundfile``; LibsndfileError only where nothing is left before the damage."""
-        if self._damage is not None:
-            raise self._damage
-        parts: list[Samples] = []
-        wanted = min(frames, self._left)
-        while wanted:
-            try:
-                part = super().read(min(wanted, _FLAC_FRAMES), dtype=dtype, always_2d=always_2d)
-            except soundfile.LibsndfileError as error:
-                if not parts:
-                    raise
-                self._damage = error
-                break
-            if not len(part):
-                break
-            parts.append(part)
-            wanted -= len(part)
-            self._left -= len(part)
-        return np.concatenate(parts) if parts else np.empty((0, self.channels), np.float32)
 
 
 def _regular(path: Path) -> int:

@@ -51,6 +51,28 @@ def test_their_sound_is_read(converted, recording, name, options):
 
 
 @needs_ffmpeg
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("talk.m4a", ("-movflags", "+faststart")),
+        ("talk.mkv", ("-c:a", "libopus")),
+        ("talk.webm", ("-c:a", "libopus")),
+        ("talk.aac", ()),
+    ],
+)
+def test_one_that_breaks_off_is_told(converted, name, options):
+    path = converted(name, *options)
+    content = path.read_bytes()
+    lengths = []
+    for part in (content, content[: len(content) // 2]):
+        path.write_bytes(part)
+        with AudioReader(path) as reader:
+            lengths.append(sum(map(len, reader.blocks())))
+            assert len(reader.notes) == (len(part) < len(content)), reader.notes
+    assert 0 < lengths[1] < 0.7 * lengths[0] and "cut off or damaged" in reader.notes[0]
+
+
+@needs_ffmpeg
 def test_enhance_and_enroll_take_them(run, converted, fixtures, tmp_path):
     talk = converted("talk.m4a", "-metadata", "title=A=B; é", "-metadata", "track=3")
     result = run("enhance", talk, "-o", tmp_path / "out.flac")

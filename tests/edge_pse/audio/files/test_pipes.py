@@ -273,3 +273,12 @@ def test_a_disk_that_is_full_is_said_and_a_reader_that_is_gone_is_no_error_of_th
             enhance_file(Pipe(wave(speech)), Full(), model, pipe_format=form)
         with pytest.raises(BrokenPipeError):
             enhance_file(Pipe(wave(speech)), Gone(), model, pipe_format=form)
+
+
+def test_what_taggers_put_behind_flac_is_not_heard_and_before_damage_all_is_read(speech):
+    content = written(speech, "FLAC", "PCM_16")
+    out, reader = read(content + b"TAG" + bytes(125))
+    assert len(out) == len(speech) and reader.notes == []
+    damaged = content[: len(content) // 2] + bytes(len(content) // 2)
+    out, reader = read(damaged)
+    assert 0.4 * len(speech) < len(out) < len(speech) and "shorter than it says" in reader.notes[0]

@@ -1,6 +1,7 @@
 """Files that their recorder never closed: the samples are there, whatever the header says."""
 
 import os
+import shutil
 import struct
 from pathlib import Path
 
@@ -188,6 +189,21 @@ def test_of_flac_that_breaks_off_all_is_read_that_is_there(written, read, speech
 def test_what_taggers_put_behind_flac_is_no_damage(written, read, speech):
     samples, notes = read(written("FLAC") + b"TAG" + bytes(125))
     assert agrees(samples, speech) and notes == []
+
+
+@pytest.mark.parametrize("coding", ["VORBIS", "OPUS"])
+def test_ogg_that_breaks_off_is_told_and_what_is_chained_is_not_lost(written, read, speech, coding):
+    content = written("OGG", coding)
+    samples, notes = read(content)
+    assert len(samples) == len(speech) and notes == []
+    samples, notes = read(content[: len(content) * 2 // 3])
+    assert len(samples) < len(speech)
+    assert len(notes) == 1 and "cut off or damaged" in notes[0]
+    samples, notes = read(content + content)
+    if shutil.which("ffmpeg") is None:
+        assert len(notes) == 1 and "something of it is missing" in notes[0]
+    else:
+        assert len(samples) >= 1.98 * len(speech) and notes == []
 
 
 def test_an_mp3_that_breaks_off_is_told(written, read, speech):
