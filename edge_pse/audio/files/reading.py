@@ -294,6 +294,8 @@ def _read_whole(path: str | Path, max_seconds: float, cut: bool) -> tuple[Sample
                 )
             blocks.append(block)
         warn_of_notes(reader)
+    if frames < reader.channels:
+        raise AudioError(f"{path} is {frames} samples long: record at least 3 s.")
     return np.concatenate(blocks), reader.sample_rate_hz
 
 

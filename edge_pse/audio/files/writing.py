@@ -110,13 +110,20 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
         self._note_changes()
 
     def _check_rate(self, form: str, coding: str, channels: int) -> None:
-        """AudioError, before the sound is made, for a format without the rate: libsndfile does not mind."""
+        """AudioError, before the sound is made, for a format without the rate, or one whose length is not that of the
+        sound: libsndfile does not mind.
+        """
         place, rate = native(self._temporary), self._rate_hz
         with soundfile.SoundFile(place, "w", rate, channels, coding, format=form) as trial:
             trial.write(np.zeros((_TRIAL_FRAMES, channels), np.float32))
         with soundfile.SoundFile(place) as written:
             if abs(written.samplerate - rate) > _RATE_TOLERANCE * rate:
                 raise AudioError(_other_rate(self.path, rate))
+            if written.frames != _TRIAL_FRAMES:
+                raise AudioError(
+                    f"Can't write {self.path}: {coding} in {form} comes out at another length; end the name in .wav or "
+                    ".flac. Nothing was changed."
+                )
 
     def _open(self, head: bytes) -> int:
         """The descriptor of the temporary file, behind a head that soundfile doesn't see."""

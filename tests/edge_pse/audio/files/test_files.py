@@ -334,3 +334,22 @@ def test_a_format_without_the_rate_is_refused_before_anything_is_made(tmp_path, 
     ):
         AudioWriter(tmp_path / name, reader, 1)
     assert names_in(tmp_path) == ["source.wav"]
+
+
+def test_a_coding_that_comes_out_at_another_length_is_refused_before_anything_is_made(
+    tmp_path, speech, names_in
+):
+    source = tmp_path / "source.voc"
+    soundfile.write(source, speech, 8_000, "ULAW", format="VOC")
+    with (
+        AudioReader(source) as reader,
+        pytest.raises(AudioError, match=r"another length; end the name in \.wav or \.flac"),
+    ):
+        AudioWriter(tmp_path / "out.voc", reader, 1)
+    assert names_in(tmp_path) == ["source.voc"]
+
+
+def test_a_recording_of_fewer_samples_than_channels_is_too_short(tmp_path):
+    soundfile.write(tmp_path / "one.wav", np.zeros((1, 2)), 16_000)
+    with pytest.raises(AudioError, match=r"one\.wav is 1 samples long: record at least 3 s"):
+        read_recordings([tmp_path / "one.wav"], 60)
