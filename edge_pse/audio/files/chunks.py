@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ _AFTER_SAMPLES = (
     b"TAG",
 )
 """What programs put behind the samples, whole or not."""
+_USUAL_NAME = re.compile(rb"[A-Za-z0-9 _.-]{4}")
+"""Of a chunk, and hardly ever of samples: not of those of 32 bits in floating point, nor of soft ones."""
+_NO_SAMPLES = 8
+"""Size of a chunk of samples that holds none, at most: AIFF has two numbers before them."""
 SHORTER = "it is shorter than it says, so something of it is missing; what there is was read"
 CUT_OFF = "it is cut off or damaged, so something of it is missing; what there is was read"
 NEVER_CLOSED = "its recorder never closed it; it was read to its end"
@@ -249,8 +254,11 @@ def _unfinished(layout: Layout, samples: Chunk, file: io.BufferedReader, length:
     if at + layout.head.size > length:
         return False
     file.seek(at)
-    if file.read(4).startswith(_AFTER_SAMPLES):
-        return False
+    name = file.read(4)
+    if name.startswith(_AFTER_SAMPLES) or (
+        _NO_SAMPLES < samples.size < OPEN_SIZE and _USUAL_NAME.fullmatch(name)
+    ):
+        return False  # even if that chunk is cut off
     end = at
     for chunk in layout.chunks(file, length, at):
         end = layout.after(chunk)

@@ -223,3 +223,25 @@ def test_a_voice_that_breaks_off_is_told_where_it_is_enrolled_and_named(run, fix
         result = run(*arguments)
         assert result.exit_code == 0
         assert result.stderr.count(f"{path}: it is shorter than it says") == 1
+
+
+@pytest.mark.parametrize("form", ["WAV", "RF64", "AIFF"])
+@pytest.mark.parametrize("missing", [0, 10, 90_000])
+def test_a_foreign_chunk_behind_the_samples_is_no_sound_though_it_is_cut_off(
+    written, read, speech, form, missing
+):
+    size = struct.pack(">I" if form == "AIFF" else "<I", 96_000)
+    foreign = b"DGDA" + size + np.random.default_rng(7).bytes(96_000)
+    samples, notes = read(written(form) + foreign[: len(foreign) - missing])
+    assert agrees(samples, speech)
+    assert notes == []
+
+
+@pytest.mark.parametrize("coding", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
+def test_samples_behind_an_old_size_are_taken_for_no_chunk(written, read, speech, coding):
+    content = written("WAV", coding)
+    data = content.find(b"data") + 4
+    whole, _ = read(content)
+    for claimed in range(1_200, 40_000, 1_200):
+        struct.pack_into("<I", content, data, claimed)
+        assert read(content)[0].size == whole.size == speech.size
