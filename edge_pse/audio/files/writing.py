@@ -120,9 +120,10 @@ class AudioWriter(AbstractContextManager["AudioWriter"]):
             if abs(written.samplerate - rate) > _RATE_TOLERANCE * rate:
                 raise AudioError(_other_rate(self.path, rate))
             if written.frames != _TRIAL_FRAMES:
+                endings = ".flac" if form == "WAV" else ".wav or .flac"
                 raise AudioError(
-                    f"Can't write {self.path}: {coding} in {form} comes out at another length; end the name in .wav or "
-                    ".flac. Nothing was changed."
+                    f"Can't write {self.path}: {coding} in {form} comes out at another length; end the name in "
+                    f"{endings}. Nothing was changed."
                 )
 
     def _open(self, head: bytes) -> int:

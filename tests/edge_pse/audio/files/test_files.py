@@ -336,17 +336,28 @@ def test_a_format_without_the_rate_is_refused_before_anything_is_made(tmp_path, 
     assert names_in(tmp_path) == ["source.wav"]
 
 
+@pytest.mark.parametrize(
+    ("ending", "coding", "advice"),
+    [
+        ("voc", "ULAW", r"\.wav or \.flac"),
+        ("voc", "ALAW", r"\.wav or \.flac"),
+        ("wav", "MS_ADPCM", r"\.flac"),
+    ],
+)
 def test_a_coding_that_comes_out_at_another_length_is_refused_before_anything_is_made(
-    tmp_path, speech, names_in
+    tmp_path, speech, names_in, ending, coding, advice
 ):
-    source = tmp_path / "source.voc"
-    soundfile.write(source, speech, 8_000, "ULAW", format="VOC")
+    source = tmp_path / f"source.{ending}"
+    soundfile.write(source, speech, 8_000, coding, format=ending)
     with (
         AudioReader(source) as reader,
-        pytest.raises(AudioError, match=r"another length; end the name in \.wav or \.flac"),
+        pytest.raises(AudioError, match=rf"another length; end the name in {advice}\. Nothing"),
     ):
-        AudioWriter(tmp_path / "out.voc", reader, 1)
-    assert names_in(tmp_path) == ["source.voc"]
+        AudioWriter(tmp_path / f"out.{ending}", reader, 1)
+    assert names_in(tmp_path) == [f"source.{ending}"]
+    with AudioReader(source) as reader, AudioWriter(tmp_path / "out.flac", reader, 1) as writer:
+        for block in reader.blocks():
+            writer.write(block)
 
 
 def test_a_recording_of_fewer_samples_than_channels_is_too_short(tmp_path):
