@@ -155,13 +155,14 @@ def test_memory_does_not_grow_with_the_stream(model):
     stream, hop = PcmStream(Enhancer(model), 22_050), bytes(2 * 221)
     tracemalloc.start()
     kept = []
-    for _ in range(3):
+    for _ in range(4):
         for _ in range(150):
             stream.process(hop)
         gc.collect()
         kept.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert kept[2] - kept[1] < 10_000
+    # What another thread of this process begins to keep meanwhile comes once.
+    assert min(kept[3] - kept[2], kept[2] - kept[1]) < 10_000
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000, 22_050])

@@ -239,15 +239,14 @@ def kills(random: Random, folder: Path) -> bool:
     store = ProfileStore(folder / "profiles")
     old, new = made(random, "anna", "model-a"), made(random, "anna", "model-b")
     store.save(old)
-    store.export("anna", folder / "out")
     child = os.fork()
     if not child:
         try:
             while True:
                 store.save(new)
                 store.update("anna", lambda known: known.with_recording(known.recordings[0], "model-b"))
-                store.export("anna", folder / "out")
-                store.import_(folder / "out", "bert")
+                store.export("anna", folder / "new")
+                store.import_(folder / "new", "bert")
                 store.delete("bert")
         finally:
             os._exit(1)
@@ -262,7 +261,8 @@ def kills(random: Random, folder: Path) -> bool:
             raise Finding("a profile is neither the old nor the new one")
     store.export("anna", folder / "out")
     store.delete("anna")
-    left = {path.name for path in folder.rglob("*")} - {"profiles", ".lock", "out", "bert.profile.json"}
+    exported = {"out", "new"}
+    left = {path.name for path in folder.rglob("*")} - {"profiles", ".lock", "bert.profile.json"} - exported
     if left:
         raise Finding(f"left behind: {', '.join(left)}")
     return True
