@@ -1,6 +1,6 @@
 """What int8 costs: ``python -m quantization.check --data DIR -o FOLDER``, or ``--short`` without data.
 
-With ``--bars-only`` it leaves out what no bar asks for, and of the four short streams the two that are farther from one.
+With ``--bars-only`` it leaves out what no bar asks for, and of the short streams the two that are far from a bar.
 
 Runs every file of a network on every runtime at hand, writes a report (Markdown and HTML), and ends with
 status 1 when an int8 file misses a bar of ``quantization.bars``. Runtimes of other Pythons join in with
