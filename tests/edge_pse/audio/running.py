@@ -79,6 +79,9 @@ class Command:
 class Pauses:
     """Watches, as long as it is entered, how long this machine lets a process wait that only wants a moment of it.
 
+    It can't see how long the other processes of a live stream wait, those of the sound server among them: where all
+    cores are busy it takes for granted that they do.
+
     A live stream that must wait as long may lose samples without any fault of its own: what is measured meanwhile says
     nothing about it, and is measured again.
     """
@@ -100,8 +103,9 @@ class Pauses:
 
     @property
     def any(self) -> bool:
-        """Whether there has been a long one."""
-        return bool(self.last > -np.inf)
+        """Whether there has been a long one, or so much to do here that other processes may have had to wait."""
+        cores = os.cpu_count() or 1
+        return bool(self.last > -np.inf) or os.getloadavg()[0] > cores
 
     def _watch(self) -> None:
         before = time.monotonic()
