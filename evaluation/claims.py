@@ -115,6 +115,20 @@ def file_cost(
     return figure
 
 
+def in_study(name: str, row: int, column: int) -> Callable[[Published], str]:
+    """The mean in a cell of a study's table, without its sign and interval.
+
+    Raises ValueError where there is no such table.
+    """
+
+    def figure(found: Published) -> str:
+        if name not in found.studies:
+            raise ValueError(f"The results have no table {name!r}: run its study with --publish.")
+        return found.studies[name].rows[row][column].split()[0].lstrip("-")
+
+    return figure
+
+
 S, XS, FAR = "pvqe-s", "pvqe-xs", "pvqe-s-far"
 README, RESULTS = "README.md", "docs/results.md"
 CARD, XS_CARD, FAR_CARD = (f"edge_pse/models/{name}.md" for name in (S, XS, FAR))
@@ -122,6 +136,9 @@ GAIN, LOST, RATED = "si_sdr_gain", "tsos_active", "dnsmos_ovrl"
 HALF_AFTER_WHOLE, WHOLE_AFTER_HALF, HALF_AFTER_HALF = (
     {"band": band} for band in ("half after whole", "whole after half", "half after half")
 )
+WHISPERING = "whispering"
+SPOKEN, WHISPERED = range(2)
+"""Rows of that table, by what is enrolled."""
 ALONE, BESIDE = ({**HALF_AFTER_WHOLE, "situation": situation} for situation in ("alone", "two talkers"))
 
 CLAIMS = (
@@ -197,6 +214,12 @@ CLAIMS = (
         of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_WHOLE),
     ),
     Claim(CARD, "{} % in clips of it alone", of(S, "narrow-band", LOST, 0, tags=ALONE)),
+    Claim(CARD, "dev voices {} dB are lost", in_study(WHISPERING, SPOKEN, 2)),
+    Claim(CARD, "in the profile (`--add --insist`) {} dB.", in_study(WHISPERING, WHISPERED, 2)),
+    Claim(CARD, "itself then loses {} dB in place", in_study(WHISPERING, WHISPERED, 4)),
+    Claim(CARD, "dB in place of {}, and gains", in_study(WHISPERING, SPOKEN, 4)),
+    Claim(CARD, "and gains {} dB beside another talker", in_study(WHISPERING, WHISPERED, 5)),
+    Claim(CARD, "beside another talker in place of {} ([", in_study(WHISPERING, SPOKEN, 5)),
     Claim(CARD, "{} % beside somebody else", of(S, "narrow-band", LOST, 0, tags=BESIDE)),
     Claim(CARD, "enrolled at 8 kHz, too, {} %", of(S, "narrow-band", LOST, 0, tags=HALF_AFTER_HALF)),
     Claim(

@@ -238,3 +238,10 @@ def _rounded_fields(file: Int8File | FileCost) -> dict[str, object]:
     return {
         name: round(value, DIGITS) if isinstance(value, float) else value for name, value in values.items()
     }
+
+
+def publish_tables(tables: dict[str, StudyTable], path: Path = PUBLISHED) -> None:
+    """Put tables of studies, by name, among what is published in a file."""
+    found = Published.load(path)
+    found.studies |= tables
+    found.write(path)

@@ -27,7 +27,7 @@ from edge_pse.model import Model
 from edge_pse.profiles import Profile
 from evaluation.metrics.signal import SAMPLE_RATE_HZ
 from evaluation.metrics.statistics import summarise
-from evaluation.published import PUBLISHED, Published, StudyTable
+from evaluation.published import StudyTable, publish_tables
 from evaluation.report.markdown import table
 from evaluation.sets.corpus import Talker, read_talkers, take
 from evaluation.sets.render import render_enrollment
@@ -211,8 +211,6 @@ def main(root: Path, model_name: str, backend: str, published: bool) -> None:
     model = Model.load(model_name, backend)
     header, rows = content(measure(list(scenes(root, model)), model))
     if published:
-        found = Published.load(PUBLISHED)
         about = model.contract.model_id
-        found.studies[TABLE] = StudyTable("python -m studies assistant", about, header, rows)
-        found.write(PUBLISHED)
+        publish_tables({TABLE: StudyTable("python -m studies assistant", about, header, rows)})
     click.echo(table(header, rows))

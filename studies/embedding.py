@@ -21,7 +21,7 @@ from edge_pse.model import Model
 from edge_pse.voice_space import VoiceSpace
 from evaluation.metrics.signal import HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from evaluation.metrics.statistics import BOOTSTRAP_SEED, equal_error_rate
-from evaluation.published import PUBLISHED, Published, StudyTable
+from evaluation.published import PUBLISHED, StudyTable, publish_tables
 from evaluation.report.markdown import table
 from evaluation.sets.builder import INDOOR_ROOMS, SetBuilder
 from evaluation.sets.corpus import Talker, read_noises, read_talkers
@@ -371,11 +371,11 @@ def report(tables: dict[str, Content], talkers: int) -> str:
 def publish(tables: dict[str, Content], reference: bool, about: str, path: Path = PUBLISHED) -> None:
     """Put the tables into the results file, from where ``python -m evaluation.tables`` takes them."""
     command = "python -m studies embedding" + (" --resemblyzer" if reference else "")
-    published = Published.load(path)
-    for heading, name in PUBLISHED_AS.items():
-        place = f"{name} of Resemblyzer" if reference else name
-        published.studies[place] = StudyTable(command, about, *tables[heading])
-    published.write(path)
+    made = {heading: StudyTable(command, about, *tables[heading]) for heading in PUBLISHED_AS}
+    places = {
+        heading: f"{name} of Resemblyzer" if reference else name for heading, name in PUBLISHED_AS.items()
+    }
+    publish_tables({places[heading]: one for heading, one in made.items()}, path)
 
 
 @click.command()

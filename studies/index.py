@@ -87,6 +87,12 @@ STUDIES = {
         _DATA,
         "a quarter of an hour",
     ),
+    "whispering": Study(
+        "whispering",
+        "What is left of an enrolled voice that whispers?",
+        _DATA,
+        "a minute",
+    ),
     "narrow-band": Study(
         "narrow_band.measuring",
         "What should the network be shown of a stream of 8 kHz where nothing is?",
@@ -122,6 +128,12 @@ STUDIES = {
         "Can a voice, or what was read, be told from personal weights better than from the profile?",
         f"{_DATA}, weights that the study before kept, {_PYTORCH}",
         "a minute a voice",
+    ),
+    "personal-whispering": Study(
+        "personal.whispering",
+        "What do personal weights leave of a voice that whispers?",
+        f"{_DATA}, weights that personal kept, {_PYTORCH}",
+        "some seconds a voice",
     ),
     "curves": Study(
         "curves",

@@ -26,6 +26,13 @@ out = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True,
     help=f"Folder of {PAGE} and its plots.",
 )  # fmt: skip
+weights = click.option(
+    "--weights",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Those that python -m studies personal kept.",
+)
 
 
 def data(command: Callable[..., None]) -> Callable[..., None]:

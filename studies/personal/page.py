@@ -78,8 +78,8 @@ Steps are what another machine can repeat. Minutes are moments of one run, whose
 towards the last of them; a run that ends sooner is named as such. Here a step took {ms_a_step} ms of one core.
 The recipe is `{recipe}`; `python -m studies personal` says which one `training/personal.toml` is now.
 
-Not measured: whisper, and a session on another day. No corpus at hand has whisper, and none says which of its
-recordings were made on which day. The nearest to it are the rows through another microphone.
+Not measured: a session on another day. No corpus at hand says which of its recordings were made on which day. The
+nearest to it are the rows through another microphone. Whispering was measured [by itself](results.md#whispering).
 """
 
 

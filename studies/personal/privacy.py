@@ -31,7 +31,7 @@ from edge_pse.enrollment.features import FeatureCollector
 from edge_pse.model import Model
 from evaluation.metrics.signal import SAMPLE_RATE_HZ, level_change_db, si_sdr
 from evaluation.metrics.statistics import summarise
-from evaluation.published import PUBLISHED, Published, StudyTable
+from evaluation.published import StudyTable, publish_tables
 from evaluation.report.markdown import table
 from evaluation.sets.builder import SetBuilder
 from evaluation.sets.corpus import NoiseSource, Talker, read_noises, read_talkers
@@ -65,9 +65,13 @@ class Learnt:
     network: Network
 
 
-def kept_weights(folder: Path, general: Network) -> list[Learnt]:
-    """Of each voice those of the recipe with the most steps, among those learnt from these general weights."""
-    name = general.config.name
+def kept_weights(name: str, folder: Path) -> tuple[Network, list[Learnt]]:
+    """The general weights of that name as they ship, and of each voice those of the recipe with the most steps, among
+    those learnt from them.
+
+    Raises click.ClickException where there are none.
+    """
+    general, _ = load_checkpoint(CHECKPOINTS / f"{name}.pt")
     prefix = f"{name}-{model_id(general)[len(name) + 1 :]}-"
     found: dict[str, Learnt] = {}
     for path in sorted(folder.glob(f"{prefix}*.pt"), key=lambda path: path.stat().st_mtime):
@@ -77,7 +81,11 @@ def kept_weights(folder: Path, general: Network) -> list[Learnt]:
         known = found.get(history["voice"])
         if known is None or history["steps"] >= known.steps:
             found[history["voice"]] = Learnt(history["voice"], history["seconds"], history["steps"], network)
-    return [found[voice] for voice in sorted(found)]
+    if not found:
+        raise click.ClickException(
+            f"No weights of {name} in {folder}: python -m studies personal --weights keeps them."
+        )
+    return general, [found[voice] for voice in sorted(found)]
 
 
 @dataclass(frozen=True)
@@ -290,44 +298,26 @@ def _shown(values: Sequence[float]) -> str:
     return f"{summary.mean:.0f} [{summary.low:.0f}, {summary.high:.0f}]"
 
 
-def publish(tables: dict[str, Content], about: str, path: Path = PUBLISHED) -> None:
-    """Put the tables into the results file, from where ``python -m evaluation.tables`` takes them."""
-    published = Published.load(path)
-    for name, content in tables.items():
-        published.studies[PUBLISHED_AS[name]] = StudyTable(
-            "python -m studies personal-privacy", about, *content
-        )
-    published.write(path)
-
-
 @click.command()
 @options.data
 @click.option("--network", "name", default="pvqe-s", show_default=True)
-@click.option(
-    "--weights",
-    "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="Those that python -m studies personal kept.",
-)
+@options.weights
 @click.option("--threads", default=2, show_default=True)
 @click.option("--publish", "published", is_flag=True, help="Write the tables into evaluation/results.json.")
 def main(root: Path, name: str, folder: Path, threads: int, published: bool) -> None:  # fmt: skip
     """Try to tell voice and sentences from personal weights."""
     training_options.start(threads, 0, "cpu")
-    general, _ = load_checkpoint(CHECKPOINTS / f"{name}.pt")
-    learnt = kept_weights(folder, general)
-    if not learnt:
-        raise click.ClickException(
-            f"No weights of {name} in {folder}: python -m studies personal --weights keeps them."
-        )
+    general, learnt = kept_weights(name, folder)
     profile_model = Model.load(f"{name}.fp32").profile_network()
     talkers = read_talkers(root)
     attempt = Attempt(root, general, profile_model, in_turns(talkers), talkers, read_noises(root), learnt)
     tables = {WHO: attempt.who(), READ: attempt.read()}
     steps = sorted({one.steps for one in learnt})
     if published:
-        publish(tables, model_id(general))
+        about, command = model_id(general), "python -m studies personal-privacy"
+        publish_tables(
+            {PUBLISHED_AS[n]: StudyTable(command, about, *content) for n, content in tables.items()}
+        )
     click.echo(f"{model_id(general)}, {len(learnt)} voices, {' or '.join(map(str, steps))} steps")
     for content in tables.values():
         click.echo(f"\n{table(*content)}")

@@ -76,7 +76,7 @@ def test_a_changed_result_changes_the_document(found: Published) -> None:
     text = (ROOT / RESULTS).read_text(encoding="utf-8")
     int8 = [replace(file, snr_db=12.34, si_sdr_gain_loss_db=0.567, pesq_loss=0.0789) for file in found.int8]
     files = [replace(found.files[0], cpu_s=2.0, peak_rss_mb=70.0), replace(found.files[1], cpu_s=13.0)]
-    changed = Published(dict(found.summaries), found.runs, found.costs, int8=int8, files=files)
+    changed = replace(found, summaries=dict(found.summaries), int8=int8, files=files)
     place = ("pvqe-s", "two-talkers")
     changed.summaries[place] = {at: replace(s, mean=9.87) for at, s in found.summaries[place].items()}
     new = rewritten(RESULTS, text, changed)

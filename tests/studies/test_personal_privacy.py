@@ -8,14 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from click.testing import Result
 
-from evaluation.published import PUBLISHED, Published
-from studies.personal import privacy, voices
-from studies.personal.command import CHECKPOINTS
-from studies.personal.results import RECIPE
-from training.checkpoint import load_checkpoint, model_id, save_checkpoint
+from evaluation.published import PUBLISHED, Published, publish_tables
+from studies.personal import privacy
 
 
 def test_a_score_says_how_often_it_is_right() -> None:
@@ -31,34 +27,17 @@ def test_pieces_are_spread_over_the_recording() -> None:
 
 
 def test_voice_and_sentences_are_looked_for_in_the_weights(
-    study: Callable[..., Result], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(voices, "READINGS_S", (9.0,))
-    monkeypatch.setattr(voices, "SHORTEST_SET_ASIDE_S", 9.0)
-    monkeypatch.setattr(voices, "LEAST_REST_S", 5.0)
+    study: Callable[..., Result], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    weights_of_two: tuple[Path, str],
+) -> None:  # fmt: skip
     monkeypatch.setattr(privacy, "MOST_PIECES", 1)
     monkeypatch.setattr(privacy, "RECORDING_S", 2.0)
     results = tmp_path / "results.json"
     shutil.copy(PUBLISHED, results)
-    monkeypatch.setattr(privacy.publish, "__defaults__", (results,))
-    general, _ = load_checkpoint(CHECKPOINTS / "pvqe-xs.pt")
-    base = model_id(general)
-    general.profiles_of = general.profiles_of or base
-    for number, voice in enumerate(("ls1688", "ls367")):
-        with torch.no_grad():
-            general.profile.bias.add_(0.01)
-        history = {
-            "voice": voice,
-            "seconds": 9.0,
-            "variant": RECIPE,
-            "steps": 7,
-            "ms_a_step": 1,
-            "threads": 1,
-        }
-        save_checkpoint(tmp_path / f"{base}-{number}.pt", general, history)
-    result = study(
-        "personal-privacy", "--data", data, "--network", "pvqe-xs", "--weights", tmp_path, "--threads", 1, "--publish",
-    )  # fmt: skip
+    monkeypatch.setattr(publish_tables, "__defaults__", (results,))
+    folder, base = weights_of_two
+    asked = ("--data", data, "--network", "pvqe-xs", "--weights", folder, "--threads", 1)
+    result = study("personal-privacy", *asked, "--publish")
     assert result.exit_code == 0, result.output
     assert f"{base}, 2 voices, 7 steps" in result.stdout
     published = Published.load(results).studies
