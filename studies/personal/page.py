@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from evaluation.earlier import marked
 from evaluation.metrics.statistics import Summary, summarise
+from evaluation.published import StudyTable, publish_tables
 from evaluation.report.markdown import table
 from studies.personal.clips import (
     ABSENT,
@@ -26,9 +27,11 @@ from studies.personal.clips import (
     NEAREST,
     NEAREST_ABSENT,
     NOISE,
+    ONSET,
     ROWS,
     SAME,
     WORST,
+    WRONG,
 )
 from studies.personal.learning import AGAINST, MACHINE, MEAN, VARIANTS
 from studies.personal.results import GENERAL, RECIPE, RESULTS, Cell, read
@@ -43,6 +46,8 @@ LEAST_VOICES, FEWER_VOICES = 16, 4
 WORSE_DB = 0.2
 SHORT_ROWS = (SAME, MICROPHONE, CROSS, ABSENT, NOISE, LEVEL, LOST)
 """Of tables that compare."""
+README_ROWS = (SAME, CROSS, ABSENT, WORST, WRONG, NOISE, ONSET)
+PUBLISHED_AS = "personal weights"
 CURVES = {
     SAME: "another voice of the same sex",
     CROSS: "another voice of the other sex",
@@ -52,7 +57,8 @@ SUPPRESSED = {ABSENT: "whoever it is", WORST: "the worst tenth of the clips"}
 _HEAD = """# Personal weights: what they bring
 
 A network can go on learning one voice, on its user's own machine. This page says what that brings, as far as it has
-been measured. It is written by `python -m studies personal-page` from the cells in `studies/personal/results.jsonl`.
+been measured. It is written by `python -m studies personal-page --publish` from the cells in
+`studies/personal/results.jsonl`.
 `python -m studies personal --data DATA --minutes 1 --minutes 3 --minutes 10 --clips 6 --results
 studies/personal/results.jsonl` measures further cells and leaves those that are there. What two voices gained before
 there was this file: [history](history.md#personal-weights-one-voice).
@@ -212,6 +218,23 @@ def main_section(known: Known) -> str:
             ],
         ),
     ])  # fmt: skip
+
+
+def short_table(known: Known) -> tuple[list[str], list[list[str]]]:
+    """The rows that say most, by minutes of the main run, means over its voices; for the README."""
+    last = known.main_run
+    pairs = _pairs(known, known.by_voice(RECIPE, last, run=last).values())
+    voices = [personal.voice for personal, _ in pairs]
+    of_minutes = {
+        m: found for m in MINUTES if (found := known.by_voice(RECIPE, m, run=last)).keys() >= set(voices)
+    }
+    rows = []
+    for name in README_ROWS:
+        means = [np.mean([cells[v].row(name) for v in voices]) for cells in of_minutes.values()]
+        general = np.mean([general.row(name) for _, general in pairs])
+        unit = ROWS[name].unit
+        rows.append([f"{name}: {unit}", *(f"{value:.1f}" for value in (general, *means))])
+    return [f"{len(voices)} voices", "general weights", *(f"after {m:g} min" for m in of_minutes)], rows
 
 
 def runs_section(known: Known) -> str:
@@ -443,7 +466,10 @@ def drawn(cells: Sequence[Cell]) -> bytes:
     help="File of cells; default: the one of the project.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=DOCS, help="Default: docs.")
-def main(file: Path, out: Path) -> None:  # fmt: skip
+@click.option(
+    "--publish", "published", is_flag=True, help="Write a short table into evaluation/results.json, too."
+)
+def main(file: Path, out: Path, published: bool) -> None:
     """Write the page about personal weights, and its plot, from the cells that were measured."""
     cells = read(file)
     out.mkdir(parents=True, exist_ok=True)
@@ -451,3 +477,7 @@ def main(file: Path, out: Path) -> None:  # fmt: skip
         (out / PLOT).write_bytes(drawn(cells))
     (out / PAGE).write_text(written(cells), encoding="utf-8")
     click.echo(f"{out / PAGE}: {len(cells)} cells")
+    if published:
+        known = Known.of(cells)
+        about = next(cell.base for cell in known.cells if cell.network == NETWORK)
+        publish_tables({PUBLISHED_AS: StudyTable("python -m studies personal", about, *short_table(known))})

@@ -13,6 +13,7 @@ import torch
 from click.testing import Result
 
 from evaluation.metrics.signal import SAMPLE_RATE_HZ
+from evaluation.published import PUBLISHED, Published
 from evaluation.sets.corpus import Talker
 from evaluation.sets.scene import Segment
 from studies.personal import clips, command, learning, page, results, voices
@@ -190,9 +191,14 @@ def test_what_is_measured_anew_takes_the_page_over_with_as_many_voices() -> None
 
 
 def test_the_page_is_that_of_the_cells_of_the_project() -> None:
-    """Written anew by ``python -m studies personal-page`` after each cell that is added."""
+    """Written anew by ``python -m studies personal-page --publish`` after each cell that is added."""
+    cells = results.read(results.RESULTS)
     text = (page.DOCS / page.PAGE).read_text(encoding="utf-8")
-    assert text == page.written(results.read(results.RESULTS))
+    assert text == page.written(cells)
+    published = Published.load(PUBLISHED).studies[page.PUBLISHED_AS]
+    assert (published.header, published.rows) == page.short_table(page.Known.of(cells))
+    (same, *_), *_ = published.rows
+    assert same.startswith("same sex") and f"| {published.rows[0][1]} [" in text
 
 
 def test_weights_are_kept_with_the_seconds_of_a_reading_as_plain_numbers() -> None:
