@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_pse.cli import commands
+from edge_pse.cli.program import commands
 
 PROGRAM = [sys.executable, "-c", "from edge_pse.cli import main; main()"]
 

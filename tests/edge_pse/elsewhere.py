@@ -128,6 +128,7 @@ def main(place, commands):
     from click.testing import CliRunner
 
     from edge_pse import cli
+    from edge_pse.cli.program import commands as edge_pse
     from edge_pse.diagnosis import network
 
     network._FRAMES = 110  # doctor plays them at the pace of live sound
@@ -138,7 +139,7 @@ def main(place, commands):
         assert not ended.code
     said = []
     for words in commands:
-        result = CliRunner().invoke(cli.commands, words)
+        result = CliRunner().invoke(edge_pse, words)
         error = None if isinstance(result.exception, SystemExit) else result.exception
         said.append(
             (result.exit_code, result.output, "".join(traceback.format_exception(error) if error else ()))

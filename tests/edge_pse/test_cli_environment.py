@@ -13,7 +13,8 @@ from edge_pse.service import Service
 
 HANGS = """
 import sys, time
-from edge_pse.cli import commands, main
+from edge_pse.cli import main
+from edge_pse.cli.program import commands
 
 @commands.command()
 def hang():
@@ -26,6 +27,18 @@ def hang():
             said = "again"
 
 sys.argv = ["edge-pse", "hang"]
+main()
+"""
+INTERRUPTED_AT = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+from edge_pse.cli import main
 main()
 """
 WAITS = """
@@ -50,6 +63,13 @@ def test_the_second_interrupt_ends_what_hangs():
             assert program.wait(5) == 128 + signal.SIGINT
         finally:
             program.kill()
+
+
+@pytest.mark.parametrize("module", ["click", "edge_pse.cli.stopping"])
+def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_word(module):
+    program = [sys.executable, "-c", INTERRUPTED_AT.format(module=module), "--version"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from edge_pse import ProfileStore, __version__, targets
 from edge_pse.backends import RUNTIMES, Runtime
-from edge_pse.cli import commands
+from edge_pse.cli.program import commands
 from tests.edge_pse.graphs import copy_model
 
 

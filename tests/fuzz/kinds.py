@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from edge_pse import Enhancer, Model, PcmStream, Profile, ProfileStore
 from edge_pse.audio.files import AudioReader
 from edge_pse.audio.pcm import SampleFormat
-from edge_pse.cli import commands
+from edge_pse.cli.program import commands
 from edge_pse.errors import EdgePseError, EdgePseWarning
 from edge_pse.model import MODELS_DIR
 from edge_pse.profiles import Recording, archive

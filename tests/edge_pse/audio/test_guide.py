@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from edge_pse.audio.devices.virtual_mic import SOURCE
 from edge_pse.audio.pcm import to_pcm
-from edge_pse.cli import commands as edge_pse
+from edge_pse.cli.program import commands as edge_pse
 from tests.edge_pse.audio.running import Command
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide.md"
