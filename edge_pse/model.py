@@ -11,6 +11,7 @@ from edge_pse.backends import RUNTIMES, Backend, open_model
 from edge_pse.contract import Contract
 from edge_pse.errors import ModelError
 from edge_pse.model_file import Ranges, read_model, replace_weights, weight_ranges
+from edge_pse.paths import is_file
 from edge_pse.text import shown
 
 DEFAULT_MODEL = "pvqe-s"
@@ -177,7 +178,7 @@ def _find(model: str | Path, runtime_names: list[str]) -> tuple[Path, str]:
             raise ModelError(
                 f"Can't run {shown(given)}: name a model file that ends in {' or '.join(by_suffix)}."
             )
-        if not given.is_file():
+        if not is_file(given):
             raise ModelError(
                 f"There is no model file {shown(given)}: check the path, or name a model that is installed."
             )
@@ -185,7 +186,7 @@ def _find(model: str | Path, runtime_names: list[str]) -> tuple[Path, str]:
     for suffix, runtime_name in by_suffix.items():
         for stem in (model, *(f"{model}.{precision}" for precision in PRECISIONS)):
             path = MODELS_DIR / f"{stem}{suffix}"
-            if path.is_file():
+            if is_file(path):
                 return path, runtime_name
     installed = ", ".join(path.name for path in available_models()) or "none"
     raise ModelError(f"There is no model {str(model)!r} here; installed: {installed}.")

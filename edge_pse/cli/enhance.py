@@ -10,13 +10,14 @@ from typing import BinaryIO, cast
 import click
 
 import edge_pse
-from edge_pse.audio.files import PIPE_FORMATS, Manner, available_cores, enhance_file, is_folder, is_sound
+from edge_pse.audio.files import PIPE_FORMATS, Manner, available_cores, enhance_file, is_sound
 from edge_pse.cli import notices, options, output, pipes
 from edge_pse.cli.enhance_many import enhance_into
 from edge_pse.cli.named_path import NamedPath
 from edge_pse.cli.number_range import NumberRange
 from edge_pse.cli.progress import progress_bar
 from edge_pse.errors import AudioError
+from edge_pse.paths import is_folder
 from edge_pse.text import shown
 
 # Shorter files are done before a bar could be read.

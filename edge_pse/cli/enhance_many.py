@@ -12,9 +12,10 @@ from pathlib import Path
 import click
 
 import edge_pse
-from edge_pse.audio.files import Done, Event, Failed, Job, Manner, Progress, enhance_many, is_file, jobs_of
+from edge_pse.audio.files import Done, Event, Failed, Job, Manner, Progress, enhance_many, jobs_of
 from edge_pse.cli import notices, output
 from edge_pse.cli.progress import progress_bar
+from edge_pse.paths import is_file
 from edge_pse.text import shown
 
 

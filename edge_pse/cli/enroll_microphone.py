@@ -18,6 +18,7 @@ from edge_pse.cli.libraries import quiet_libraries
 from edge_pse.enrollment import LiveEnrollment
 from edge_pse.errors import AudioError, StreamHungError
 from edge_pse.model import Model
+from edge_pse.paths import is_folder
 from edge_pse.profiles import Recording
 from edge_pse.reading import language_of_locale, sentences
 from edge_pse.spectral import Samples
@@ -86,7 +87,7 @@ def _listen(microphone: Microphone, model: Model, wishes: Wishes) -> LiveEnrollm
 def _check_place(path: Path) -> None:
     """AudioError unless a new file can be written there; an earlier recording stays."""
     _audio_format(path)
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise AudioError(f"There is no folder {path.parent}: make it, or name another one.")
     if os.path.lexists(path):
         raise AudioError(f"{path} is there already, and stays as it is: name another file for --keep-audio.")

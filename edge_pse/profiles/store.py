@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge_pse import atomic
 from edge_pse.errors import EdgePseWarning, ProfileError
+from edge_pse.paths import is_file
 from edge_pse.profiles import archive, encoding, folder, personal
 from edge_pse.profiles.personal import PersonalWeights
 from edge_pse.profiles.voice import Profile
@@ -169,7 +170,7 @@ class ProfileStore:
             raise ProfileError(
                 f"{path} is among the profiles themselves, and nothing was changed: export to another folder."
             )
-        if place.is_file() and place.stat().st_size:
+        if is_file(place) and place.stat().st_size:
             try:
                 earlier = _exported(place)
             except ProfileError:

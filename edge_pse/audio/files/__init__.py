@@ -25,7 +25,7 @@ from edge_pse.audio.files.many import (
     enhance_many,
 )
 from edge_pse.audio.files.pipe_writing import PIPE_FORMATS
-from edge_pse.audio.files.places import Job, is_file, is_folder, is_sound, jobs_of
+from edge_pse.audio.files.places import Job, is_sound, jobs_of
 from edge_pse.audio.files.reading import CHOICE_SECONDS, AudioReader, read_recordings, select_channels
 from edge_pse.audio.files.writing import AudioWriter
 
@@ -45,8 +45,6 @@ __all__ = [
     "available_cores",
     "enhance_file",
     "enhance_many",
-    "is_file",
-    "is_folder",
     "is_sound",
     "jobs_of",
     "read_recordings",

@@ -11,6 +11,7 @@ import soundfile
 
 from edge_pse.audio.files.writing import OTHER_ENDINGS, is_written
 from edge_pse.errors import AudioError
+from edge_pse.paths import is_file, is_folder
 from edge_pse.text import shown
 
 THROUGH_FFMPEG = frozenset((
@@ -38,22 +39,6 @@ def is_sound(path: Path) -> bool:
         ending in OTHER_ENDINGS or ending in _OTHER_NAMES or ending.upper() in soundfile.available_formats()
     )
     return ending != "raw" and (known or ending in THROUGH_FFMPEG)
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a folder is there; False, too, for a name that the system does not take."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def is_file(path: Path) -> bool:
-    """Whether a file is there; False, too, for a name that the system does not take."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def jobs_of(sources: Sequence[Path], folder: Path) -> list[Job]:

@@ -1,0 +1,23 @@
+"""Names of files that the system does not take."""
+
+import dataclasses
+
+import pytest
+
+from edge_pse import ProfileStore
+
+TOO_LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("profiles", "export", "anna", TOO_LONG), "File name too long. Nothing was changed"),
+        (("bench", "--model", TOO_LONG), "There is no model"),
+        (("bench", "--model", f"{TOO_LONG}.tflite"), "There is no model file"),
+        (("enroll", "bert", "--keep-audio", f"{TOO_LONG}/bert.wav"), "There is no folder"),
+    ],
+)
+def test_a_name_that_is_too_long_is_refused_in_a_sentence(refused, female_profile, arguments, message):
+    ProfileStore().save(dataclasses.replace(female_profile, name="anna"))
+    assert message in refused(*arguments)
