@@ -11,7 +11,7 @@ from edge_pse.errors import EdgePseError, EnrollmentError
 from edge_pse.model import Model
 from edge_pse.profiles import Profile, ProfileStore
 from edge_pse.samples import at_rate
-from edge_pse.spectral import Samples
+from edge_pse.spectral import Samples, next_whole_hop_rate
 
 ENROLLED_S = 10.0
 """Of speech, as at a microphone."""
@@ -49,7 +49,7 @@ class CommandEnrollment:
                 )
         self._taken: list[Samples] = []
         self._rate_hz = 0
-        """That of the first one taken."""
+        """That of the first one taken, or the next one above it that the network takes."""
         self._speech_seconds = 0.0
         self._adding = threading.Lock()
         self.done = False
@@ -67,7 +67,7 @@ class CommandEnrollment:
 
     def _add(self, mono: Samples, rate_hz: int) -> str:
         if not self._taken:
-            self._rate_hz = rate_hz
+            self._rate_hz = next_whole_hop_rate(rate_hz)
         command = at_rate(mono, rate_hz, self._rate_hz)
         enrollment = LiveEnrollment(self._model, self._rate_hz, self._wanted)
         for taken in (*self._taken, command):
