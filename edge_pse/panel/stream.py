@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from platformdirs import user_config_path
 
@@ -64,21 +64,28 @@ class Stream:
             self._stop()
 
     def change(self, **values: Sequence[str] | None) -> None:
-        """``keep``, and start it again if it runs; what can't be is taken back."""
+        """``keep``, and start it again if it runs, as it was set meanwhile; what can't be is taken back."""
         with self._changing:
             before = self.options()
             self._keep(values)
             if not self.runs():
                 return
-            bypass = self._control.status()["bypass"]
+            was = self._control.status()
             self._stop()
             try:
                 self._start()
             except ControlError:
                 options.write(self.options_path, before)
                 self._start()
+                self._set_again(was)
                 raise
-            self._control.set(bypass=bypass)
+            self._set_again(was)
+
+    def _set_again(self, was: dict[str, Any]) -> None:
+        """What ``edge-pse ctl`` and the keys of a terminal have set is in no file of options."""
+        self._control.set(bypass=was["bypass"], strength=was["strength"])
+        if self._control.status()["profiles"] != was["profiles"]:
+            self._control.set(profiles=was["profiles"])
 
     def _keep(self, values: dict[str, Sequence[str] | None]) -> None:
         kept = self.options()

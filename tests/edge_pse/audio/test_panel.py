@@ -429,6 +429,17 @@ def test_devices_that_do_not_open_are_told_and_what_was_there_before_goes_on(pan
     assert state["options"]["output"] == "two" and state["status"]["stream"]["output"] == "two"
 
 
+@pytest.mark.parametrize(("output", "expected"), [("nowhere", 409), ("one", 200)])
+def test_what_was_set_from_elsewhere_outlives_a_change_of_devices(panel, env, output, expected):
+    panel.tell("start")
+    for words in (("bypass", "on"), ("strength", "0.3"), ("profile", "ben")):
+        done = subprocess.run([*COMMAND, "ctl", *words], env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    panel.tell("options", expected, output=output)
+    status = panel.wait_for(lambda state: (state["status"] or {}).get("stream"))["status"]
+    assert (status["bypass"], status["strength"], status["profiles"]) == (True, 0.3, ["ben"])
+
+
 def test_a_stream_that_ends_beneath_it_is_told_and_found_again(panel, env, start_command):
     done = subprocess.run([*COMMAND, "ctl", "stop"], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
