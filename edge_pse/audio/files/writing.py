@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -220,6 +221,21 @@ def format_of(place: Path) -> tuple[str, str | None]:
     if form not in soundfile.available_formats() or form == "RAW":
         raise AudioError(f"The name {place.name} does not tell the format to write: end it in .wav or .flac.")
     return form, coding
+
+
+def holds_rate(form: str, coding: str | None, rate_hz: int) -> bool:
+    """Whether a file of one channel can have that rate: encoders refuse some, and libsndfile writes down another."""
+    content = io.BytesIO()
+    try:
+        with soundfile.SoundFile(content, "w", rate_hz, 1, coding, format=form) as trial:
+            trial.write(np.zeros(_TRIAL_FRAMES, np.float32))
+        if form == "MP3":  # whose encoder refuses what it has not, and which is too short here to be read
+            return True
+        content.seek(0)
+        with soundfile.SoundFile(content) as written:
+            return bool(abs(written.samplerate - rate_hz) <= _RATE_TOLERANCE * rate_hz)
+    except soundfile.LibsndfileError:
+        return False
 
 
 def _coding(place: Path, source: AudioReader) -> tuple[str, str]:

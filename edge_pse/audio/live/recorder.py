@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from edge_pse import atomic
-from edge_pse.audio.files.writing import format_of
+from edge_pse.audio.files.writing import format_of, holds_rate
 from edge_pse.audio.pcm import to_pcm
 from edge_pse.errors import AudioError
 from edge_pse.spectral import Samples
@@ -35,7 +35,7 @@ class Recorder:
     """A file that grows while it is recorded, until ``close`` or the end of ``with``.
 
     Hops are written on a thread of its own. The file has their rate; where another one comes, as with another output,
-    they go on in another file.
+    they go on in another file. It is a WAV file where the wanted format can't have their rate.
 
     Only its owner may read it. An earlier recording stays: where the name is taken the next free one is used, and told
     to ``say``. Raises AudioError if the file can't be begun. If the disk fails later, the recording ends with a
@@ -92,6 +92,12 @@ class Recorder:
 
     def _begin(self) -> None:
         """A new file under the first name that is free."""
+        if not holds_rate(self._form, self._coding, self._rate):
+            other = self._wanted.with_suffix(".wav")
+            self._say(
+                f"{self._wanted} can't have {self._rate} samples a second: this is recorded to {other}."
+            )
+            self._wanted, (self._form, self._coding) = other, format_of(other)
         for path in _names(self._wanted):
             try:
                 self._descriptor = os.open(path, _NEW, atomic.OWN)
@@ -152,7 +158,7 @@ class Recorder:
 
     def _change_rate(self, rate_hz: int) -> None:
         self._rate = rate_hz
-        if self._frames:
+        if self._frames or not holds_rate(self._form, self._coding, rate_hz):
             self._end()
             self._begin()
         else:

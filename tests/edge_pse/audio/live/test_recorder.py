@@ -51,6 +51,20 @@ def test_sound_of_another_rate_goes_on_in_another_file(tmp_path, speech_pcm, nam
         np.testing.assert_array_equal(recorded, speech_pcm[:rate])
 
 
+@pytest.mark.parametrize(("name", "rate"), [("talk.opus", 44_100), ("talk.mp3", 96_000), ("talk.xi", 48_000)])
+def test_what_its_format_has_no_rate_for_is_recorded_all_the_same(tmp_path, speech_pcm, name, rate):
+    said = []
+    with Recorder(tmp_path / name, said.append) as recorder:
+        for rate_hz in (rate, 16_000):
+            recorder.add(to_float(speech_pcm[:4_000]), rate_hz)
+    assert f"{name} can't have {rate} samples a second: this is recorded to {tmp_path}/talk.wav." in said[0]
+    for file, rate_hz in (("talk.wav", rate), ("talk-2.wav", 16_000)):
+        recorded, its_rate = soundfile.read(tmp_path / file, dtype="int16")
+        assert its_rate == rate_hz
+        np.testing.assert_array_equal(recorded, speech_pcm[:4_000])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_recording_that_goes_on_at_another_rate_keeps_what_was_there(tmp_path, speech_pcm):
     first = record(tmp_path / "talk.wav", speech_pcm[:16_000], print)
     recorder = Recorder(first, print, append=True)
