@@ -15,7 +15,8 @@ class StreamEnrollment:
     """Enrolls, or adds to the profile in use, what was gathered from the stream; once, and then it stops.
 
     ``asks``: whether to wait for ``keep`` when the voice is ready; else it is kept at once. ``microphone``: says what
-    the voice is recorded with; empty if unknown. Raises ProfileError for a name that is taken by another profile than
+    the voice is recorded with; empty if unknown. ``bypassed``: says whether the sound passes the network by, so that
+    nothing is gathered. Raises ProfileError for a name that is taken by another profile than
     the one in use.
     """
 
@@ -26,10 +27,11 @@ class StreamEnrollment:
         say: Callable[[str], None],
         asks: bool,
         microphone: Callable[[], str] = str,
+        bypassed: Callable[[], bool] = bool,
     ):
         self._store = ProfileStore()
         self._name, self._enhancer, self._say, self._asks = name, enhancer, say, asks
-        self._microphone = microphone
+        self._microphone, self._bypassed = microphone, bypassed
         self._refined = next((profile for profile in enhancer.profiles if profile.name == name), None)
         if name in self._store and self._refined is None:
             raise ProfileError(
@@ -50,8 +52,15 @@ class StreamEnrollment:
             self._say(f"{self._name} was enrolled in this run already.")
         elif gathered.ready:
             self._keep(gathered)
-        else:
+        elif not self.tell_if_bypassed():
             self._say(self._progress(gathered))
+
+    def tell_if_bypassed(self) -> bool:
+        """Say that nothing is gathered, if that is so -> whether it is."""
+        bypassed = self._bypassed()
+        if bypassed:
+            self._say(f"{self._name} is not enrolled while the sound passes as it is: end the bypass.")
+        return bypassed
 
     def add(self, features: FrameFeatures) -> None:
         """One hop more of the stream."""

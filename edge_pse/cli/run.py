@@ -208,7 +208,12 @@ class _Run:
         self._enrollment: StreamEnrollment | None = None
         if auto_enroll is not None and not (resumed and auto_enroll in ProfileStore()):
             self._enrollment = StreamEnrollment(
-                auto_enroll, enhancer, self._say, is_terminal(sys.stdout), self._microphone
+                auto_enroll,
+                enhancer,
+                self._say,
+                is_terminal(sys.stdout),
+                self._microphone,
+                lambda: self._live.bypass,
             )
         self._view, self._service = self._make_view(speaks), Service()
         if speaking is not None:
@@ -227,6 +232,8 @@ class _Run:
             heartbeat=self._service.alive,
         )
         self._live.bypass = bypass
+        if self._enrollment is not None:
+            self._enrollment.tell_if_bypassed()
 
     def until_stopped(self) -> None:
         # What exists now lives to the end: without it the garbage collector never takes long.

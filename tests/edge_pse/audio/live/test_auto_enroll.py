@@ -43,3 +43,21 @@ def test_a_name_that_is_taken_is_refused_at_once(env, tmp_path, start_command, f
     command = start_command("run", "--input", "mic", "--output", "speaker", "--auto-enroll", "ls367", env=env)
     command.wait_for("add --profile ls367 to refine it")
     assert command.process.wait(20) == 1
+
+
+def test_past_the_network_it_says_that_nobody_is_enrolled(env, start_command):
+    run = [
+        "run",
+        "--input",
+        "mic",
+        "--output",
+        "speaker",
+        "--latency",
+        "200",
+        "--auto-enroll",
+        "me",
+        "--bypass",
+    ]
+    command = start_command(*run, env=env)
+    command.wait_for("me is not enrolled while the sound passes as it is")
+    command.stop()
