@@ -16,6 +16,7 @@ from rich.console import Console, Group
 from rich.padding import Padding
 from rich.text import Text
 
+from edge_pse.cli import streams
 from edge_pse.cli.live_screen import meter
 from edge_pse.cli.terminal import Area, is_terminal
 from edge_pse.enrollment import Progress
@@ -90,8 +91,9 @@ class Json:
         pass
 
     def show(self, progress: Progress) -> None:
-        """Print it."""
+        """Print it; whoever reads no more holds no microphone open."""
         click.echo(json.dumps(asdict(progress)))
+        streams.end_if_nobody_reads()
 
 
 class Screen:

@@ -86,6 +86,14 @@ def final_status(status: int) -> int:
     return status or int(raw.printing)
 
 
+def end_if_nobody_reads() -> None:
+    """For what is done only as long as somebody reads how it goes: end as filters do once nobody does any more."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Tolerant) and raw.failure is not None and _broken(raw.failure):
+        end_as_filters_do()
+
+
 class _Tolerant(io.FileIO):
     """A file that pretends to have written what it could not write; below whatever others put around it."""
 

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import signal
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from edge_pse import ProfileStore, enroll
 from edge_pse.audio.pcm import to_pcm
 from edge_pse.enrollment.live import OTHER_VOICE, TOO_LOUD, TOO_QUIET
 from edge_pse.voice_space import VoiceSpace
-from tests.edge_pse.audio.running import Command
+from tests.edge_pse.audio.running import COMMAND, Command
 from tests.edge_pse.audio.terminal import Terminal
 
 cosine = VoiceSpace().cosine  # of embeddings as they are
@@ -173,6 +174,21 @@ def test_ended_half_way_nothing_is_left(env, store, start_command, tmp_path, num
     assert sorted(store.root.iterdir()) == before
     assert list(tmp_path.iterdir()) == []
     assert not any("Traceback" in line for line in command.lines)
+
+
+def test_whoever_reads_how_it_goes_and_leaves_leaves_no_open_microphone(env, store):
+    arguments = ["enroll", "gone", "--input", "anna", "--seconds", "60", "--json"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert b'"text"' in process.stdout.readline()
+    process.stdout.close()
+    try:
+        assert process.wait(20) == -signal.SIGPIPE, process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+    assert "gone" not in store
 
 
 def test_on_a_terminal_there_is_a_meter(env, store):
