@@ -18,6 +18,7 @@ from tests.edge_pse.audio.running import again_if_busy, aligned
 PROJECT = Path(__file__).parents[3]
 EXAMPLES = PROJECT / "examples"
 RATE_HZ = 16_000
+UNDERRUN = r"\d+ underruns?: the delay grew a little and will be given back\."
 NOISE = slice(RATE_HZ, 2 * RATE_HZ)  # the network has had a second to hear what it is
 
 
@@ -90,7 +91,8 @@ def test_sounddevice_callback_plays_speech_without_noise(played, noisy, si_sdr):
 def test_live_microphone_plays_speech_without_noise_and_says_how_it_goes(played, noisy, si_sdr):
     def listen():
         out, printed = played("live_microphone", "--microphone", "mic", "--output", "speaker")
-        running, *status = printed.splitlines()
+        running, *said = printed.splitlines()
+        status = [line for line in said if not re.fullmatch(UNDERRUN, line)]  # a busy machine has some
         assert running.startswith("Running: ")
         assert len(status) > 5, printed
         assert all(
