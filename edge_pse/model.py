@@ -17,6 +17,8 @@ from edge_pse.text import shown
 DEFAULT_MODEL = "pvqe-s"
 PRECISIONS = ("int8", "fp32")
 """Which of a network's files is meant where none is named, the preferred one first."""
+MOST_THREADS = 64
+"""A runtime takes memory for each, and none of them looks whether there is so much."""
 _FAR_END = "-far"
 """Ends the names of networks that take a far end."""
 MODELS_DIR = Path(__file__).parent / "models"
@@ -56,11 +58,13 @@ class Model:
         ``litert``, ``onnx`` or ``tflite-runtime``, or ``auto`` for the first installed one that has the model,
         or several to choose from, the preferred one first; ``Model.backend.name`` says which it is, ``Model.path``
         which file it was given. ``threads``: for the work on one frame, which is little: more than one may
-        well be slower. ``far_end``: there is one, so that the place of a model given by its name is taken by
+        well be slower; 1 to 64. ``far_end``: there is one, so that the place of a model given by its name is taken by
         its variant with a far end (``pvqe-s-far`` for ``pvqe-s``) where that is installed;
-        ``Model.contract.far_end`` says. Raises ModelError when there is no such model or runtime, or when
-        file and description do not fit each other or this program.
+        ``Model.contract.far_end`` says. Raises ModelError when there is no such model or runtime, for other
+        numbers of threads, or when file and description do not fit each other or this program.
         """
+        if threads not in range(1, MOST_THREADS + 1):
+            raise ModelError(f"A model runs on 1 to {MOST_THREADS} threads, not {threads!r}.")
         named = [backend] if isinstance(backend, str) else backend
         wanted = list(RUNTIMES) if backend == "auto" else named
         for name in wanted:

@@ -15,14 +15,17 @@ from edge_pse.benchmark import Benchmark, measure
 from edge_pse.cli import options, output
 from edge_pse.cli.number_range import NumberRange
 from edge_pse.errors import ModelError
-from edge_pse.model import available_models
+from edge_pse.model import MOST_THREADS, available_models
 
 
 @click.command()
 @click.option("--seconds", type=NumberRange(0.1, 3600), default=10.0, show_default=True, help="Of audio.")
 @click.option("--all", "all_models", is_flag=True, help="Every model, on every installed runtime for it.")
 @click.option(
-    "--threads", type=click.IntRange(1), show_default=options.OF_TARGET, help="For the work on one frame."
+    "--threads",
+    type=click.IntRange(1, MOST_THREADS),
+    show_default=options.OF_TARGET,
+    help="For the work on one frame.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all figures, for programs.")
 @options.target

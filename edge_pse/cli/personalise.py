@@ -23,7 +23,7 @@ from edge_pse.cli.personalise_screen import view
 from edge_pse.cli.profiles import announce_loss, describe, describe_trust, learnt_by, say_lost
 from edge_pse.cli.stopping import stop_on_signals
 from edge_pse.errors import ProfileError
-from edge_pse.model import DEFAULT_MODEL, Model
+from edge_pse.model import DEFAULT_MODEL, MOST_THREADS, Model
 from edge_pse.personalisation import learner, voice
 from edge_pse.personalisation.learner import Learnt
 from edge_pse.personalisation.voice import (
@@ -85,7 +85,9 @@ _ROOM_BYTES = 64 << 20
     show_default=True,
     help="The network that learns; each learns for itself.",
 )
-@click.option("--threads", type=click.IntRange(1, 64), help="Of the processor; up to four without it.")
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_THREADS), help="Of the processor; up to four without it."
+)
 def personalise(
     name: str,
     more_files: tuple[Path, ...],

@@ -17,7 +17,7 @@ from edge_pse.channels import choose
 from edge_pse.enrollment import Verdict, embed, extract_with_speech, moments_of_speech, verify
 from edge_pse.enrollment.verification import MATCH_COSINE
 from edge_pse.errors import EdgePseWarning, EnrollmentError, ModelError, PersonalisationError, ProfileError
-from edge_pse.model import DEFAULT_MODEL, Model, available_models
+from edge_pse.model import DEFAULT_MODEL, MOST_THREADS, Model, available_models
 from edge_pse.personalisation import learner
 from edge_pse.personalisation.learner import LearningProgress, Learnt, Task
 from edge_pse.profiles import PersonalWeights, Profile, Recording
@@ -216,13 +216,13 @@ def personalise(
     """The profile of a voice with personal weights: the network itself goes on learning that voice, for some minutes.
 
     ``recordings``: of the voice alone, an array or a sequence of arrays of floating-point samples, full scale -1 to 1,
-    shape (samples,) or (samples, channels), at ``sample_rate_hz``; ten seconds or more in all, a minute is good, and
-    of more than ten minutes the first ten are used. ``profile``: of that voice; it stays as it is, and if it has
-    personal weights for this network, they go on learning. Without it one is made, as ``enroll`` does, with ``name``.
-    ``model``: name of the network that learns. ``minutes``: from the call to its end, 0.5 to 240. ``against``: others
-    to leave out above all, who share the room or the flat: a recording of five seconds or more of each. ``threads``:
-    of the processor; None for up to four. ``on_progress``: called every two seconds or so with a ``LearningProgress``.
-    ``stop``: set by another thread, it ends the learning with the best so far.
+    shape (samples,) or (samples, channels), at ``sample_rate_hz``; ten seconds or more in all, a minute is good, and of
+    more than ten minutes the first ten are used. ``profile``: of that voice; it stays as it is, and if it has personal
+    weights for this network, they go on learning. Without it one is made, as ``enroll`` does, with ``name``. ``model``:
+    name of the network that learns. ``minutes``: from the call to its end, 0.5 to 240. ``against``: others to leave out
+    above all, who share the room or the flat: a recording of five seconds or more of each. ``threads``: of the
+    processor, 1 to 64; None for up to four. ``on_progress``: called every two seconds or so with a
+    ``LearningProgress``. ``stop``: set by another thread, it ends the learning with the best so far.
 
     It is a process of its own that learns, at low priority, from a checkout with ``pip install '.[personal]'``; the
     recordings go to it through a pipe, never to a disk. What was learnt is compared with the general weights on a part
@@ -237,6 +237,8 @@ def personalise(
         raise PersonalisationError(
             f"The minutes of learning must be from {FEWEST_MINUTES} to {MOST_MINUTES:.0f}, not {minutes!r}."
         )
+    if threads is not None and threads not in range(1, MOST_THREADS + 1):
+        raise PersonalisationError(f"Learning takes 1 to {MOST_THREADS} threads, not {threads!r}.")
     folder = learner.find()
     loaded = load_network(model)
     profile_network = loaded.profile_network()

@@ -108,6 +108,12 @@ def test_an_unknown_backend_is_refused_with_the_choices():
         Model.load("pvqe-s", backend="abacus")
 
 
+@pytest.mark.parametrize("threads", [0, 65, "2", None])
+def test_a_number_of_threads_that_is_none_or_fills_the_machine_is_refused(threads):
+    with pytest.raises(ModelError, match="on 1 to 64 threads, not"):
+        Model.load("pvqe-s", threads=threads)
+
+
 @pytest.mark.parametrize("content", [b"", b"OggS and more", ONNX.read_bytes()[:100_000]])
 def test_what_is_no_model_is_refused_even_with_its_description(tmp_path, content):
     path = tmp_path / "speech.onnx"

@@ -151,6 +151,7 @@ def test_what_will_not_do_is_refused(learning, reading, recording, female_profil
         (AudioError, "divide integers", {"recordings": (reading[0] * 32767).astype(np.int16)}),
         (ModelError, "There is no network 'pvqe-s.int8' that can learn", {"model": "pvqe-s.int8"}),
         (PersonalisationError, "from 0.5 to 240", {"minutes": 0}),
+        (PersonalisationError, "1 to 64 threads", {"threads": 65}),
         (
             EnrollmentError,
             "Recording 1 of those to leave out is only 4 s",
