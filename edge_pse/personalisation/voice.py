@@ -254,9 +254,8 @@ def personalise(
         profile, reading.pieces, loaded, left, others, threads, on_progress, stop, folder
     )
     if improved is profile:
-        warnings.warn(
-            f"The general weights are kept: {' '.join(learnt.sentences)}", EdgePseWarning, stacklevel=2
-        )
+        # They say that the general weights are kept.
+        warnings.warn(" ".join(learnt.sentences), EdgePseWarning, stacklevel=2)
     return improved
 
 

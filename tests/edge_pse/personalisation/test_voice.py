@@ -129,7 +129,7 @@ def test_of_other_general_weights_nothing_goes_on(learning, female_profile, lear
 
 def test_where_nothing_was_better_the_profile_comes_back_as_it_is(learning, reading, female_profile):
     learning("general")
-    with pytest.warns(EdgePseWarning, match="Nothing was better. One. Two."):
+    with pytest.warns(EdgePseWarning, match=r"^Nothing was better\. One\. Two\.$"):
         assert edge_pse.personalise(reading, 16_000, female_profile) is female_profile
 
 
