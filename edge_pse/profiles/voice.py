@@ -27,6 +27,9 @@ _MOST_SECONDS = 1e7
 _LARGEST_SNR_DB = 200.0
 _LARGEST_COSINE = 1.01
 _LONGEST_MICROPHONE = 100
+_MOMENT = re.compile(
+    r"(19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
 _MODEL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 
 
@@ -36,7 +39,9 @@ def _now() -> str:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What a profile keeps of one recording: numbers, no audio. Raises ProfileError for numbers that can't be true."""
+    """What a profile keeps of one recording: numbers, no audio. Raises ProfileError for numbers, or a
+    moment, that can't be true.
+    """
 
     embedding: NDArray[np.float32]
     """The network's mean embedding of it, (embedding_size,) float32, read-only."""
@@ -69,6 +74,10 @@ class Recording:
             raise ProfileError(
                 "A recording has measures that can't be true: enroll the voice again."
             ) from None
+        if not _is_moment(self.created):
+            raise ProfileError(
+                "A recording was made at no date and time that can be: enroll the voice again."
+            )
         object.__setattr__(self, "embedding", embedding)
         object.__setattr__(self, "half_band", half_band)
         # It is printed, and may come from another machine.
@@ -179,6 +188,14 @@ def _embedding(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _within(embedding: NDArray[np.float32]) -> bool:
     return bool((np.abs(embedding) <= _LARGEST_NUMBER).all())  # false for what is no number
+
+
+def _is_moment(created: str) -> bool:
+    try:
+        datetime.fromisoformat(created)
+    except (TypeError, ValueError):
+        return False
+    return _MOMENT.fullmatch(created) is not None
 
 
 def _measure(value: float, least: float, most: float) -> float:

@@ -261,6 +261,9 @@ def test_what_does_not_belong_together_is_refused(profile):
         profile.with_recording(profile.recordings[0], "pvqe-s-of-another")
     with pytest.raises(ProfileError, match="different models"):
         dataclasses.replace(profile, recordings=())
+    for created in ("yesterday", "2026-13-01T00:00:00", "0000-01-01T00:00:00", None):
+        with pytest.raises(ProfileError, match="no date and time"):
+            dataclasses.replace(profile.recordings[0], created=created)
     with pytest.raises(ProfileError, match="can't be true"):
         more(profile, profile.embedding, 9.0, -np.inf)
 
