@@ -54,6 +54,10 @@ def know_help(command: click.Command) -> None:
 
 def guard() -> None:
     """Take standard output and error over, so that no write to them raises."""
+    # Where some were closed before the program began, no other file gets their numbers. Writes fail there.
+    while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
+        pass
+    os.close(descriptor)
     sys.stdout = _guarded(sys.stdout, 1)
     sys.stderr = _guarded(sys.stderr, 2)
 
@@ -116,8 +120,7 @@ class _Tolerant(io.FileIO):
 
 
 def _guarded(stream: TextIO, descriptor: int) -> TextIO:
-    if stream is None:  # closed before the program began: writes fail, and no other file gets its number
-        os.open(os.devnull, os.O_RDONLY)
+    if stream is None:  # closed before the program began
         return tolerant(descriptor, sys.__stderr__ or sys.__stdin__ or io.TextIOWrapper(io.BytesIO()))
     own = isinstance(stream, io.TextIOWrapper) and stream.fileno() == descriptor
     if not own or (os.name == "nt" and stream.isatty()):

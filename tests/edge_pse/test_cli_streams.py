@@ -90,6 +90,17 @@ def test_a_file_that_is_whole_is_not_called_failed(command, request, fixtures, t
     )
 
 
+@pytest.mark.parametrize("descriptors", [(0, 1), (0, 2), (0, 1, 2)])
+def test_a_file_is_made_though_several_streams_were_closed_before(command, fixtures, tmp_path, descriptors):
+    def close():
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    target = tmp_path / "out.wav"
+    assert command("enhance", fixtures / "ls3080_speech.opus", "-o", target, preexec_fn=close)[0] == 0
+    assert target.stat().st_size > 10_000
+
+
 def test_a_profile_is_made_though_nobody_hears_of_it(command, full, fixtures, home):
     status, _ = command(
         "enroll", "me", "--from", fixtures / "ls367_enrollment.opus", stdout=full, stderr=full
