@@ -30,7 +30,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # A command holds the lock for a few milliseconds; who waits for so long waits for one that was stopped.
 PATIENCE_S = 10.0
 _LOOK_S = 0.02
-_OPENING = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_OPENING = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def default() -> Path:
@@ -120,15 +120,17 @@ def _open_to_all(folder: Path) -> bool:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, make: bool = True) -> Iterator[None]:
     """One program at a time; ProfileError if another one does not end, or if nothing can be locked there.
+
+    ``make``: where nobody has ever locked it, too; whoever only reads leaves nothing there.
 
     The system takes the lock from a process that ends, so that none is left over.
     """
     descriptor = -1
     try:
         try:
-            descriptor = _open_lock(folder / LOCK)
+            descriptor = _open_lock(folder / LOCK, make)
             _wait_for(descriptor, folder)
         except OSError as error:
             raise ProfileError(
@@ -141,8 +143,8 @@ def locked(folder: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _open_lock(path: Path) -> int:
-    descriptor = os.open(path, _OPENING, 0o600)
+def _open_lock(path: Path, make: bool) -> int:
+    descriptor = os.open(path, _OPENING | (os.O_CREAT if make else 0), 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, f"{path.name} in it is not a file")

@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edge_pse import atomic
@@ -75,6 +75,14 @@ class ProfileStore:
 
         An EdgePseWarning tells of weights that can't be read: the profile then is without.
         """
+        profile = self._read(name, general)
+        if profile.personal is not None and not profile.personal.fits(profile):
+            # Perhaps another program was writing both just now: when it is done, they fit.
+            with suppress(ProfileError), folder.locked(self.root, make=False):
+                return self._read(name, general)
+        return profile
+
+    def _read(self, name: str, general: bool = False) -> Profile:
         path = self._path(name)
         known = self.list()
         if name not in known:
@@ -111,7 +119,7 @@ class ProfileStore:
         ``change`` leaves as they are stay, even if they no longer fit.
         """
         with self._changing(name):
-            known = self.load(name)
+            known = self._read(name)
             changed = dataclasses.replace(change(known), name=name)
             self._write(changed, keep_personal=changed.personal is known.personal)
         return changed
@@ -236,7 +244,7 @@ class ProfileStore:
             return PersonalWeights.decode(encoding.bytes_of(path, archive.MOST_BYTES))
         except ProfileError as error:
             warnings.warn(
-                f"Profile {name!r} goes without its personal weights. {error}", EdgePseWarning, stacklevel=3
+                f"Profile {name!r} goes without its personal weights. {error}", EdgePseWarning, stacklevel=4
             )
             return None
 

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from edge_pse import Profile, ProfileStore
 from edge_pse.diagnosis.voices import profiles as doctor
 from edge_pse.errors import ProfileError
-from edge_pse.profiles import Recording, folder
+from edge_pse.profiles import PersonalFile, PersonalNetwork, PersonalWeights, Recording, folder
 
 MODEL = "pvqe-s-0123456789ab"
 
@@ -208,6 +209,34 @@ def test_reading_does_not_wait_for_a_writer_and_leaves_its_file_alone(store, wri
     writer.communicate("")
     assert writer.returncode == 0
     assert store.load("anna").speech_seconds == 9.0
+
+
+def learnt(profile):
+    file = PersonalFile(64 * "0", b"weights")
+    network = PersonalNetwork(MODEL, "2026-01-01T00:00:00", 60.0, 9.8, 0, (), {}, {"pvqe-s.fp32.onnx": file})
+    return dataclasses.replace(profile, personal=PersonalWeights(profile.id, {"pvqe-s": network}))
+
+
+def test_a_profile_whose_weights_are_being_written_is_read_and_exported_with_those_that_fit(store, tmp_path):
+    later = ProfileStore(tmp_path / "later")
+    store.save(learnt(made("anna", 1.0)))
+    later.save(learnt(made("anna", 2.0)))
+    halfway = threading.Event()
+
+    def write():
+        with folder.locked(store.root):
+            for source, target in zip(later.files("anna"), store.files("anna"), strict=True):
+                source.replace(target)
+                halfway.set()
+                time.sleep(0.3)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    halfway.wait()
+    store.export("anna", tmp_path / "exported")
+    profile = store.import_(tmp_path / "exported", "bert")
+    writer.join()
+    assert profile.embedding[0] == 2 and profile.personal is not None
 
 
 def test_a_program_that_was_stopped_is_not_waited_for_without_end(store, writer, monkeypatch):
