@@ -113,6 +113,9 @@ def open_model(content: bytes, runtime_name: str, threads: int = 1) -> Backend:
     try:
         module = importlib.import_module(runtime.module)
     except ImportError as error:
+        # Ctrl-C while a runtime is loaded, or a signal that ends the program, comes out of it as the cause of this.
+        if isinstance(error.__cause__, KeyboardInterrupt | SystemExit):
+            raise error.__cause__ from None
         raise ModelError(
             f"it needs {runtime.distribution}, which is not installed here or can't be loaded ({error}): "
             f"run `pip install {runtime.distribution}`."

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_pse import Enhancer, Model, enroll
-from edge_pse.backends import RUNTIMES
+from edge_pse.backends import RUNTIMES, open_model
 from edge_pse.backends.tflite import open_with
 from edge_pse.errors import ModelError
 from edge_pse.model import MODELS_DIR, available_models
@@ -211,3 +211,17 @@ def test_a_closed_standard_error_is_no_hindrance(runtime: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "loaded\n"
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_program_while_a_runtime_is_loaded_is_not_taken_for_a_missing_one(
+    monkeypatch, tmp_path, end
+):
+    # What comes out of a library that pybind11 has made, if a signal comes in the middle of it.
+    content = f"raise ImportError('initialization failed') from {end.__name__}()\n"
+    (tmp_path / "runtime_that_is_interrupted.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    runtime = dataclasses.replace(RUNTIMES["onnx"], module="runtime_that_is_interrupted")
+    monkeypatch.setitem(RUNTIMES, "onnx", runtime)
+    with pytest.raises(end):
+        open_model(b"", "onnx")
