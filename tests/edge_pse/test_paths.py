@@ -1,4 +1,4 @@
-"""Names of files that the system does not take."""
+"""Names of files that the system does not take, and a current folder that is none."""
 
 import dataclasses
 
@@ -21,3 +21,14 @@ TOO_LONG = "a" * 300
 def test_a_name_that_is_too_long_is_refused_in_a_sentence(refused, female_profile, arguments, message):
     ProfileStore().save(dataclasses.replace(female_profile, name="anna"))
     assert message in refused(*arguments)
+
+
+def test_a_name_in_a_current_folder_that_is_gone_is_refused_in_a_sentence(
+    refused, fixtures, tmp_path, monkeypatch
+):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for arguments in (("enhance", fixtures, "-o", "out/"), ("profiles", "export", "anna", "file")):
+        assert "the current folder is gone" in refused(*arguments, status=2)
