@@ -231,10 +231,16 @@ class ProfileStore:
                     # Written before, so that a disk that is full changes neither; in its place after the profile.
                     places.enter_context(atomic.replacing(beside, mode=atomic.OWN)).write_bytes(weights)
                 atomic.write(path, content, mode=atomic.OWN)
-            if weights is None and not keep_personal:
-                beside.unlink(missing_ok=True)
         except OSError as error:
             raise _cannot_write(profile.name, self.root, error) from error
+        if weights is None and not keep_personal:
+            try:
+                beside.unlink(missing_ok=True)
+            except OSError as error:
+                raise ProfileError(
+                    f"Profile {profile.name!r} was written, but not all is gone of the one before: {beside} can't be "
+                    f"removed ({error.strerror}). Remove it by hand."
+                ) from error
 
     def _personal(self, name: str) -> PersonalWeights | None:
         path = self._personal_path(name)

@@ -140,6 +140,14 @@ def test_a_change_that_fails_changes_nothing(store):
     assert store.list() == ["anna"]
 
 
+def test_where_earlier_weights_can_not_be_removed_nobody_says_that_nothing_was_changed(store):
+    store.save(made("anna", 1.0))
+    store.files("anna")[1].mkdir()
+    with pytest.raises(ProfileError, match=r"was written, but .*anna\.personal can't be removed"):
+        store.save(made("anna", 2.0))
+    assert store.load("anna", general=True).embedding[0] == 2
+
+
 def test_recordings_of_another_model_are_not_added(store):
     store.save(made("anna"))
     recording = Recording(np.ones(256), np.ones(256), 9.0, 20.0)
