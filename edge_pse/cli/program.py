@@ -14,7 +14,7 @@ import click
 import edge_pse
 from edge_pse.cli import streams
 from edge_pse.cli.output import warnings_said
-from edge_pse.cli.stopping import end_at_second_interrupt
+from edge_pse.cli.stopping import end_at_second_interrupt, ended_at_once
 from edge_pse.errors import EdgePseError
 from edge_pse.text import shown
 
@@ -48,7 +48,8 @@ class _Loaded(MutableMapping[str, click.Command]):
         command = self._commands[name]
         if command is None:
             identifier = name.replace("-", "_")
-            command = getattr(import_module(f"edge_pse.cli.{identifier}"), identifier)
+            with ended_at_once():
+                command = getattr(import_module(f"edge_pse.cli.{identifier}"), identifier)
             assert isinstance(command, click.Command)
             streams.know_help(command)
             self._commands[name] = command

@@ -7,7 +7,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 
 from edge_pse.cli import terminal
@@ -38,6 +39,25 @@ def stop_on_signals(stop: threading.Event, numbers: Collection[int] = _SIGNALS) 
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: asked.put(number))
     threading.Thread(target=pass_on, name="stop on signals", daemon=True).start()
+
+
+@contextmanager
+def ended_at_once() -> Iterator[None]:
+    """Meanwhile Ctrl-C and its like end the program without a word; for where there is nothing to tidy up.
+
+    While libraries are loaded, an exception would come up in the middle of them, and some abort the program then.
+    """
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    changed = {number: handler for number, handler in handlers.items() if callable(handler)}
+    try:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+        yield
+    finally:
+        for number, handler in changed.items():
+            signal.signal(number, handler)
 
 
 def end_at_second_interrupt() -> None:

@@ -30,12 +30,12 @@ sys.argv = ["edge-pse", "hang"]
 main()
 """
 INTERRUPTED_AT = """
-import os, signal, sys
+import os, sys
 
 class Interrupts:
     def find_spec(self, name, *_):
         if name == {module!r}:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), {number})
 
 sys.meta_path.insert(0, Interrupts())
 from edge_pse.cli import main
@@ -67,9 +67,17 @@ def test_the_second_interrupt_ends_what_hangs():
 
 @pytest.mark.parametrize("module", ["click", "edge_pse.cli.stopping"])
 def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_word(module):
-    program = [sys.executable, "-c", INTERRUPTED_AT.format(module=module), "--version"]
+    program = [sys.executable, "-c", INTERRUPTED_AT.format(module=module, number=2), "--version"]
     done = subprocess.run(program, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_libraries_are_loaded_does_not_come_up_in_the_middle_of_them(number):
+    interrupted = INTERRUPTED_AT.format(module="soxr.soxr_ext", number=int(number))
+    program = [sys.executable, "-c", interrupted, "enhance", "--help"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
 
 
 @pytest.mark.parametrize(
