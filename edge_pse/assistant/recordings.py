@@ -33,14 +33,17 @@ class Recordings:
         self._numbers = itertools.count(1)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            mode = folder.stat().st_mode
+            found = folder.stat()
         except OSError as error:
             raise AssistantError(
                 f"Can't record to {folder} ({error.strerror}): give another folder."
             ) from None
-        if mode & (stat.S_IRWXG | stat.S_IRWXO) and os.name == "posix":
+        if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO) and os.name == "posix":
+            # One that others write into, or that is somebody else's, can't be closed to them.
+            own = found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWOTH
+            closing = f"chmod 700 {folder}, or give" if own else "give"
             raise AssistantError(
-                f"Others may look into {folder}: chmod 700 {folder}, or give another folder."
+                f"Others may look into {folder}: {closing} a folder for the recordings alone."
             )
 
     def begin(self, form: Format, sent_rate_hz: int) -> Recording:

@@ -101,9 +101,11 @@ class Reply:
             if Transcript.is_type(event.type) or TranscriptStart.is_type(event.type):
                 context = data.get("context")
                 data["context"] = {**(context if isinstance(context, dict) else {}), "speaker": self._name}
+        elif not str(data.get("text", "")).strip():
+            pass  # nothing was understood: a name alone would be taken for words
         elif Transcript.is_type(event.type) or (TranscriptChunk.is_type(event.type) and not self._chunked):
             self._chunked = self._chunked or TranscriptChunk.is_type(event.type)
-            data["text"] = f"[{self._name}] {data.get('text', '')}".rstrip()
+            data["text"] = f"[{self._name}] {data['text']}"
         return Event(event.type, data, event.payload)
 
 

@@ -131,6 +131,8 @@ class Stream:
             stderr=self._complaints,
             start_new_session=True,
         )
+        # Whoever ends it, it is not kept as a process that nobody has asked for.
+        threading.Thread(target=self._process.wait, name="edge-pse panel stream", daemon=True).start()
 
     def _stop(self) -> None:
         if self.is_service and self._shown("ActiveState") in ("active", "activating", "reloading"):

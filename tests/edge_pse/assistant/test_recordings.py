@@ -59,6 +59,9 @@ def test_a_folder_into_which_others_look_is_refused(tmp_path):
     tmp_path.chmod(0o755)
     with pytest.raises(AssistantError, match="chmod 700"):
         Recordings(tmp_path, print)
+    tmp_path.chmod(0o1777)
+    with pytest.raises(AssistantError, match=r"^Others may look into [^ ]*: give a folder"):
+        Recordings(tmp_path, print)
     (tmp_path / "file").touch()
     with pytest.raises(AssistantError, match="another folder"):
         Recordings(tmp_path / "file", print)

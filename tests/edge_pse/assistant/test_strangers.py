@@ -43,6 +43,16 @@ def test_a_transcript_gets_the_name_in_front(told, recording):
     assert [data.get("text") for _, data in said] == [None, "[ls367] turn", " on", "[ls367] turn on", None]
 
 
+def test_where_nothing_was_understood_there_is_no_name_either(told, recording):
+    silent = [Event("transcript-chunk", {"text": ""}), Event("transcript-chunk", {"text": "on"})]
+    said = told(recording("ls367_speech"), Policy(tag=Tag.TEXT), Scripted([*silent, STREAMED[-2]]))
+    assert [data.get("text") for _, data in said][:2] == ["", "[ls367] on"]
+    said = told(
+        recording("ls367_speech"), Policy(tag=Tag.TEXT), Scripted([Event("transcript", {"text": " "})])
+    )
+    assert said == [("transcript", {"text": " "})]
+
+
 def test_or_beside_its_text(told, recording):
     said = told(recording("ls367_speech"), Policy(tag=Tag.CONTEXT), Scripted(STREAMED))
     assert [data.get("text") for _, data in said] == [None, "turn", " on", "turn on", None]

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -440,10 +441,21 @@ def test_what_was_set_from_elsewhere_outlives_a_change_of_devices(panel, env, ou
     assert (status["bypass"], status["strength"], status["profiles"]) == (True, 0.3, ["ben"])
 
 
+def dead_children(process):
+    """Those that have ended, and that it has not asked for."""
+    states = subprocess.run(["ps", "-o", "stat=", "--ppid", str(process)], capture_output=True, text=True)
+    return [state for state in states.stdout.split() if state.startswith("Z")]
+
+
 def test_a_stream_that_ends_beneath_it_is_told_and_found_again(panel, env, start_command):
+    assert panel.tell("start") is None
+    until = time.monotonic() + 20
     done = subprocess.run([*COMMAND, "ctl", "stop"], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     panel.wait_for(lambda state: state["status"] is None)
+    while dead_children(panel.command.process.pid):
+        assert time.monotonic() < until, "the stream that has ended is still a process"
+        time.sleep(0.05)
     command = start_command("run", "--input", "mic", "--latency", "200", "--output", "one", env=env)
     command.wait_for("Running")
     assert panel.wait_for(lambda state: state["status"])["status"]["profiles"] == []
