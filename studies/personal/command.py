@@ -39,7 +39,7 @@ from quantization.recipes import RECIPES, SHIPPED
 from studies import options
 from studies.personal import results
 from studies.personal.clips import ROWS, Enhance, Samples, Trial, score, trials_of
-from studies.personal.learning import MEAN, STEP_MS, VARIANTS, Learner, Weights, fingerprint
+from studies.personal.learning import MEAN, STEP_MS, VARIANTS, Learner, Variant, Weights, fingerprint
 from studies.personal.results import GENERAL, RECIPE, Cell
 from studies.personal.voices import LEAST_REST_S, cut, in_turns, reading_seconds
 from training import options as training_options
@@ -108,10 +108,13 @@ class Study:
         """Those that ``edge-pse personalise`` learns against."""
         return load_others(profiles_id(self.learner.profile_network))
 
-    def scenes(self, reading: Samples, against: Sequence[Samples]) -> tuple[PersonalScenes, torch.Tensor]:
+    def scenes(
+        self, variant: Variant, reading: Samples, against: Sequence[Samples]
+    ) -> tuple[PersonalScenes, torch.Tensor]:
         """What one voice learns from; and what the profile network makes of the others in it, (voice, embedding)."""
         others, random = self.others, np.random.default_rng(0)
-        scenes = PersonalScenes(others.speech, others.noise, others.rooms, random, reading, against)
+        speech = variant.others(others.speech)
+        scenes = PersonalScenes(speech, others.noise, others.rooms, random, reading, against)
         return scenes, others.embeddings
 
 
@@ -183,7 +186,7 @@ class OneVoice:
             against.append(
                 render_enrollment(self.study.root, self.build.enrollment(self.asked.nearest, AGAINST_S))
             )
-        return self.study.scenes(self.reading, against)
+        return self.study.scenes(VARIANTS[variant], self.reading, against)
 
     def learnt(self, variant: str, plan: Plan) -> dict[int, Weights]:
         """Of one run, by steps."""

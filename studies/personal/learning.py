@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soxr
 import torch
 from torch import Tensor, nn
 
 from personalisation.others import INDEX, PACK
 from studies.personal.results import RECIPE
 from training.checkpoint import load_checkpoint, model_id, save_checkpoint, take_profiles
-from training.network import Network
+from training.network import SAMPLE_RATE_HZ, Network
 from training.personal import PersonalScenes, learn_voice
 from training.schedule import Stage
+from training.simulation.corpus import Bank, Track
 
 MEAN = "mean of both"
 AGAINST = "against the most similar voice"
@@ -30,6 +32,7 @@ STEP_MS: Mapping[str, float] = {"pvqe-s": 500.0, "pvqe-xs": 320.0, "pvqe-s-far":
 """Of the stated machine, ``MACHINE``: what a minute of the results holds, rounded."""
 MACHINE = "two cores of an Intel Xeon, by AVX2"
 RANK = 8
+SPEEDS = (0.92, 1.09)
 _LOW_RANK_RATE = 5.0  # a sum of two small matrices moves less at a rate than a matrix does
 _PROFILE_RATE = 50.0
 _HEAD = ("profile", "temporal_out", "modulation", "decoder1", "decoder2", "decoder3", "decoder4")
@@ -140,6 +143,7 @@ class Variant:
     prepare: Callable[[Network], Network] = lambda network: network
     against: bool = False
     """Whether recordings of the most similar voice are among what it learns to leave out."""
+    others: Callable[[Bank], Bank] = lambda bank: bank
 
 
 def _scenes(**changes: Callable[[Any], Any]) -> Callable[[Stage], Stage]:
@@ -167,6 +171,22 @@ def _times(**factors: float) -> Callable[[Stage], Stage]:
     return lambda stage: replace(stage, **{n: f * getattr(stage, n) for n, f in factors.items()})
 
 
+def at_speeds(bank: Bank) -> Bank:
+    """A bank with each voice a little slower and faster, too, behind those as they are: other voices, to a network."""
+    samples, tracks, offset = bank.samples.numpy(), list(bank.tracks), len(bank.samples)
+    pieces = [samples]
+    for factor in SPEEDS:
+        for track in bank.tracks:
+            voice = samples[track.offset : track.offset + track.length] / np.float32(32768)
+            faster = soxr.resample(voice, SAMPLE_RATE_HZ * factor, SAMPLE_RATE_HZ)
+            pcm = (np.clip(faster, -1, 1) * 32767).astype(np.int16)
+            boundaries = tuple(round(at / factor) for at in track.boundaries)
+            tracks.append(Track(f"{track.name}@{factor}", offset, len(pcm), track.level, boundaries))
+            pieces.append(pcm)
+            offset += len(pcm)
+    return Bank(torch.from_numpy(np.concatenate(pieces)), tracks)
+
+
 VARIANTS = {
     RECIPE: Variant("as training/personal.toml has it"),
     AGAINST: Variant("recordings of the most similar voice among the others", against=True),
@@ -183,6 +203,7 @@ VARIANTS = {
     "absent weight doubled": Variant("others alone count more", _times(absent_weight=2)),
     "noise doubled": Variant("twice as many clips in noise alone", _scenes(single_mixtures=lambda n: 2 * n)),
     "any others": Variant("others whether similar or not", _scenes(close_share=lambda share: 0.0)),
+    "others at three speeds": Variant("each of the others a little slower and faster, too", others=at_speeds),
     "twice the rate": Variant("twice the learning rate", _times(learning_rate=2)),
 }  # fmt: skip
 """By name. ``MEAN`` is no variant of learning: half of what the recipe changed."""
