@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 import torch
 from click.testing import Result
 
@@ -22,6 +23,7 @@ from studies.personal.command import CHECKPOINTS, in_fp32, in_int8
 from studies.personal.results import GENERAL, RECIPE, Cell
 from training.checkpoint import load_checkpoint
 from training.dev import enhance
+from training.simulation.corpus import Bank, Track
 
 PLOT_HEADER = b"\x89PNG"
 
@@ -107,9 +109,28 @@ def test_every_variant_is_a_recipe_that_the_network_can_learn_by() -> None:
     for name, variant in learning.VARIANTS.items():
         check_fits(variant.prepare(general), stages[name])
     same = {name for name, stage in stages.items() if stage == recipe}
-    assert same == {RECIPE, learning.AGAINST}
+    assert same == {RECIPE, learning.AGAINST, "others at three speeds"}, "these differ in whom they hear"
     assert learning.fingerprint(recipe) == learning.fingerprint(replace(recipe, steps=7))
     assert learning.fingerprint(recipe) != learning.fingerprint(replace(recipe, learning_rate=1.0))
+
+
+def test_a_voice_at_another_speed_is_the_same_speaker_and_as_long_as_it_takes(
+    recording: Callable[[str], np.ndarray],
+) -> None:
+    samples = np.concatenate([recording("ls367_speech"), recording("ls2033_speech")])
+    first = recording("ls367_speech").size
+    tracks = [Track("anna", 0, first, 0.1, (0, 16_000)), Track("ben", first, samples.size - first, 0.2)]
+    bank = learning.at_speeds(Bank(torch.from_numpy((samples * 32767).astype(np.int16)), tracks))
+    assert bank.tracks[:2] == tracks and len(bank.tracks) == 2 * (1 + len(learning.SPEEDS))
+    slower = bank.tracks[2]
+    assert slower.name == "anna@0.92" and slower.level == 0.1
+    assert slower.length == pytest.approx(first / 0.92, abs=2) and slower.boundaries == (
+        0,
+        round(16_000 / 0.92),
+    )
+    whole, stretched = bank.cut([0, 2], [0, 0], first).numpy()
+    heard = soxr.resample(whole, 0.92 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)[:first]
+    assert np.corrcoef(heard, stretched)[0, 1] > 0.999
 
 
 def test_int8_hears_what_fp32_hears(recording: Callable[[str], np.ndarray]) -> None:
