@@ -212,7 +212,7 @@ class Chain:
         for name in names:
             yield from self._model_files(name)
         for name in names:
-            yield _python("quantization.check", "--short", "--bars-only", "--network", name)
+            yield _python("quantization.check", "--short", "--network", name)
         if makers:
             yield _python("personalisation.likeness")
             yield _python("studies", "enrollment", *self._data(), "--write")

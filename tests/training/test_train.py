@@ -112,7 +112,14 @@ def test_what_makes_profiles_stays_while_what_takes_them_learns(simulator: Scene
     )
     learnt = not torch.equal(network.profile.weight, before.profile.weight)
     assert learnt == (name == "frozen-profile")  # by ear it stays: docs/history.md
-    # A part that profiles are made by is found out, however it is called for.
+
+
+def test_a_part_that_profiles_are_made_by_is_found_out_however_it_is_called_for(
+    simulator: SceneSimulator,
+) -> None:
+    network = Network(CONFIGS["pvqe-xs"])
+    stage = Stage("s", 4, 1e-3, scenes=QUIET)
+    trainer = Trainer(network, [stage], simulator, None, seed=0)
     for part, learns in (("fuse", True), ("profile", True), ("gru2.bias_hh_l0", True), ("decoder4", False)):
         trainer.step(replace(stage, train_only=(part,)))
         assert network.profiles_learn() == learns, part
