@@ -356,9 +356,10 @@ def test_a_stream_is_started_changed_and_stopped_and_goes_on_without_the_panel(
     assert state["profiles"] == ["anna", "ben", "carl"] and state["options"]["input"] == "mic"
     assert panel.tell("set", profiles=["ben"]) is None, "what is set before counts when it starts"
     assert panel.tell("start") is None
-    state = panel.wait_for(lambda state: state["status"]["stream"] and state["status"]["sentences"])
+    state = panel.wait_for(
+        lambda state: "Running: mic to one." in [said["text"] for said in state["status"]["sentences"]]
+    )
     assert state["status"]["profiles"] == ["ben"] and state["status"]["stream"]["input"] == "mic"
-    assert "Running: mic to one." in [sentence["text"] for sentence in state["status"]["sentences"]]
     panel.tell("set", profiles=["anna", "ben"], strength=0.5, bypass=True)
     status = panel.ask("state")["status"]
     assert (status["profiles"], status["strength"], status["bypass"]) == (["anna", "ben"], 0.5, True)
@@ -425,6 +426,8 @@ def test_a_page_that_was_not_seen_says_why_its_sound_is_gone(panel, open_page):
 
 
 def test_devices_that_do_not_open_are_told_and_what_was_there_before_goes_on(panel):
+    assert panel.tell("start") is None
+    assert panel.tell("options", output="two") is None
     assert "There is no output device 'nowhere' now" in panel.tell("options", 409, output="nowhere")
     state = panel.wait_for(lambda state: (state["status"] or {}).get("stream"))
     assert state["options"]["output"] == "two" and state["status"]["stream"]["output"] == "two"
