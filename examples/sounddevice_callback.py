@@ -9,6 +9,7 @@ thread runs the network. ``edge_pse.Live`` does more: it keeps the delay and sur
 import argparse
 import contextlib
 import queue
+import sys
 from typing import Any
 
 import numpy as np
@@ -50,5 +51,8 @@ if __name__ == "__main__":
     parser.add_argument("--microphone")
     parser.add_argument("--output")
     parser.add_argument("--profile")
-    with contextlib.suppress(KeyboardInterrupt):
-        main(**vars(parser.parse_args()))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            main(**vars(parser.parse_args()))
+    except edge_pse.EdgePseError as error:
+        sys.exit(str(error))

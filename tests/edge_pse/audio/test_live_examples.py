@@ -121,3 +121,11 @@ def test_the_snippets_of_the_api_page_run(devices, tmp_path, fixtures, noisy, re
     clean, _ = soundfile.read(tmp_path / "clean.flac", dtype="float32")
     assert si_sdr(noisy[0], clean) > si_sdr(*noisy) + 3
     assert np.fromfile(tmp_path / "speaker.raw", np.int16).any()
+
+
+@pytest.mark.parametrize("name", ["live_microphone", "sounddevice_callback"])
+def test_an_unknown_profile_is_said_in_a_sentence(name, devices):
+    command = [sys.executable, EXAMPLES / f"{name}.py", "--profile", "nobody"]
+    done = subprocess.run(command, env=devices, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("There is no profile 'nobody' in ")
