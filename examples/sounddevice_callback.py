@@ -55,4 +55,4 @@ if __name__ == "__main__":
         with contextlib.suppress(KeyboardInterrupt):
             main(**vars(parser.parse_args()))
     except edge_pse.EdgePseError as error:
-        sys.exit(str(error))
+        sys.exit(f"{error}")
