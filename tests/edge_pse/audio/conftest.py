@@ -121,5 +121,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 
     yield opened
     for visitor in visitors:
+        for page in visitor.pages:
+            page.unroute_all(behavior="ignoreErrors")  # the page goes on asking until it is closed
         visitor.close()
     assert not errors
