@@ -418,7 +418,7 @@ def written(cells: Sequence[Cell]) -> str:
     how = ""
     if learnt:
         a_minute = sorted({round(cell.steps / cell.minutes) for cell in learnt})
-        took = sorted(cell.ms_a_step for cell in learnt)
+        took = sorted(cell.ms_a_step for cell in learnt if cell.variant == RECIPE)
         how = _HOW.format(
             clips=" or ".join(map(str, sorted({cell.clips for cell in learnt}))),
             step_ms=f"{' or '.join(map(str, a_minute))} steps of {NETWORK}",
