@@ -101,7 +101,7 @@ class Reply:
             if Transcript.is_type(event.type) or TranscriptStart.is_type(event.type):
                 context = data.get("context")
                 data["context"] = {**(context if isinstance(context, dict) else {}), "speaker": self._name}
-        elif not str(data.get("text", "")).strip():
+        elif not str(data.get("text") or "").strip():
             pass  # nothing was understood: a name alone would be taken for words
         elif Transcript.is_type(event.type) or (TranscriptChunk.is_type(event.type) and not self._chunked):
             self._chunked = self._chunked or TranscriptChunk.is_type(event.type)

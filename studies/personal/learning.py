@@ -144,6 +144,7 @@ class Variant:
     against: bool = False
     """Whether recordings of the most similar voice are among what it learns to leave out."""
     others: Callable[[Bank], Bank] = lambda bank: bank
+    """What becomes of the voices that it learns to leave out."""
 
 
 def _scenes(**changes: Callable[[Any], Any]) -> Callable[[Stage], Stage]:

@@ -192,7 +192,7 @@ def test_the_page_says_what_is_gained_and_what_is_missing(
     (variant,) = (line for line in text.splitlines() if line.startswith("| low rank |"))
     assert "| 1 | 2 | +0.2 [+0.2, +0.2] |" in variant, "beside a run as long"
     assert "| 3 | known | 2 | 6.0 [5.5, 6.5] |" in text
-    assert "| all that the voice has | 2 of 16 | 2 of 16 | 0 of 16 | 0 of 4 |" in text
+    assert "| all that the voice has | 2 of 16 | 2 of 16 | 0 of 16 | 0 of 16 |" in text
     assert "- low rank: 2 of 4 voices" in text and f"- {learning.AGAINST}: 2 of 4 voices" in text
     assert "2 cells of another recipe" in text and "99" not in text
     assert (tmp_path / page.PLOT).read_bytes().startswith(PLOT_HEADER)
