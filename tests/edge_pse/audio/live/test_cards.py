@@ -135,6 +135,6 @@ def test_between_44_and_48_khz_the_whole_band_comes_out_unless_half_of_it_is_ask
         for sound in (full, at_card, narrow):
             assert np.corrcoef(sound, given)[0, 1] > 0.9
 
-    # On a busy machine the card has been seen to play one hop more, which no counter of the run told of; what comes after
-    # it is not where it was given.
+    # On a busy machine the card has been seen to play one hop more, which no counter of the run told of; what comes
+    # after it is not where it was given.
     again_if_busy(measure)
